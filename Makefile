@@ -1,0 +1,45 @@
+# Two commands are enough on a fresh machine: make repro, make test.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro test fast-test format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## Make .venv and install everything, pinned by hash
+
+repro: install ## Run the whole pipeline (dvc repro) and sum up its result
+	dvc repro
+	@landuse track
+	@landuse summary
+
+test: install ## Lint, check types and layers, run all tests and the pipeline end to end
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	pytest
+
+fast-test: install ## Run the tests that take seconds
+	pytest -m "not long and not real"
+
+format: install ## Format the code and mend what ruff can
+	ruff check --fix .
+	ruff format .
+
+clean: ## Remove .venv, caches and the results of runs (DVC's cache and mlflow.db stay)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache data models
+
+# uv installs in seconds what takes pip minutes; either checks every hash
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "landuse needs Python 3.11 or newer: make install PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	if command -v uv >/dev/null; then uv pip sync --python $(VENV)/bin/python --require-hashes requirements.lock; \
+	else $(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock; fi
+	if command -v uv >/dev/null; then uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .; \
+	else $(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; fi
+	touch $@

@@ -1,0 +1,1 @@
+"""From labelled satellite tiles to a land-use classifier you can trust."""

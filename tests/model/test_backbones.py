@@ -1,0 +1,121 @@
+"""Backbones by name, their stages, and freezing that freezes."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from landuse.errors import UserError
+from landuse.model import backbones, weights
+from landuse.model.backbones import STAGES
+from landuse.model.classifier import Classifier
+from landuse.params import Head
+
+
+def classifier(name: str, size: int = 32, channels: int = 3) -> Classifier:
+    backbone = backbones.build(name, channels, "none")
+    grey = [127.0] * channels
+    return Classifier(backbone, Head(hidden=None, dropout=0.0), 3, grey, grey, size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "resnet18 resnet50 efficientnet_b0 mobilenet_v3_small efficientnet_lite0 convnext_atto "
+        "vit_tiny_patch16_224 vgg11_bn densenet121 test_resnet"
+    ).split(),
+)
+def test_every_parameter_stands_in_one_of_five_stages_in_order(name: str) -> None:
+    backbone = backbones.build(name, 3, "none")
+    parameters = [n for n, _ in backbone.module.named_parameters()]
+    assert set(backbone.stages) == set(parameters)
+    assert set(backbone.stages.values()) == set(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "stage"),
+    [
+        ("resnet50", "bn1.weight", "stem"),
+        ("resnet50", "layer3.5.conv3.weight", "layer3"),
+        ("efficientnet_b0", "features.0.0.weight", "stem"),
+        ("efficientnet_b0", "features.2.0.block.0.0.weight", "layer1"),
+        ("efficientnet_b0", "features.8.0.weight", "layer4"),
+        ("mobilenet_v3_small", "features.8.block.0.0.weight", "layer3"),
+        ("efficientnet_lite0", "blocks.4.2.conv_pw.weight", "layer3"),
+        ("efficientnet_lite0", "conv_head.weight", "layer4"),
+        ("vit_tiny_patch16_224", "blocks.2.norm1.weight", "layer1"),
+        ("vit_tiny_patch16_224", "blocks.3.norm1.weight", "layer2"),
+    ],
+)
+def test_the_documented_mapping_of_stages(name: str, parameter: str, stage: str) -> None:
+    assert backbones.build(name, 3, "none").stages[parameter] == stage
+
+
+def test_strides_of_the_torchvision_stages() -> None:
+    """layer1 ends at 1/4 of the resolution, layer2 at 1/8, layer3 at 1/16, layer4 at 1/32."""
+    for name, starts in backbones._FEATURE_STAGES.items():
+        features = backbones.build(name, 3, "none").module.features
+        sizes = [features[:start](torch.zeros(1, 3, 64, 64)).shape[-1] for start in (*starts[2:], len(features))]
+        assert sizes == [16, 8, 4, 2], name
+
+
+@pytest.mark.parametrize("size", [64, 65, 70])
+def test_lite0_equals_the_original_on_the_turned_picture(size: int) -> None:
+    ours = backbones.build("efficientnet_lite0", 3, "imagenet").module.eval()
+    original = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    turned_twice = {k: v.flip(-1, -2) if v.ndim == 4 else v for k, v in weights.lite0(original).items()}
+    original.load_state_dict(turned_twice, strict=False)
+    pictures = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        difference = ours(pictures.flip(-1, -2)) - original(pictures)
+    assert difference.abs().max() < 1e-4
+
+
+def test_layer4_step_on_resnet50_has_the_parameters_of_document_000() -> None:
+    backbone = backbones.build("resnet50", 3, "none")
+    model = Classifier(backbone, Head(hidden=512, dropout=0.3), 2, [0.0] * 3, [1.0] * 3, 64)
+    model.freeze("layer3")
+    assert sum(p.numel() for p in model.parameters()) == 24_558_146
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 16_014_850
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("upto", ["none", "stem", "layer2", "backbone"])
+def test_frozen_means_frozen(name: str, upto: str) -> None:
+    """After a training step every frozen tensor and buffer is bit-identical, and the others moved."""
+    torch.manual_seed(0)
+    model = classifier(name)
+    model.freeze(upto)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model.train()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.1)
+    nn.functional.cross_entropy(model(torch.rand(8, 3, 32, 32) * 255), torch.arange(8) % 3).backward()
+    optimizer.step()
+    frozen = () if upto == "none" else STAGES if upto == "backbone" else STAGES[: STAGES.index(upto) + 1]
+    after = model.state_dict()
+    for parameter, stage in model.stages.items():
+        same = torch.equal(before[f"backbone.{parameter}"], after[f"backbone.{parameter}"])
+        assert same == (stage in frozen), parameter
+        buffer = f"backbone.{parameter.removesuffix('weight')}running_mean"
+        if parameter.endswith("weight") and buffer in after:
+            assert torch.equal(before[buffer], after[buffer]) == (stage in frozen), buffer
+    assert not torch.equal(before["head.1.weight"], after["head.1.weight"])
+
+
+def test_thirteen_bands_keep_what_the_first_filters_learnt() -> None:
+    rgb = backbones.build("efficientnet_lite0", 3, "imagenet").module
+    many = backbones.build("efficientnet_lite0", 13, "imagenet").module.eval()
+    assert many(torch.zeros(1, 13, 32, 32)).shape == (1, 1280)
+    kept = many.conv_stem.weight[:, 3:6] * 13 / 3
+    assert torch.allclose(kept, rgb.conv_stem.weight, atol=1e-6)
+
+
+def test_an_unknown_backbone_is_refused_with_near_names() -> None:
+    with pytest.raises(UserError, match=r"'resnet5O'.*did you mean 'resnet50'"):
+        backbones.build("resnet5O", 3, "none")
+
+
+def test_tiles_of_another_size_are_resized_inside() -> None:
+    model = classifier("resnet18", size=32).eval()
+    assert model(torch.rand(2, 3, 48, 48) * 255).shape == (2, 3)
+    assert model.preprocess(torch.full((1, 3, 48, 48), 127.0)).abs().max() == 0

@@ -1,0 +1,103 @@
+"""dvc.yaml tells the truth: what a stage imports and reads is what it declares."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+from conftest import ROOT
+
+from landuse import params
+
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ROOM = {  # the module whose run() a stage calls
+    "download": "tiles",
+    "map_to_binary": "labels",
+    "split": "splits",
+    "train": "training",
+    "evaluate": "evaluation",
+    "export": "export",
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("landuse", cache_dir=None)
+
+
+def imported_modules(file: Path) -> set[str]:
+    """The landuse modules that a stage script imports itself."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "landuse":
+            found |= {f"landuse.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("landuse."):
+            found.add(node.module)
+    return found
+
+
+def file_of(module: str) -> str:
+    path = Path("src", *module.split("."))
+    return (path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")).as_posix()
+
+
+def missing_deps(stage: str, deps: list[str], graph: grimp.ImportGraph) -> set[str]:
+    """Files that a stage imports, directly or not, and that its deps do not cover."""
+    direct = imported_modules(ROOT / "stages" / f"{stage}.py")
+    reached = direct.union(*(graph.find_upstream_modules(module) for module in direct)) - {"landuse"}
+    assert reached, "a stage script imports nothing of the package"
+    files = {file_of(module) for module in reached} | {f"stages/{stage}.py"}
+    return {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
+
+
+def test_the_stages_are_the_six_of_the_design() -> None:
+    assert list(STAGES) == list(ROOM)
+    for stage, content in STAGES.items():
+        assert content["desc"], stage
+        assert content["cmd"] == f"PYTHONPATH=src python stages/{stage}.py"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_hold_every_module_that_the_stage_imports(stage: str, graph: grimp.ImportGraph) -> None:
+    assert missing_deps(stage, STAGES[stage]["deps"], graph) == set()
+
+
+def test_a_missing_dep_would_be_noticed(graph: grimp.ImportGraph) -> None:
+    deps = [dep for dep in STAGES["train"]["deps"] if dep != "src/landuse/batches.py"]
+    assert missing_deps("train", deps, graph) == {"src/landuse/batches.py"}
+
+
+def sections_read(room: str) -> set[str]:
+    """Sections of params that the code of a room reads: every ``p.<section>``."""
+    path = ROOT / "src" / "landuse" / room
+    read = set()
+    for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "p":
+                read.add(node.attr)
+    return {"recipes" if name == "recipe" else name for name in read} & set(params.Params.model_fields)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_every_section_that_its_code_reads(stage: str) -> None:
+    declared = {name.split(".")[0] for name in STAGES[stage]["params"]}
+    assert sections_read(ROOM[stage]) == declared
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_undeclared_section_cannot_be_read_at_run_time(stage: str) -> None:
+    loaded = params.load(stage, ROOT)
+    declared = {name.split(".")[0] for name in STAGES[stage]["params"]}
+    for section in params.Params.model_fields:
+        if section in declared:
+            assert getattr(loaded, section) is not None
+        else:
+            with pytest.raises(AttributeError):
+                getattr(loaded, section)
+
+
+def test_only_the_chosen_recipe_is_loaded_and_declared() -> None:
+    assert "recipes.${train.recipe}" in STAGES["train"]["params"]
+    assert list(params.load("train", ROOT).recipes) == ["fast"]

@@ -1,0 +1,126 @@
+"""The whole pipeline in throwaway clones, by the commands a user types."""
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from workspace import Workspace, clone
+
+pytestmark = pytest.mark.long
+
+SMALL = ("-S", "train.epochs=1", "-S", "evaluate.bootstrap=200")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone after `dvc repro` and a commit of its results."""
+    workspace = clone(tmp_path_factory.mktemp("finished"))
+    workspace.run("dvc", "repro")
+    workspace.run("git", "add", "-A")
+    workspace.run("git", "commit", "-q", "-m", "results")
+    return workspace
+
+
+def rows(workspace: Workspace, query: str) -> list[tuple[object, ...]]:
+    """Ask the MLflow database."""
+    with sqlite3.connect(workspace.path / "mlflow.db") as database:
+        return database.execute(query).fetchall()
+
+
+def logged(workspace: Workspace) -> tuple[int, int, int]:
+    """Counts of runs, of metric values and of params in MLflow."""
+    return tuple(rows(workspace, f"select count(*) from {table}")[0][0] for table in ("runs", "metrics", "params"))  # type: ignore[return-value]
+
+
+def test_two_clean_runs_give_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
+    second = clone(tmp_path)
+    second.run("dvc", "repro")
+    assert len(finished.outputs()) > 12
+    assert second.outputs() == finished.outputs()
+
+
+def test_a_second_repro_does_nothing(finished: Workspace) -> None:
+    before = logged(finished)
+    assert "up to date" in finished.run("dvc", "repro").stdout
+    assert finished.run("git", "status", "--porcelain").stdout == ""
+    assert logged(finished) == before
+
+
+def test_the_result_is_far_above_chance_and_summed_up_for_a_person(finished: Workspace) -> None:
+    measured = json.loads((finished.path / "metrics/evaluate.json").read_text())
+    assert measured["accuracy"]["value"] > 0.85
+    assert measured["accuracy"]["low"] < measured["accuracy"]["value"] < measured["accuracy"]["high"]
+    summary = finished.run("landuse", "summary").stdout
+    for part in (
+        "accuracy",
+        "95 %",
+        "macro-F1",
+        "plots",
+        "models/export",
+        "mlflow ui",
+        "dvc exp run -S",
+        "eurosat_rgb",
+    ):
+        assert part in summary
+
+
+def test_one_mlflow_run_holds_the_whole_pipeline_and_logging_again_adds_nothing(finished: Workspace) -> None:
+    before = logged(finished)
+    assert before[0] == 1
+    names = {name for (name,) in rows(finished, "select distinct key from metrics")}
+    assert {"train_loss", "val_macro_f1", "test/accuracy"} <= names
+    finished.run("landuse", "track")
+    assert logged(finished) == before
+    assert rows(finished, "select status from runs") == [("FINISHED",)]
+
+
+def test_what_dvc_restores_from_its_cache_is_filled_in(finished: Workspace, tmp_path: Path) -> None:
+    before = logged(finished)
+    (finished.path / "mlflow.db").rename(tmp_path / "mlflow.db")
+    finished.run("rm", "-rf", "models", "metrics", "mlartifacts")
+    finished.run("dvc", "repro")
+    finished.run("landuse", "track")
+    runs, metrics, parameters = logged(finished)
+    speeds = rows(finished, "select count(*) from metrics where key like 'system/%'")[0][0]
+    assert speeds == 0
+    assert (runs, parameters) == (1, before[2])
+    assert finished.run("git", "status", "--porcelain").stdout == ""
+    (tmp_path / "mlflow.db").replace(finished.path / "mlflow.db")
+    assert metrics == before[1] - rows(finished, "select count(*) from metrics where key like 'system/%'")[0][0]
+
+
+def test_one_variant_is_compared_with_the_commit(finished: Workspace) -> None:
+    """1e-5 is written 1e-05 by DVC, which YAML 1.1 takes for a string."""
+    finished.run("dvc", "exp", "run", "-n", "slow", "-S", "train.lr=1e-5", *SMALL)
+    difference = json.loads(finished.run("dvc", "metrics", "diff", "--json").stdout)
+    assert difference["metrics/evaluate.json"]["accuracy.value"]["diff"] < 0
+    shown = json.loads(finished.run("dvc", "exp", "show", "--json").stdout)
+    assert "slow" in json.dumps(shown)
+    plots = json.loads(finished.run("dvc", "plots", "diff", "--json").stdout)
+    assert {"loss", "confusion", "roc"} <= {name.split("/")[-1].split("::")[-1] for name in plots["data"]}
+    assert ("slow",) in rows(finished, "select name from runs")
+    finished.run("git", "checkout", "-q", ".")
+    finished.run("dvc", "checkout", "-q")
+
+
+def test_two_workers_run_a_queue_and_log_into_one_database(finished: Workspace) -> None:
+    before = logged(finished)[0]
+    finished.run(
+        *("dvc", "exp", "run", "--queue", *SMALL),
+        *("-S", "train.freeze=layer3,backbone", "-S", "train.scheduler=step,cosine"),
+    )
+    finished.run("dvc", "queue", "start", "-j", "2")
+    for _ in range(150):
+        status = finished.run("dvc", "queue", "status").stdout
+        if "Queued" not in status and "Running" not in status:
+            break
+        time.sleep(2)
+    assert status.count("Success") == 4, status
+    finished.run("dvc", "queue", "stop", ok=False)
+    assert logged(finished)[0] == before + 4
+    artefacts = {str(uri) for (uri,) in rows(finished, "select artifact_uri from runs")}
+    assert all(str(finished.path) in uri and "/.dvc/tmp/" not in uri for uri in artefacts)
+    table = finished.run("dvc", "exp", "show", "--csv").stdout
+    assert sum(freeze in table for freeze in ("layer3", "backbone")) == 2
