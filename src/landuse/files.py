@@ -24,8 +24,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield part
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)  # os.replace cannot put a folder over one that is not empty
-        os.replace(part, path)
+            shutil.rmtree(path)  # replace cannot put a folder over one that is not empty
+        part.replace(path)
     finally:
         _remove(part)
 

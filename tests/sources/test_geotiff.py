@@ -106,4 +106,4 @@ def test_the_rgb_bands_are_found_by_name(tmp_path: Path, data: Callable[..., par
         archive.writestr("Forest/Forest_1.tif", encode(made))
     section = data(source="eurosat_ms", url=str(tmp_path / "made.zip"), bands="rgb")
     tile = open_source(section).read("Forest/Forest_1.tif")
-    assert np.array_equal(tile.pixels, sentinel2.to_rgb(made[3], made[2], made[1]))
+    assert np.array_equal(tile.pixels, sentinel2.to_rgb(np.stack([made[3], made[2], made[1]], axis=-1)))

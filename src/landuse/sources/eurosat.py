@@ -17,7 +17,6 @@ from landuse.sources.fetch import Address, fetch
 from landuse.sources.images import decode
 
 SIZE = 64  # pixels
-RGB_BANDS = ("B04", "B03", "B02")
 UNITS = "digital numbers: reflectance x 10000"
 RGB_UNITS = "1..255, from 0..2750 digital numbers (reflectance x 10000)"
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"
@@ -48,7 +47,7 @@ _REMEDY = (
     "when offline, download it elsewhere and give its path (-S data.url=PATH), "
     "or use the simulated tiles (-S data.source=sample)"
 )
-_RGB = [sentinel2.BANDS.index(band) for band in RGB_BANDS]
+_RGB = [sentinel2.BANDS.index(band) for band in sentinel2.RGB]
 _FILE = re.compile(r"(\w+)/\1_\d+\.(jpg|tif)")
 
 
@@ -66,7 +65,7 @@ def rgb(data: params.Data) -> Collection:
         source="eurosat_rgb",
         names=files.names,
         read=read,
-        bands=RGB_BANDS,
+        bands=sentinel2.RGB,
         size=SIZE,
         dtype=np.dtype(np.uint8),
         units=RGB_UNITS,
@@ -85,15 +84,16 @@ def ms(data: params.Data) -> Collection:
 
     def read(name: str) -> Tile:
         content = files.read(name)
-        pixels, georef = geotiff.decode(content, SIZE, len(sentinel2.BANDS))
-        pixels = sentinel2.to_rgb(*(pixels[..., i] for i in _RGB)) if as_rgb else pixels
-        return Tile(pixels, hashlib.sha256(content).hexdigest(), georef)
+        numbers, georef = geotiff.decode(content, SIZE, len(sentinel2.BANDS))
+        return Tile(
+            sentinel2.to_rgb(numbers[..., _RGB]) if as_rgb else numbers, hashlib.sha256(content).hexdigest(), georef
+        )
 
     return Collection(
         source="eurosat_ms",
         names=files.names,
         read=read,
-        bands=RGB_BANDS if as_rgb else sentinel2.BANDS,
+        bands=sentinel2.RGB if as_rgb else sentinel2.BANDS,
         size=SIZE,
         dtype=np.dtype(np.uint8 if as_rgb else np.uint16),
         units=RGB_UNITS if as_rgb else UNITS,

@@ -58,6 +58,7 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
     stages = outputs.until(stage) if stage else outputs.up_to_date()
     model = outputs.model()
     tags = {f"landuse.{key}": model[key] for key in ("backbone", "data_digest", "params_digest")}
+    tags["landuse.recipe"] = model["params"]["train.recipe"]
     tracked = _find_or_create(model["identity"], model["params"], tags)
     tracked._log_outputs(stages, log_model)
     tracked._set_status("FINISHED")
