@@ -76,9 +76,7 @@ def _exact(used: pd.DataFrame, digests: list[str]) -> int:
     return pairs
 
 
-def _near(
-    used: pd.DataFrame, hashes: npt.NDArray[np.uint64], grey: npt.NDArray[np.float32], bits: int
-) -> pd.DataFrame:
+def _near(used: pd.DataFrame, hashes: npt.NDArray[np.uint64], grey: npt.NDArray[np.float32], bits: int) -> pd.DataFrame:
     rows = []
     for i, j, distance in _close_pairs(hashes, bits):
         correlation = float(grey[i] @ grey[j])

@@ -1,0 +1,53 @@
+"""A whole simulated scene as files: what `landuse map` and its tests need."""
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+from landuse.files import atomic
+from landuse.sources import sentinel2
+from landuse.sources.sample import EPSG, simulate
+from landuse.sources.sample.landscape import CLASSES
+
+_COLOURS = {  # of the land-use map, red-green-blue
+    "AnnualCrop": (240, 214, 120),
+    "Forest": (27, 94, 32),
+    "HerbaceousVegetation": (174, 213, 129),
+    "Highway": (66, 66, 66),
+    "Industrial": (142, 68, 173),
+    "Pasture": (102, 187, 106),
+    "PermanentCrop": (198, 134, 66),
+    "Residential": (211, 47, 47),
+    "River": (41, 182, 246),
+    "SeaLake": (13, 71, 161),
+}
+
+
+def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
+    """Write scene.tif (13 bands of uint16 digital numbers) and land_use.tif (uint8, index of the true class).
+
+    Both are UTM GeoTIFFs with pixels of 10 m, tiled and deflated; the map names its classes and colours.
+    """
+    scene = simulate(seed, 0, size)
+    profile = {
+        "driver": "GTiff",
+        "width": size,
+        "height": size,
+        "crs": f"EPSG:{EPSG}",
+        "transform": from_origin(scene.left, scene.top, 10, 10),
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "compress": "deflate",
+    }
+    with atomic(folder) as part:
+        part.mkdir()
+        with rasterio.open(part / "scene.tif", "w", **profile, count=len(sentinel2.BANDS), dtype="uint16") as file:
+            file.write(np.moveaxis(scene.numbers, -1, 0))
+            file.descriptions = sentinel2.BANDS
+        with rasterio.open(part / "land_use.tif", "w", **profile, count=1, dtype="uint8") as file:
+            file.write(scene.land.land_use, 1)
+            file.write_colormap(1, {number: (*_COLOURS[name], 255) for number, name in enumerate(CLASSES)})
+            file.update_tags(1, **{str(number): name for number, name in enumerate(CLASSES)})
