@@ -1,6 +1,5 @@
 """From the classes of the data to the labels to learn."""
 
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -13,49 +12,68 @@ LABELS = Path("data/labels.csv")
 _TEXT = {"file": "str", "class": "str"}  # a class may be called 2018, or NA
 
 
-def run(p: params.Params, index: Path = Path("data/tiles/index.csv"), out: Path = LABELS) -> None:
-    """Write a label and a target number for every tile; tiles of other classes are kept aside.
+def run(p: params.Params, tiles_index: Path = Path("data/tiles/index.csv"), out: Path = LABELS) -> None:
+    """Write a label and a target number for every tile: row, file, class, label, target.
 
-    Writes row, file, class, label, target; the label is empty and the target -1 for tiles kept aside, which
-    serve as out-of-distribution material.
+    Tiles of classes without a label are kept aside, with an empty label and the target -1: they serve as
+    out-of-distribution material.
+
+    Raises:
+        UserError: there are no tiles yet, or the mapping does not fit them; see ``label_classes``.
     """
-    if not index.is_file():
-        raise UserError(f"no tile index at {index}: run 'dvc repro download' first")
-    tiles = pd.read_csv(index, usecols=["row", "file", "class"], dtype=_TEXT, keep_default_na=False)
-    table = check(p.mapping, sorted(tiles["class"].unique()))
-    label_of = {name: label for label, names in table.items() for name in names}
-    targets = {label: target for target, label in enumerate(table)}
+    if not tiles_index.is_file():
+        raise UserError(f"no tile index at {tiles_index}: run 'dvc repro download' first")
+    tiles = pd.read_csv(tiles_index, usecols=["row", "file", "class"], dtype=_TEXT, keep_default_na=False)
+    classes_of = label_classes(p.mapping, sorted(tiles["class"].unique()))
+    label_of = {name: label for label, names in classes_of.items() for name in names}
+    target_of = {label: target for target, label in enumerate(classes_of)}
     tiles["label"] = tiles["class"].map(label_of).fillna("")
-    tiles["target"] = tiles["label"].map(targets).fillna(-1).astype(int)
+    tiles["target"] = tiles["label"].map(target_of).fillna(-1).astype(int)
     write_csv(out, tiles)
-    for label, names in table.items():
+    for label, names in classes_of.items():
         print(f"{label}: {(tiles['label'] == label).sum():,} tiles of {', '.join(names)}")
     print(f"kept aside: {(tiles['target'] < 0).sum():,} tiles")
 
 
-def check(mapping: params.Mapping, classes: list[str]) -> dict[str, list[str]]:
-    """Return label -> classes, with labels in the order of the table (alphabetical for all_classes).
+def label_classes(mapping: params.Mapping, classes: list[str]) -> dict[str, list[str]]:
+    """Return label -> classes in the order of the targets: as in the table, or alphabetical for all_classes.
+
+    Args:
+        mapping: the section of params.yaml.
+        classes: of the data, sorted.
 
     Raises:
-        UserError: a class that the data does not have, or that is named twice; a label without a class;
+        UserError: a class that the data does not have or that is named twice, a label without a class, or
             fewer than two labels.
     """
-    table = mapping.table
-    if table is None:
-        table = {name: [name] for name in classes}
-    place = f"mapping.tables.{mapping.preset}" if mapping.table is not None else "data"
+    if mapping.table is None:
+        if len(classes) < 2:
+            raise UserError(
+                f"mapping.preset is 'all_classes', but the data has one class only ({', '.join(classes)}): "
+                "a classifier needs two; add a second class folder to data.url"
+            )
+        return {name: [name] for name in classes}
+    _check(mapping.table, classes, f"mapping.tables.{mapping.preset}")
+    return mapping.table
+
+
+def _check(table: dict[str, list[str]], classes: list[str], place: str) -> None:
+    label_of: dict[str, str] = {}
     for label, names in table.items():
-        if not names:
-            raise UserError(f"{place}: the label {label!r} has no class: give it one, or remove it")
+        if not label or not names:
+            raise UserError(f"{place}: the label {label!r} has no class or no name: give it one, or remove it")
         for name in names:
             if name not in classes:
                 raise UserError(
-                    f"{place}: the data has no class {name!r} (named under {label!r}){did_you_mean(name, classes)} "
-                    "To learn every class of your own data: -S mapping.preset=all_classes"
+                    f"{place}: the data has no class {name!r}, named under {label} (to learn every class of your own "
+                    f"data: -S mapping.preset=all_classes){did_you_mean(name, classes)}"
                 )
-    twice = [name for name, count in Counter(n for names in table.values() for n in names).items() if count > 1]
-    if twice:
-        raise UserError(f"{place}: the class {twice[0]!r} is named twice: leave it under one label")
+            if name in label_of:
+                under = label if label_of[name] == label else f"{label_of[name]} and {label}"
+                raise UserError(f"{place}: the class {name!r} is named twice, under {under}: leave it in one place")
+            label_of[name] = label
     if len(table) < 2:
-        raise UserError(f"{place}: {len(table)} label is too few, a classifier needs two: add classes or labels")
-    return table
+        raise UserError(
+            f"{place}: a classifier needs two labels, here {'is one' if table else 'is none'}: add another with its "
+            "classes, or use -S mapping.preset=all_classes"
+        )

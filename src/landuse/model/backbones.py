@@ -29,6 +29,7 @@ _FEATURE_STAGES = {  # the first index of `features` in each stage
     "efficientnet_b0": (0, 1, 3, 4, 6),
     "mobilenet_v3_small": (0, 1, 2, 4, 9),
 }
+TORCHVISION = (*_RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves the others
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def build(name: str, channels: int, weights: str) -> Backbone:
     Raises:
         UserError: no such backbone, or its weights cannot be had or do not fit.
     """
-    if name in _RESNETS or name in _FEATURE_STAGES:
+    if name in TORCHVISION:
         backbone, fetch = _torchvision(name)
     else:
         backbone, fetch = _timm(name)
@@ -102,7 +103,7 @@ def _timm(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
     lite0 = name == "efficientnet_lite0"
     timm_name = "tf_efficientnet_lite0" if lite0 else name
     if not timm.is_model(timm_name):
-        known = [*_RESNETS, *_FEATURE_STAGES, "efficientnet_lite0", *timm.list_models()]
+        known = [*TORCHVISION, "efficientnet_lite0", *timm.list_models()]
         raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
     # symmetric padding for the weights of the package: see weights.lite0
     padding: dict[str, Any] = {"pad_type": ""} if lite0 else {}

@@ -1,6 +1,7 @@
 """Weights from files and hubs: loaded safely, matched by name and shape, refused clearly."""
 
 import importlib.util
+import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,7 @@ def load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None
 
 def download(fetch: Callable[[], dict[str, Any]], what: str) -> dict[str, Any]:
     """Call a library's downloader; a network that fails becomes one line with the remedies."""
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of each of its ten retries
     try:
         return fetch()
     except (OSError, RuntimeError) as error:  # URLError, HTTP and hub errors are OSErrors
