@@ -90,7 +90,7 @@ class Fractions(Section):
 
 class PublishedList(Section):
     list: str | None
-    sha256: str | None
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
 
 
 class Published(Section):
@@ -102,7 +102,7 @@ class Published(Section):
 class Split(Section):
     method: Literal["stratified", "published", "spatial"]
     fractions: Fractions
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     block_km: Positive
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     published: Published

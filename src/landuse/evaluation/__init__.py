@@ -77,11 +77,11 @@ def measure(
     return {
         **metrics.summarise(truth, predicted, *common, rng),
         "roc_auc": metrics.percentile(auc, resampled, settings.confidence),
-        "tiles": len(test),
+        "n": len(test),
         "errors": int((truth != predicted).sum()),
         "confidence": settings.confidence,
         "labels": metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng),
-        "original_classes": _by_original_class(test, truth == predicted, settings.confidence),
+        "classes": _by_original_class(test, truth == predicted, settings.confidence),
         "baselines": {name: {key: s[key] for key in ("accuracy", "macro_f1")} for name, s in scores.items()},
     }
 
@@ -90,7 +90,7 @@ def _by_original_class(test: pd.DataFrame, right: npt.NDArray[np.bool_], confide
     groups = pd.Series(right, index=test["class"]).groupby(level=0).agg(["sum", "size"])
     return {
         str(name): {
-            "tiles": int(row["size"]),
+            "n": int(row["size"]),
             "accuracy": metrics.wilson(int(row["sum"]), int(row["size"]), confidence),
         }
         for name, row in groups.iterrows()

@@ -140,7 +140,7 @@ def by_label(
     f1, resampled = per_class_f1(matrix), per_class_f1(bootstrap_matrices(matrix, resamples, rng))
     return {
         name: {
-            "tiles": int(matrix[i].sum()),
+            "n": int(matrix[i].sum()),
             "precision": wilson(int(matrix[i, i]), int(matrix[:, i].sum()), confidence),
             "recall": wilson(int(matrix[i, i]), int(matrix[i].sum()), confidence),
             "f1": percentile(float(f1[i]), resampled[:, i], confidence),

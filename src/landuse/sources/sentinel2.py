@@ -10,6 +10,8 @@ BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "
 
 
 RGB = ("B04", "B03", "B02")
+UNITS = "digital numbers: reflectance x 10000"
+RGB_UNITS = "1..255, from 0..2750 digital numbers (reflectance x 10000)"
 
 
 def to_rgb(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

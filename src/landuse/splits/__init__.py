@@ -43,7 +43,7 @@ def run(p: params.Params) -> None:
     write_csv(NEAR, near)
     write_json(METRICS, report)
     print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items()))
-    print(f"near duplicates across parts: {duplicates['near_across_parts']:,} pairs ({NEAR})")
+    print(f"near duplicates across parts: {duplicates['near_across_parts']:,} ({NEAR})")
 
 
 def read_split(path: Path = SPLIT) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFram
         UserError: the same pixels are in two parts.
     """
     used = tiles[tiles["split"].isin(PARTS)].sort_values("row")
-    digests, hashes, pictures = _look(store, used["row"].to_numpy())
+    digests, hashes, pictures = _look(store, used["row"].to_numpy(dtype=np.int64))
     exact = _exact_pairs(used.assign(digest=digests))
     near, count = _near_pairs(hashes, pictures, pd.factorize(used["split"])[0], bits)
     first, second = (used.iloc[near[side].to_numpy()].reset_index(drop=True) for side in ("first", "second"))
@@ -100,12 +100,11 @@ def _near_pairs(
     hashes: npt.NDArray[np.uint64], pictures: npt.NDArray[np.uint8], part: npt.NDArray[np.intp], bits: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The near duplicates as positions first < second with bits and difference, and how many there are."""
-    flat = pictures.reshape(len(pictures), -1).astype(np.int16)
-    deviation = np.abs(flat - flat.mean(axis=1, keepdims=True)).mean(axis=1)
+    deviation = np.array([np.abs(picture - picture.mean()).mean() for picture in pictures])
     listed = pd.DataFrame({"first": [], "second": [], "bits": [], "within": [], "difference": []}, dtype=np.int64)
     count = {"near_across_parts": 0, "near_within_parts": 0}
     for first, second, distance in _close(hashes, bits):
-        change = np.abs(flat[first] - flat[second]).mean(axis=1)
+        change = np.abs(pictures[first].astype(np.int16) - pictures[second]).mean(axis=(1, 2))
         flatter = np.minimum(deviation[first], deviation[second])
         near = change < _DIFFERENCE * flatter  # not where both are constant: they have nothing to recognise
         within = part[first] == part[second]

@@ -25,13 +25,13 @@ def von_karman(rng: np.random.Generator, size: int, scale: float, slope: float) 
 def hillshade(rng: np.random.Generator, size: int, scale: float) -> Field:
     """Draw the slope towards the sun (in the south-east) of random hills, variance 1."""
     fy, fx = _frequencies(size)
-    return _draw(rng, _amplitude(size, scale, 2.6) * np.abs(0.7 * fx - 0.7 * fy))
+    return _draw(rng, _amplitude(size, scale, 3.0) * np.abs(0.7 * fx - 0.7 * fy))
 
 
 def smooth(rng: np.random.Generator, size: int, scale: float) -> Field:
-    """Draw a field with structure of about ``scale`` pixels and nothing finer, variance 1."""
+    """Draw white noise blurred by a Gaussian of ``scale`` pixels, variance 1."""
     fy, fx = _frequencies(size)
-    return _draw(rng, np.exp(-0.5 * (fx**2 + fy**2) * np.float32(2 * scale) ** 2))
+    return _draw(rng, np.exp(-2 * (fx**2 + fy**2) * np.float32(np.pi * scale) ** 2))
 
 
 def _draw(rng: np.random.Generator, amplitude: Field) -> Field:
@@ -39,7 +39,8 @@ def _draw(rng: np.random.Generator, amplitude: Field) -> Field:
     spectrum = (noise[0] + 1j * noise[1]) * amplitude
     spectrum[0, 0] = 0
     field: Field = fft.irfft2(spectrum, workers=1)
-    return field / field.std()
+    field /= field.std()
+    return field
 
 
 def _amplitude(size: int, scale: float, slope: float) -> Field:

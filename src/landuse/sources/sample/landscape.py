@@ -54,14 +54,15 @@ def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weig
         dry: climate: from -1, green, to 1, dry.
         weights: how common each land use is; for Highway and River: the mean number of them.
     """
-    warp = (fields.smooth(rng, size, 9), fields.smooth(rng, size, 9))
-    bend = (fields.smooth(rng, size, 30), fields.smooth(rng, size, 30))
+    bend, warp = fields.smooth(rng, size, 35), fields.smooth(rng, size, 7)
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    x, y = x + 9 * bend[0] + 2 * warp[0], y + 9 * bend[1] + 2 * warp[1]
-    zone, zone_class, edge, beyond = _zones(rng, x, y, zone_size, weights)
+    u, v = x + 8 * bend + 1.5 * warp, y + 8 * np.roll(bend, size // 2, 1) + 1.5 * np.roll(warp, size // 2, 1)
+    zone, zone_class, edge, beyond = _zones(rng, u, v, zone_size, weights)
+    x, y = x + 5 * bend, y + 5 * np.roll(bend, size // 2, 1)
     land_use = zone_class[zone]
     patchy, winding = fields.von_karman(rng, size, 30, 1.6), fields.smooth(rng, size, 16)
-    cover, parcel, streak = _cover(rng, x, y, land_use, zone, patchy, winding, dry)
+    path = np.abs(winding) / (np.hypot(*np.gradient(winding)) + np.float32(1e-3))  # of its zero lines
+    cover, parcel, streak = _cover(rng, x, y, land_use, zone, patchy, path, dry)
 
     shore = (edge < 1.1 + patchy) & (zone_class[beyond] == _SEA) & (land_use != _SEA)
     cover[shore] = np.where(patchy[shore] > 0.4, Cover.TREES, Cover.TRACK)
@@ -69,7 +70,7 @@ def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weig
         zone, zone_class = _river(rng, x, y, land_use, cover, zone, zone_class, patchy)
     for _ in range(rng.poisson(weights["Highway"])):
         _highway(rng, size, land_use, cover)
-    rugged = np.isin(zone_class, [CLASSES.index("Forest"), CLASSES.index("HerbaceousVegetation")])
+    rugged = np.select([zone_class == CLASSES.index(n) for n in ("Forest", "HerbaceousVegetation")], [0.5, 1.2])
     steep = (rugged * rng.gamma(0.8, 1.0, len(zone_class))).astype(np.float32)
     shade = fields.hillshade(rng, size, 40) * np.minimum(steep, 2.5)[zone]
     return Landscape(land_use, cover, zone, parcel, streak, shade, zone_class, dry)
@@ -107,12 +108,13 @@ def _cover(
     land_use: npt.NDArray[np.uint8],
     zone: npt.NDArray[np.uint8],
     patchy: Field,
-    winding: Field,
+    path: Field,
     dry: float,
 ) -> tuple[npt.NDArray[np.uint8], Numbers, Field]:
     zones = int(zone.max()) + 1
-    angle = rng.uniform(0, np.pi, zones).astype(np.float32)
-    cosine, sine = np.cos(angle), np.sin(angle)
+    angle = rng.uniform(0, np.pi, zones)
+    cosine: Field = np.cos(angle).astype(np.float32)
+    sine: Field = np.sin(angle).astype(np.float32)
     style = rng.random((6, zones), dtype=np.float32)
     cover, parcel = np.empty(land_use.size, np.uint8), np.empty(land_use.size, np.uint16)
     streak = np.empty(land_use.size, np.float32)
@@ -121,8 +123,9 @@ def _cover(
         if not len(pixels):
             continue
         at, px, py = zone.ravel()[pixels], x.ravel()[pixels], y.ravel()[pixels]
-        u, v = cosine[at] * px + sine[at] * py, cosine[at] * py - sine[at] * px
-        ground = paint(Site(u, v, at, style[:, at], patchy.ravel()[pixels], winding.ravel()[pixels], dry))
+        u: Field = cosine[at] * px + sine[at] * py
+        v: Field = cosine[at] * py - sine[at] * px
+        ground = paint(Site(u, v, at, style[:, at], patchy.ravel()[pixels], path.ravel()[pixels], dry))
         cover[pixels], parcel[pixels], streak[pixels] = ground.cover, ground.parcel, ground.streak
     return cover.reshape(land_use.shape), parcel.reshape(land_use.shape), streak.reshape(land_use.shape)
 
@@ -154,13 +157,13 @@ def _river(
     patchy: Field,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Paint a meandering river with its banks into land_use and cover; its water is a zone of its own."""
-    distance, _ = _curve(rng, x, y, wiggle=0.1, length=rng.uniform(120, 350))
+    distance, _ = _curve(rng, x, y, wiggle=0.1, length=rng.uniform(140, 400))
     half = rng.uniform(4, 13) * (1 + 0.12 * patchy)
     off = np.abs(distance) - half
-    wooded, sandy = rng.uniform(0, 5), rng.uniform(-0.5, 2.5)
+    wooded, sandy = rng.uniform(0, 5), rng.uniform(-4, 1.5)
     land = land_use != _SEA
     cover[(off < wooded * (1 + patchy)) & land] = Cover.TREES
-    cover[(off < sandy * patchy) & land] = Cover.TRACK
+    cover[(off < max(sandy, 0) * patchy) & land] = Cover.TRACK
     water = (off < 0) & land
     cover[water], land_use[water] = Cover.WATER, _RIVER
     return np.where(water, np.uint8(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))

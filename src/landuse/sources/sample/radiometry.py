@@ -31,13 +31,14 @@ _CLASS_OF = {  # covers that have the spectrum of a whole class
 # how much of a class's variation within a tile comes from: parcels, coarse texture, fine texture, streaks
 _TEXTURE: dict[Cover, tuple[float, float, float, float]] = {
     Cover.WATER: (0.0, 0.08, 0.0, 0.0),
-    Cover.TREES: (0.1, 0.6, 0.75, 0.0),
-    Cover.GRASS: (0.6, 0.5, 0.2, 0.15),
-    Cover.SHRUBS: (0.0, 0.9, 0.4, 0.0),
+    Cover.TREES: (0.1, 0.45, 0.8, 0.0),
+    Cover.GRASS: (0.7, 0.4, 0.15, 0.15),
+    Cover.SHRUBS: (0.0, 0.7, 0.3, 0.0),
     Cover.CROP: (1.0, 0.25, 0.06, 0.22),
-    Cover.VINES: (0.8, 0.35, 0.2, 0.4),
+    Cover.VINES: (0.75, 0.3, 0.12, 0.3),
 }
 _MATERIAL = (1.0, 0.15, 0.3, 0.0)
+_MIXED = {"Residential": 0.68, "Industrial": 0.95}  # contrast left where a pixel covers several things
 # blur of the optics and of resampling to 10 m: standard deviation in pixels, by the band's own resolution
 _BLUR = {10: 0.6, 20: 1.0, 60: 2.8}
 _RESOLUTION = dict(zip(BANDS, (60, 10, 10, 10, 20, 20, 20, 10, 60, 60, 20, 20, 20), strict=True))
@@ -75,7 +76,7 @@ def render(rng: np.random.Generator, land: Landscape, bands: Sequence[str]) -> n
         values = table[:, band].take(spot)
         for mode, score in enumerate(scores):
             values += loadings[mode, :, band].take(land.cover) * score
-        values = np.maximum(values, _floor()[band]) * sunny
+        values = np.maximum(values - _air()[band], 0) * sunny + _air()[band]
         values = gaussian_filter(values, _BLUR[_RESOLUTION[name]], truncate=2.5)
         values += _NOISE[band] * noise[band].standard_normal(values.shape, dtype=np.float32)
         image[..., i] = np.clip(values + np.float32(0.5), 1, 65535)
@@ -94,6 +95,9 @@ def _zone_spectra(rng: np.random.Generator, land: Landscape) -> Field:
         name = CLASSES[land_use]
         if name in ("SeaLake", "River"):  # most water is clear, some is very turbid
             name, scores[zone] = "SeaLake", np.clip(rng.exponential(1, 3) - 1, None, 3)
+        if name in _MIXED:
+            mean = np.array(classes[name]["mean"])
+            spectra[zone] = mean + _MIXED[name] * (spectra[zone] - mean)
         change = np.clip(scores[zone], -2.2, 3) @ np.array(classes[name]["components_between_patches"])
         spectra[zone] += change + haze
     return spectra.astype(np.float32)
@@ -102,7 +106,7 @@ def _zone_spectra(rng: np.random.Generator, land: Landscape) -> Field:
 def _scores(rng: np.random.Generator, land: Landscape) -> list[Field]:
     """Where each pixel stands on the three components of its cover's variation within a tile."""
     size = len(land.cover)
-    coarse = fields.von_karman(rng, size, 22, 1.9)
+    coarse = fields.von_karman(rng, size, 40, 1.8)
     fine = fields.von_karman(rng, size, 4, 1.6)
     of_parcel = rng.standard_normal((3, 4096), dtype=np.float32)
     of_parcel[0] = 0.6 * of_parcel[0] + 0.8 * np.sign(rng.standard_normal(4096))  # crops: bare or grown
@@ -134,10 +138,11 @@ def _means() -> Field:
 
 
 @cache
-def _floor() -> Field:
-    """(bands,): nothing is darker, for the air between is not black."""
-    floor: Field = 0.6 * _means().min(0)
-    return floor
+def _air() -> Field:
+    """(bands,): what the air adds, whatever lies below: the clearest water has little more."""
+    water = statistics()["classes"]["SeaLake"]
+    air: Field = np.maximum(np.subtract(water["mean"], water["std_between_patches"]), 4).astype(np.float32)
+    return air
 
 
 @cache

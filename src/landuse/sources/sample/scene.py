@@ -8,9 +8,10 @@ from rasterio.transform import from_origin
 
 from landuse.files import atomic
 from landuse.sources import sentinel2
-from landuse.sources.sample import EPSG, simulate
 from landuse.sources.sample.landscape import CLASSES
+from landuse.sources.sample.simulation import simulate
 
+_ZONE = 130  # pixels: mean width of a stretch of one land use
 _COLOURS = {  # of the land-use map, red-green-blue
     "AnnualCrop": (240, 214, 120),
     "Forest": (27, 94, 32),
@@ -30,13 +31,13 @@ def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
 
     Both are UTM GeoTIFFs with pixels of 10 m, tiled and deflated; the map names its classes and colours.
     """
-    scene = simulate(seed, 0, size)
+    scene = simulate(seed, 0, sentinel2.BANDS, size, _ZONE, dict.fromkeys(CLASSES, 1))
     profile = {
         "driver": "GTiff",
         "width": size,
         "height": size,
-        "crs": f"EPSG:{EPSG}",
-        "transform": from_origin(scene.left, scene.top, 10, 10),
+        "crs": f"EPSG:{scene.epsg}",
+        "transform": from_origin(scene.west, scene.north, 10, 10),
         "tiled": True,
         "blockxsize": 256,
         "blockysize": 256,
@@ -45,9 +46,9 @@ def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
     with atomic(folder) as part:
         part.mkdir()
         with rasterio.open(part / "scene.tif", "w", **profile, count=len(sentinel2.BANDS), dtype="uint16") as file:
-            file.write(np.moveaxis(scene.numbers, -1, 0))
+            file.write(np.moveaxis(scene.pixels, -1, 0))
             file.descriptions = sentinel2.BANDS
         with rasterio.open(part / "land_use.tif", "w", **profile, count=1, dtype="uint8") as file:
-            file.write(scene.land.land_use, 1)
+            file.write(scene.landscape.land_use, 1)
             file.write_colormap(1, {number: (*_COLOURS[name], 255) for number, name in enumerate(CLASSES)})
             file.update_tags(1, **{str(number): name for number, name in enumerate(CLASSES)})

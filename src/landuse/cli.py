@@ -1,0 +1,84 @@
+"""The ``landuse`` command. Each command loads what it needs when it is called, so that help is instant."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from landuse.errors import UserError, did_you_mean, user_errors
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print under its usage: one line is enough."""
+        raise UserError(f"{message}; see '{self.prog} --help'")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a user's mistake ends it with one line and exit code 2."""
+    with user_errors():
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        parser, commands = _parser()
+        if given and not given[0].startswith("-") and given[0] not in commands:
+            raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], commands)}")
+        options = parser.parse_args(given)
+        if options.version:
+            _version()
+        elif options.command is None:
+            parser.print_help()
+        else:
+            options.run(options)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    parser = _Parser(prog="landuse", description="From labelled satellite tiles to a land-use classifier.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+
+    summary = commands.add_parser("summary", help="the last result in a few lines")
+    summary.set_defaults(run=_summary)
+
+    track = commands.add_parser("track", help="log the last result to MLflow, where that is not done yet")
+    track.set_defaults(run=_track)
+
+    scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
+    scene.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
+    scene.add_argument("--seed", type=int, default=7, help="another number, another scene (default: %(default)s)")
+    scene.add_argument("--size", type=_size, default=1024, metavar="PX", help="pixels a side (default: %(default)s)")
+    scene.set_defaults(run=_scene)
+    return parser, list(commands.choices)
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 64 <= size <= 10980:  # a whole Sentinel-2 tile
+        raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 10980")
+    return size
+
+
+def _version() -> None:
+    from importlib.metadata import version
+
+    print(f"landuse {version('landuse')}")
+
+
+def _summary(_: argparse.Namespace) -> None:
+    from landuse import summary
+
+    print(summary.text())
+
+
+def _track(_: argparse.Namespace) -> None:
+    from landuse import tracking
+
+    print(f"MLflow has run {tracking.track()}: see it with 'mlflow ui'")
+
+
+def _scene(options: argparse.Namespace) -> None:
+    if options.out.exists():
+        raise UserError(f"{options.out} is there already: name a new folder")
+    from landuse.sources.sample.scene import write_scene
+
+    write_scene(options.out, options.seed, options.size)
+    print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")

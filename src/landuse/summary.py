@@ -1,0 +1,76 @@
+"""The last result in a few lines: how good, where everything is, what to type next."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from landuse.errors import UserError
+
+_METRICS = Path("metrics/evaluate.json")
+_MODEL = Path("models/model/model.json")
+_SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+
+
+def text() -> str:
+    """Return the summary of the pipeline in the current folder.
+
+    Raises:
+        UserError: nothing has been measured here yet.
+    """
+    found, model = _read(_METRICS), _read(_MODEL)
+    return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise UserError(f"no {file} here: run 'dvc repro' first, in the repository's root")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _results(found: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    classes = model["classes"]
+    task = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
+    lines = [f"{task}: {model['backbone']}, {found['n']:,} test tiles of {model['source']}", ""]
+    width = max(len(name) for name in (*found["baselines"], "this model")) + 2
+    level = f"{100 * found['confidence']:g} % interval"
+    lines.append(f"  {'':{width}}" + "".join(f"{f'{name}, {level}':30}" for name in _SHOWN.values()).rstrip())
+    for name, measures in {"this model": found, **found["baselines"]}.items():
+        cells = "".join(f"{_cell(measures[key]):30}" for key in _SHOWN)
+        lines.append(f"  {name.replace('_', ' '):{width}}{cells}".rstrip())
+    if model["source"] == "sample":
+        lines += [
+            "",
+            "  These tiles are simulated: the numbers show that everything works, and nothing about real land.",
+        ]
+    return lines
+
+
+def _cell(measure: Mapping[str, Any]) -> str:
+    if measure["value"] is None:
+        return "undefined"
+    if measure["low"] is None:
+        return f"{measure['value']:.4f}"
+    return f"{measure['value']:.4f} ({measure['low']:.4f}-{measure['high']:.4f})"
+
+
+def _places() -> list[str]:
+    return [
+        "  plots         plots/                     (dvc plots show)",
+        "  metrics       metrics/evaluate.json      (dvc metrics show)",
+        "  predictions   data/predictions.csv",
+        "  model         models/export/model.onnx   (how to use it: models/export/MODEL_CARD.md)",
+    ]
+
+
+def _next(source: str) -> list[str]:
+    lines = [
+        "Next:",
+        "  mlflow ui                                    # this run, its curves and plots, in a browser",
+        "  dvc exp run -S train.lr=1e-4                 # one variant",
+        "  dvc exp show --only-changed                  # compare them",
+    ]
+    if source != "eurosat_rgb":
+        lines.append("  dvc exp run -S data.source=eurosat_rgb       # the real EuroSAT")
+    return lines

@@ -1,0 +1,144 @@
+"""The ONNX file: the same answers as the network, one file, the same bytes, nothing of this machine."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import ROOT
+from torch import nn
+from trained import network, pixels, spec
+
+from landuse.errors import UserError
+from landuse.export import onnx_file
+from landuse.model.saved import Spec
+
+OPSET = 20
+
+
+@pytest.fixture(scope="module")
+def exported() -> tuple[Spec, bytes]:
+    described = spec(source="a source", units="a unit")
+    return described, onnx_file.export(network(described), described, OPSET)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "bands", "size", "input_size"),
+    [
+        ("test_resnet", 3, 48, 48),
+        ("resnet18", 13, 64, 64),
+        ("test_resnet", 5, 64, 40),
+        ("mobilenet_v3_small", 3, 64, 64),
+        pytest.param("efficientnet_lite0", 3, 64, 64, marks=pytest.mark.long),
+        pytest.param("vit_tiny_patch16_224", 3, 64, 224, marks=pytest.mark.long),
+        pytest.param("convnext_atto", 13, 64, 96, marks=pytest.mark.long),
+    ],
+)
+def test_it_answers_as_the_network_does(
+    backbone: str, bands: int, size: int, input_size: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    described = spec(backbone, bands, size, input_size)
+    model = network(described)
+    tiles = pixels(described, 50)
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2))
+    expected = torch.softmax(logits / described.temperature, dim=1).numpy()
+    assert expected[:, 0].std() > 0.05, "a constant answer would prove nothing"
+    content = onnx_file.export(model, described, OPSET)
+    for batch_size in (1, 37):
+        answers = onnx_file.predict(content, tiles, np.arange(50), batch_size)
+        assert answers.dtype == np.float32
+        assert onnx_file.compare(answers, expected).differing == 0
+        assert np.abs(answers - expected).max() < 1e-5
+    assert capfd.readouterr() == ("", ""), "the exporter talks"
+
+
+def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[Spec, bytes]) -> None:
+    session = onnxruntime.InferenceSession(exported[1])
+    given, answer = session.get_inputs()[0], session.get_outputs()[0]
+    assert (given.name, given.type, given.shape[1:]) == ("pixels", "tensor(uint8)", [32, 32, 3])
+    assert (answer.name, answer.type, answer.shape[1:]) == ("probabilities", "tensor(float)", [2])
+    assert isinstance(given.shape[0], str)
+    assert given.shape[0] == answer.shape[0]
+    for count in (1, 2, 5):
+        tiles = pixels(exported[0], count)
+        assert session.run(None, {"pixels": tiles})[0].sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
+
+
+def test_it_says_what_it_is(exported: tuple[Spec, bytes]) -> None:
+    found = onnxruntime.InferenceSession(exported[1]).get_modelmeta().custom_metadata_map
+    assert json.loads(found.pop("classes")) == ["City", "Farmland"]
+    assert json.loads(found.pop("bands")) == ["B04", "B03", "B02"]
+    assert found == {"units": "a unit", "identity": "1" * 64, "data_digest": "d" * 64}
+
+
+def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[Spec, bytes]) -> None:
+    content = exported[1]
+    for word in (str(ROOT), sys.prefix, "site-packages", ".py", "stack_trace", 'File "', os.uname().nodename):
+        assert word.encode() not in content, word
+    assert re.search(rb"/(home|root|tmp|work|usr)/", content) is None
+    assert onnx.load_from_string(content).opset_import[0].version == OPSET
+
+
+@pytest.mark.long
+def test_another_process_writes_the_same_bytes(exported: tuple[Spec, bytes]) -> None:
+    code = (
+        "import hashlib; from trained import *; from landuse.export import onnx_file\n"
+        "s = spec(source='a source', units='a unit')\n"
+        f"print(hashlib.sha256(onnx_file.export(network(s), s, {OPSET})).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [hashlib.sha256(exported[1]).hexdigest()]
+    assert done.stderr == ""
+
+
+def test_differences_are_counted() -> None:
+    reference = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]], dtype=np.float32)
+    other = np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5]], dtype=np.float32)
+    assert onnx_file.compare(reference, reference) == onnx_file.Parity(0, 0.0)
+    assert onnx_file.compare(other, reference) == onnx_file.Parity(1, 0.3)
+    other[2] = np.nan
+    assert np.isnan(onnx_file.compare(other, reference).largest_difference)
+
+
+def test_an_opset_from_the_future_is_refused() -> None:
+    described = spec()
+    with pytest.raises(UserError, match=r"export\.opset is 99, which torch.onnx cannot write: use a lower one"):
+        onnx_file.export(network(described), described, 99)
+
+
+def test_an_opset_that_onnxruntime_does_not_know_is_refused(exported: tuple[Spec, bytes]) -> None:
+    proto = onnx.load_from_string(exported[1])
+    proto.opset_import[0].version = 99
+    with pytest.raises(UserError, match=r"export\.opset is 99, which the installed onnxruntime cannot run"):
+        onnx_file.predict(proto.SerializeToString(), pixels(exported[0], 1), np.arange(1), 1)
+
+
+def test_a_damaged_file_is_no_mistake_of_the_user(exported: tuple[Spec, bytes]) -> None:
+    with pytest.raises(Exception, match="INVALID_PROTOBUF|Protobuf"):
+        onnx_file.predict(exported[1][:1000], pixels(exported[0], 1), np.arange(1), 1)
+
+
+class Undecided(nn.Module):
+    """Branches on what it sees, which a graph cannot."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=(2, 3)) if x.sum() > 0 else x.amax(dim=(2, 3))
+
+
+def test_a_network_without_onnx_form_is_refused_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    described = spec(head={"hidden": None, "dropout": 0.0})
+    model = network(described)
+    model.backbone, model.head = Undecided(), nn.Linear(3, 2)
+    with pytest.raises(UserError, match=r"^test_resnet has no ONNX form .*choose another model.backbone$") as caught:
+        onnx_file.export(model.eval(), described, OPSET)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")

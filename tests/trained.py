@@ -1,0 +1,154 @@
+"""A workspace as training and evaluation leave it: tiles, split, metrics and a model (untrained, but lively)."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from conftest import ROOT
+from torch import nn
+
+from landuse import params, tiles
+from landuse.model import saved
+from landuse.model.classifier import Classifier
+from landuse.sources import sentinel2
+from landuse.sources.collection import Collection, Tile
+
+CLASSES = ("Forest", "Highway", "Pasture")  # of the data; the first is kept aside
+
+
+def spec(
+    backbone: str = "test_resnet", bands: int = 3, size: int = 32, input_size: int = 32, **other: object
+) -> saved.Spec:
+    """A description of a two-label model; 13 bands are uint16, 3 are uint8."""
+    rgb = bands == 3
+    facts: dict[str, object] = {
+        "backbone": backbone,
+        "head": {"hidden": 8, "dropout": 0.2},
+        "classes": ["City", "Farmland"],
+        "bands": list(sentinel2.RGB if rgb else sentinel2.BANDS[:bands]),
+        "units": sentinel2.RGB_UNITS if rgb else sentinel2.UNITS,
+        "dtype": "uint8" if rgb else "uint16",
+        "tile_size": size,
+        "input_size": input_size,
+        "mean": [120.0 if rgb else 1500.0] * bands,
+        "std": [50.0 if rgb else 700.0] * bands,
+        "temperature": 1.7,
+        "source": "sample",
+        "data_licence": "MIT (simulated)",
+        "weights": "none",
+        "data_digest": "d" * 64,
+        "params_digest": "b" * 64,
+        "identity": "1" * 64,
+        "params": {"train.recipe": "fast", "train.seed": 42, "model.backbone": backbone, "recipe.batch_size": 64},
+    }
+    return saved.Spec(**(facts | other))  # type: ignore[arg-type]
+
+
+def network(described: saved.Spec) -> Classifier:
+    """An untrained network whose answers differ from tile to tile, as a trained one's do."""
+    torch.manual_seed(0)
+    model = saved.build(described, "none")
+    probe = torch.from_numpy(pixels(described, 64)).permute(0, 3, 1, 2).float()
+    for module in model.train().modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # take the statistics of the one batch that follows
+    with torch.no_grad():
+        model(probe)
+        model.eval()
+        logits = model(probe)
+        model.head[-1].weight *= 2 / logits.std(dim=0).mean()
+        model.head[-1].bias -= model(probe).mean(dim=0)
+    return model
+
+
+def pixels(described: saved.Spec, count: int) -> np.ndarray:
+    """(count, H, W, C) tiles, smooth and noisy ones, dark and bright ones."""
+    rng = np.random.default_rng(5)
+    top = 256 if described.dtype == "uint8" else 4000
+    shape = (count, described.tile_size, described.tile_size, len(described.bands))
+    level = rng.uniform(0, 1, (count, 1, 1, shape[-1]))
+    noise = rng.uniform(0, 1, (count, 1, 1, 1)) * rng.uniform(-0.5, 0.5, shape)
+    return ((level + noise).clip(0, 0.999) * top).astype(described.dtype)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    path: Path
+    spec: saved.Spec
+    images: np.ndarray
+    params: params.Params
+
+
+def measure(value: float | None) -> dict[str, float | None]:
+    return {"value": value, "low": value and value - 0.01, "high": value and value + 0.01}
+
+
+def evaluation() -> dict[str, object]:
+    """metrics/evaluate.json as the evaluate stage writes it."""
+    whole = {name: measure(0.9) for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc")}
+    baseline = {"accuracy": measure(0.5), "macro_f1": measure(0.4)}
+    return {
+        "confidence": 0.95,
+        "n": 41,
+        **whole,
+        "labels": {
+            name: {"precision": measure(0.8), "recall": measure(0.7), "f1": measure(0.75), "n": 20}
+            for name in ("City", "Farmland")
+        },
+        "classes": {name: {"accuracy": measure(0.6), "n": 20} for name in ("Highway", "Pasture")},
+        "baselines": {"majority": baseline, "logistic_regression": baseline},
+    }
+
+
+def split_table(names: list[str], tests: int) -> pd.DataFrame:
+    table = pd.DataFrame({"row": range(len(names)), "file": names})
+    table["class"] = table["file"].str.split("/").str[0]
+    table["label"] = table["class"].map({"Highway": "City", "Pasture": "Farmland"}).fillna("")
+    table["target"] = table["label"].map({"City": 0, "Farmland": 1}).fillna(-1).astype(int)
+    table["split"] = "aside"
+    known = table.index[table["target"] >= 0]
+    table.loc[known, "split"] = "train"
+    table.loc[known[::2][:tests], "split"] = "test"
+    table.loc[known[1::4], "split"] = "val"
+    return table
+
+
+def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41) -> Workspace:
+    """Write a workspace for this model. 41 test tiles: one batch of 37 and a shorter one."""
+    images = pixels(described, count)
+    names = sorted(f"{CLASSES[i % 3]}/{i:04}.png" for i in range(count))
+    of = dict(zip(names, images, strict=True))
+    source = Collection(
+        source=described.source,
+        names=names,
+        read=lambda name: Tile(of[name], hashlib.sha256(of[name].tobytes()).hexdigest()),
+        bands=tuple(described.bands),
+        size=described.tile_size,
+        dtype=np.dtype(described.dtype),
+        units=described.units,
+        licence=described.data_licence,
+    )
+    tiles.write(folder / "data/tiles", source)
+    split_table(names, tests).to_csv(folder / "data/split.csv", index=False)
+    saved.save(network(described), described, folder / "models/model")
+    (folder / "metrics").mkdir()
+    contents = {
+        "evaluate": evaluation(),
+        "split": {"method": "stratified", "duplicates": {"near_across_parts": 0}},
+        "train": {"epochs": 7, "best_epoch": 5, "val": {"loss": 0.1, "accuracy": 0.95, "macro_f1": 0.94}},
+    }
+    for stage, content in contents.items():
+        (folder / f"metrics/{stage}.json").write_text(json.dumps(content))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    return Workspace(folder, described, images, params.load("export", folder))
+
+
+def with_export(p: params.Params, **settings: object) -> params.Params:
+    """The same params with other settings of the export section."""
+    return p.model_copy(update={"export": p.export.model_copy(update=settings)})
