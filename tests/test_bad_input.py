@@ -55,7 +55,6 @@ def refused(workspace: Workspace, stage: str, *told: str) -> None:
         ("train", {"train__freeze": "layer9"}, ["layer9", "layer4"]),
         ("train", {"model__backbone": "resnet5O"}, ["resnet5O", "did you mean 'resnet50'"]),
         ("train", {"model__weights": "nowhere.pth"}, ["nowhere.pth", "no such file"]),
-        ("train", {"train__lr": 10.0, "train__freeze": "none"}, ["loss", "train.lr"]),
         ("split", {"split__fractions": {"train": 0.7, "val": 0.2, "test": 0.2}}, ["add to 1.1"]),
         ("split", {"split__fractions": {"train": 0.99, "val": 0.005, "test": 0.005}}, ["too small"]),
         ("split", {"split__method": "published"}, ["split.published"]),

@@ -52,8 +52,8 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
 def _size(text: str) -> int:
     size = int(text)
-    if not 64 <= size <= 10980:  # a whole Sentinel-2 tile
-        raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 10980")
+    if not 64 <= size <= 4096:  # 4096 take two gigabytes of memory
+        raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 4096")
     return size
 
 

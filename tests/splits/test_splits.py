@@ -1,180 +1,180 @@
-"""Every way to split: exact, seeded, stable, and honest about what it cannot do."""
+"""The split stage as a whole: what it writes, what it refuses, and what it leaves alone."""
 
-import hashlib
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from conftest import ROOT
 
+from landuse import labels, params, splits, tiles
 from landuse.errors import UserError
-from landuse.params import PARTS, Fractions, Published, PublishedList
-from landuse.splits import published, spatial, stratified
+from landuse.sources import sentinel2
+from landuse.sources.collection import Collection, Tile
 
-USUAL = Fractions(train=0.7, val=0.15, test=0.15)
-EUROSAT = {
-    "AnnualCrop": 3000,
-    "Highway": 2500,
-    "Industrial": 2500,
-    "Pasture": 2000,
-    "PermanentCrop": 2500,
-    "Residential": 3000,
-}
+NAMES = [f"{label}/{label}_{n}.png" for label in ("2018", "Forest", "NA") for n in range(40)]
+IMAGES = np.random.default_rng(5).integers(0, 256, (len(NAMES), 32, 32, 3), dtype=np.uint8)
+TABLES = {"two": {"Old": ["NA"], "New": ["2018"]}}
 
 
-def table(counts: dict[str, int]) -> pd.DataFrame:
-    files = [f"{name}/{name}_{i}.jpg" for name, count in counts.items() for i in range(1, count + 1)]
-    return pd.DataFrame({"row": range(len(files)), "file": files, "class": [f.split("/")[0] for f in files]})
+def configured(**split: Any) -> params.Params:
+    """params.yaml with a mapping of these classes and some keys of ``split`` changed."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["mapping"] = {"preset": "two", "tables": TABLES}
+    content["split"] |= split
+    return params.Params.model_validate(content)
 
 
-def test_eurosat_is_split_exactly_and_by_class() -> None:
-    known = table(EUROSAT)
-    parts = stratified.deal(known, USUAL, seed=42)
-    assert parts.value_counts().to_dict() == {"train": 10850, "val": 2325, "test": 2325}
-    by_class = pd.crosstab(known["class"], parts)
-    for name, count in EUROSAT.items():
-        assert by_class.loc[name, "val"] == by_class.loc[name, "test"] == count * 15 // 100
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a tile store and labels, which the test runs in."""
+    monkeypatch.chdir(tmp_path)
+    store(lambda name: IMAGES[NAMES.index(name)])
+    labels.run(configured())
+    return tmp_path
 
 
-def test_the_seed_decides_and_the_order_of_rows_does_not() -> None:
-    known = table({"a": 40, "b": 60})
-    parts = stratified.deal(known, USUAL, seed=1)
-    mixed = known.sample(frac=1, random_state=0)
-    again = stratified.deal(mixed, USUAL, seed=1)
-    assert again.loc[known.index].tolist() == parts.tolist()
-    assert stratified.deal(known, USUAL, seed=2).tolist() != parts.tolist()
+def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
+    """Write a tile store, whose tiles lie along a line 4 km from each other."""
 
+    def read(name: str) -> Tile:
+        number = NAMES.index(name)
+        tile = Tile(pixels(name), f"{number:064}")
+        return replace(tile, latitude=50.0, longitude=number * 4 / 71.5) if placed else tile
 
-def test_a_class_is_split_alike_whatever_other_classes_are_there() -> None:
-    both, alone = table({"a": 40, "b": 60}), table({"b": 60})
-    of_both = stratified.deal(both, USUAL, seed=1)[both["class"] == "b"].tolist()
-    assert of_both == stratified.deal(alone, USUAL, seed=1).tolist()
-
-
-@pytest.mark.parametrize("count", range(4, 60))
-def test_sizes_add_up_and_are_within_one_of_the_fractions(count: int) -> None:
-    sizes = stratified.sizes(count, USUAL)
-    assert sum(sizes.values()) == count
-    assert all(abs(sizes[part] - count * getattr(USUAL, part)) < 1 for part in PARTS)
-
-
-def test_remainders_take_turns_so_that_totals_come_out() -> None:
-    known = table({f"class{i}": 50 for i in range(40)})
-    counts = stratified.deal(known, USUAL, seed=1).value_counts()
-    assert abs(counts["val"] - 300) <= 12 and abs(counts["test"] - 300) <= 12
-
-
-def test_a_class_too_small_is_named() -> None:
-    with pytest.raises(UserError, match=r"'b' has 3 tiles, too small"):
-        stratified.deal(table({"a": 40, "b": 3}), USUAL, seed=1)
-
-
-def lists(tmp_path: Path, **content: str) -> Published:
-    made = {}
-    for part in PARTS:
-        path = tmp_path / f"{part}.txt"
-        path.write_text(content[part])
-        digest = hashlib.sha256(content[part].encode()).hexdigest()
-        made[part] = PublishedList(list=str(path), sha256=digest)
-    return Published(**made)
-
-
-def test_published_lists_are_read_in_the_forms_of_torchgeo_and_of_coop(tmp_path: Path) -> None:
-    known = table({"a": 5, "b": 2})
-    made = lists(
-        tmp_path, train="a_1.jpg\na_2.jpg\nb_1.tif\na_99.jpg\n", val="EuroSAT_RGB/a/a_3.jpg 0 1\n", test="a/a_4\nb_2\n"
+    tiles.write(
+        tiles.STORE,
+        Collection(
+            source="made",
+            names=NAMES,
+            read=read,
+            bands=sentinel2.RGB,
+            size=32,
+            dtype=np.dtype(np.uint8),
+            units="none",
+            licence="none",
+        ),
     )
-    parts = published.deal(known, made)
-    assert parts.tolist() == ["train", "train", "val", "test", "unlisted", "train", "test"]
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in map(str, (splits.SPLIT, splits.NEAR, splits.METRICS))}
+
+
+def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> None:
+    splits.run(configured())
+    made = splits.read_split()
+    assert list(made.columns) == ["row", "file", "class", "label", "target", "split"]
+    assert list(made["file"]) == NAMES
+    assert list(made["row"]) == list(range(120))
+    assert set(made.loc[made["class"] == "Forest", "split"]) == {"aside"}
+    assert set(made.loc[made["class"] == "NA", "label"]) == {"Old"}
+    assert made["split"].value_counts().to_dict() == {"train": 56, "val": 12, "test": 12, "aside": 40}
+    report = json.loads((place / splits.METRICS).read_text())
+    assert report["method"] == "stratified"
+    assert report["tiles"] == {"train": 56, "val": 12, "test": 12, "aside": 40, "unlisted": 0}
+    assert report["labels"] == {label: {"train": 28, "val": 6, "test": 6} for label in ("Old", "New")}
+    assert report["classes"] == {name: {"train": 28, "val": 6, "test": 6} for name in ("NA", "2018")}
+    assert report["nearest_test_to_train_km"] == pytest.approx(4, rel=0.01)
+    assert len(pd.read_csv(splits.NEAR)) == 0
+
+
+@pytest.mark.parametrize("method", ["stratified", "spatial"])
+def test_a_second_run_writes_the_same_bytes(place: Path, method: str) -> None:
+    splits.run(configured(method=method))
+    first = written(place)
+    splits.run(configured(method=method))
+    assert written(place) == first
+
+
+@pytest.mark.usefixtures("place")
+def test_blocks_keep_neighbours_together() -> None:
+    splits.run(configured(method="spatial", block_km=20))
+    made = splits.read_split().query("split != 'aside'")
+    neighbours = made["class"].eq(made["class"].shift()) & made["split"].eq(made["split"].shift())
+    assert neighbours.sum() > 0.7 * len(made)  # by chance about half
+    assert set(made["split"]) == set(params.PARTS)
+
+
+def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) -> None:
+    parts = {}
+    for start, part in enumerate(params.PARTS):
+        names = [f"{label}_{n}" for label in ("2018", "NA", "Forest") for n in range(start, 30, 3)]
+        (place / f"{part}.txt").write_text("\n".join([*names, "NA_999"][: 30 if part != "test" else 31]))
+        parts[part] = {"list": f"{part}.txt", "sha256": None}
+    splits.run(configured(method="published", published=parts))
+    report = json.loads((place / splits.METRICS).read_text())
+    assert report["tiles"] == {"train": 20, "val": 20, "test": 20, "aside": 40, "unlisted": 20}
+    assert report["published"]["test"] == {"listed": 31, "not_in_data": 1}
+
+
+def test_the_same_pixels_in_two_parts_stop_the_stage_and_leave_what_was_there(place: Path) -> None:
+    splits.run(configured())
+    before = written(place)
+    made = splits.read_split().set_index("file")["split"]
+    twins = {made.index[made == "test"][0]: made.index[made == "train"][0]}
+    store(lambda name: IMAGES[NAMES.index(twins.get(name, name))])
+    with pytest.raises(UserError, match=r"same pixels.*\(test\)"):
+        splits.run(configured())
+    assert written(place) == before
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("split", "told"),
     [
-        ({"train": "a_1", "val": "a_1", "test": "a_2"}, "in the lists of both train and val"),
-        ({"train": "a_1", "val": "z_1", "test": "a_2"}, "none of the 1 listed tiles"),
-        ({"train": "a_1", "val": "<html>", "test": "a_2"}, "names no tile"),
+        ({"method": "published"}, "split.published.train.list is null"),
+        ({"method": "spatial", "block_km": 5000.0}, "lower split.block_km"),
+        ({"fractions": {"train": 0.98, "val": 0.01, "test": 0.01}}, "40 of at least"),
     ],
 )
-def test_lists_that_cannot_be_right_are_refused(tmp_path: Path, content: dict[str, str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        published.deal(table({"a": 5}), lists(tmp_path, **content))
+def test_what_cannot_be_split_is_refused_and_nothing_written(place: Path, split: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        splits.run(configured(**split))
+    assert told in str(caught.value)
+    assert not (place / "metrics").exists()
+    assert sorted(path.name for path in (place / "data").iterdir()) == ["labels.csv", "tiles"]
 
 
-def test_a_list_that_changed_or_is_missing_is_refused(tmp_path: Path) -> None:
-    made = lists(tmp_path, train="a_1", val="a_2", test="a_3")
-    (tmp_path / "val.txt").write_text("a_4")
-    with pytest.raises(UserError, match="not the expected list"):
-        published.deal(table({"a": 5}), made)
-    (tmp_path / "train.txt").unlink()
-    with pytest.raises(UserError, match="no list at"):
-        published.deal(table({"a": 5}), made)
-    nothing = PublishedList(list=None, sha256=None)
-    with pytest.raises(UserError, match=r"split\.published\.train\.list is empty"):
-        published.deal(table({"a": 5}), Published(train=nothing, val=nothing, test=nothing))
-
-
-def places(count: int, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    return pd.DataFrame({"latitude": rng.uniform(40, 60, count), "longitude": rng.uniform(-5, 30, count)})
-
-
-def test_spatial_blocks_stay_together_and_meet_the_fractions() -> None:
-    known = table({"a": 900, "b": 600})
-    where = places(1500)
-    parts = spatial.deal(known, where, USUAL, block_km=100, seed=3)
-    blocks = spatial._blocks(where, 100)
-    assert parts.groupby(blocks).nunique().max() == 1
-    shares = pd.crosstab(known["class"], parts, normalize="index")
-    for part in PARTS:
-        assert shares[part].to_numpy() == pytest.approx(getattr(USUAL, part), abs=0.02)
-    assert spatial.deal(known, where, USUAL, block_km=100, seed=3).equals(parts)
-
-
-def test_blocks_are_square_in_kilometres() -> None:
-    near = pd.DataFrame({"latitude": [60.0, 60.0], "longitude": [10.0, 10.0 + 0.9 * 50 / (111.195 * 0.5)]})
-    assert spatial._blocks(near, 50).nunique() <= 2
-    many = pd.DataFrame({"latitude": np.full(2000, 60.2), "longitude": np.linspace(0, 20, 2000)})
-    width = 20 * 111.195 * np.cos(np.radians(60.2)) / spatial._blocks(many, 50).nunique()
-    assert width == pytest.approx(50, rel=0.05)
-
-
-def test_spatial_refuses_what_it_cannot_do() -> None:
-    known = table({"a": 30})
+def test_without_coordinates_no_distance_is_reported_and_blocks_are_refused(place: Path) -> None:
+    store(lambda name: IMAGES[NAMES.index(name)], placed=False)
+    splits.run(configured())
+    assert "nearest_test_to_train_km" not in json.loads((place / splits.METRICS).read_text())
     with pytest.raises(UserError, match=r"data\.coordinates"):
-        spatial.deal(known, known, USUAL, 20, 0)
-    together = pd.DataFrame({"latitude": [50.001] * 30, "longitude": [10.001] * 30})
-    with pytest.raises(UserError, match=r"lower split\.block_km"):
-        spatial.deal(known, together, USUAL, 20, 0)
+        splits.run(configured(method="spatial"))
 
 
-def test_distance_between_test_and_train_is_that_of_the_great_circle() -> None:
-    index = pd.DataFrame({"latitude": [0.0, 1.0, 50.0], "longitude": [0.0, 0.0, 0.0]})
-    split = pd.DataFrame({"row": [0, 1, 2], "split": ["train", "test", "aside"]})
-    assert spatial.nearest_km(index, split) == pytest.approx(111.195, abs=0.01)
-    assert spatial.nearest_km(index[[]], split) is None
+def test_missing_inputs_are_named_with_the_stage_that_makes_them(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="run 'dvc repro split' first"):
+        splits.read_split()
+    other = pd.read_csv(labels.LABELS, keep_default_na=False)[:-1]
+    other.to_csv(labels.LABELS, index=False)
+    with pytest.raises(UserError, match="does not belong to the tiles"):
+        splits.run(configured())
+    (place / labels.LABELS).unlink()
+    with pytest.raises(UserError, match="run 'dvc repro map_to_binary' first"):
+        splits.run(configured())
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UserError, match="run 'dvc repro download' first"):
+        splits.run(configured())
 
 
-def test_splitting_loads_neither_torch_nor_mlflow() -> None:
+def test_labels_and_splits_load_neither_torch_nor_mlflow(place: Path) -> None:
     code = (
-        "import sys; from landuse import labels, params, splits, tiles; print({'torch', 'mlflow'} & set(sys.modules))"
+        "import sys; from landuse import labels, params, splits; from pathlib import Path; "
+        "p = params.Params.model_validate_json(Path('params.json').read_text()); labels.run(p); splits.run(p); "
+        "sys.exit(str({'torch', 'torchvision', 'timm', 'mlflow'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.real
-def test_the_real_lists_match_every_tile(real_data: Path) -> None:
-    coordinates = pd.read_csv(real_data / "splits/eurosat_coords.csv")
-    known = pd.DataFrame({"file": coordinates["class"] + "/" + coordinates["file"], "class": coordinates["class"]})
-    for name, expected in (("eurosat-spatial", (16200, 5400, 5400)), ("zhou", (13500, 5400, 8100))):
-        files = {part: PublishedList(list=str(real_data / f"splits/{name}-{part}.txt"), sha256=None) for part in PARTS}
-        counts = published.deal(known, Published(**files)).value_counts()
-        assert tuple(counts.reindex(PARTS)) == expected
-        assert "unlisted" not in counts
-    split = known.assign(row=range(len(known)), split=stratified.deal(known, USUAL, 42))
-    assert spatial.nearest_km(coordinates, split) < 1
-    blocks = spatial.deal(known, coordinates, USUAL, 20, 42)
-    assert blocks.value_counts(normalize=True)["test"] == pytest.approx(0.15, abs=0.01)
+    (place / "params.json").write_text(configured().model_dump_json())
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert done.stderr.strip() == "set()"
+    assert (place / splits.METRICS).is_file()

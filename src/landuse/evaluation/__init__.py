@@ -38,7 +38,7 @@ def run(p: params.Params) -> None:
         raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
     report = measure(p.evaluate, store, split, probabilities, spec.classes)
     write_csv(PREDICTIONS, _predictions(test, probabilities, spec.classes))
-    plots.write(truth, probabilities, spec.classes)
+    plots.write(truth, probabilities, report["labels"])
     write_json(METRICS, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
@@ -66,21 +66,21 @@ def measure(
     truth, predicted = test["target"].to_numpy(), probabilities.argmax(1)
     rng = np.random.default_rng(settings.seed)
     common = (len(names), settings.confidence, settings.bootstrap)
-    auc = float(metrics.roc_auc(truth, probabilities)[0])
-    resampled = metrics.bootstrap_auc(truth, probabilities, settings.bootstrap, rng)
+    auc, ranked = metrics.rank_metrics(truth, probabilities, names, settings.confidence, settings.bootstrap, rng)
     matrix = metrics.confusion(truth, predicted, len(names))
     guesses = {
         "majority": baselines.majority(train, test),
         "band_statistics": baselines.band_statistics(store, train, test),
     }
+    labels = metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng)
     scores = {name: metrics.summarise(truth, guess, *common, rng) for name, guess in guesses.items()}
     return {
         **metrics.summarise(truth, predicted, *common, rng),
-        "roc_auc": metrics.percentile(auc, resampled, settings.confidence),
+        "roc_auc": auc,
         "n": len(test),
         "errors": int((truth != predicted).sum()),
         "confidence": settings.confidence,
-        "labels": metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng),
+        "labels": {name: labels[name] | ranked[name] for name in names},
         "classes": _by_original_class(test, truth == predicted, settings.confidence),
         "baselines": {name: {key: s[key] for key in ("accuracy", "macro_f1")} for name, s in scores.items()},
     }
@@ -101,6 +101,7 @@ def _predictions(test: pd.DataFrame, probabilities: npt.NDArray[np.float64], nam
     table = test[["row", "file", "class"]].reset_index(drop=True)
     table["truth"] = np.take(names, test["target"])
     table["prediction"] = np.take(names, probabilities.argmax(1))
+    table["correct"] = table["truth"] == table["prediction"]
     for i, name in enumerate(names):
         table[f"p_{name}"] = probabilities[:, i]
     return table

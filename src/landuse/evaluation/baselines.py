@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from landuse.errors import UserError
 from landuse.tiles import TileStore
 
 _CHUNK = 256  # tiles whose statistics are computed at a time: bounds the memory
@@ -20,7 +21,13 @@ def majority(train: pd.DataFrame, test: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def band_statistics(store: TileStore, train: pd.DataFrame, test: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Predict by logistic regression on each tile's band means and deviations, (n,); it sees no structure."""
+    """Predict by logistic regression on each tile's band means and deviations, (n,); it sees no structure.
+
+    Raises:
+        UserError: the training tiles have one label only.
+    """
+    if train["target"].nunique() < 2:
+        raise UserError("the training tiles in data/split.csv have one label only: run 'dvc repro split' to restore it")
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model.fit(_statistics(store.images, train["row"].to_numpy()), train["target"].to_numpy())
     predicted: npt.NDArray[np.int64] = model.predict(_statistics(store.images, test["row"].to_numpy()))

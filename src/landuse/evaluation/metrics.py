@@ -3,9 +3,12 @@
 Proportions (accuracy, precision, recall) have Wilson's interval (Wilson 1927, J. Am. Stat. Assoc. 22). The others
 have the percentile interval of the bootstrap over tiles (Efron 1979); whatever depends on the confusion matrix
 alone is resampled as one multinomial draw of its cells, which is the same thing and a thousand times faster.
+
+Resamples of tiles without an error hold none either, and would claim certainty. There the lower end is Wilson's
+for as many successes as there are tiles, the classes counted as if each were as rare as the rarest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,11 +23,15 @@ def wilson(successes: int, count: int, confidence: float) -> Interval:
     """A proportion with Wilson's score interval; undefined for a count of 0."""
     if count == 0:
         return _interval(np.nan, np.nan, np.nan)
+    return _interval(successes / count, *_wilson_ends(successes, count, confidence))
+
+
+def _wilson_ends(successes: float, count: float, confidence: float) -> tuple[float, float]:
     z = float(norm.ppf((1 + confidence) / 2))
     share = successes / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return _interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
@@ -35,8 +42,8 @@ def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], cl
 def from_confusion(matrix: npt.NDArray[Any]) -> dict[str, Floats]:
     """Metrics of confusion matrices (..., C, C), each (...).
 
-    Balanced accuracy is the mean recall of the classes that the truth holds; precision and F1 of a class that
-    is never predicted are 0; MCC is Gorodkin's R_K (2004, Comput. Biol. Chem. 28), 0 where undefined.
+    Means over classes are over those that the truth holds; precision and F1 of a class that is never predicted
+    are 0. MCC is Gorodkin's R_K (2004, Comput. Biol. Chem. 28), NaN where truth or prediction is all one class.
     """
     m = matrix.astype(np.float64)
     hits = np.diagonal(m, axis1=-2, axis2=-1)
@@ -52,7 +59,7 @@ def from_confusion(matrix: npt.NDArray[Any]) -> dict[str, Floats]:
         "macro_precision": np.nanmean(precision, axis=-1),
         "macro_recall": np.nanmean(recall, axis=-1),
         "macro_f1": np.nanmean(f1, axis=-1),
-        "mcc": _ratio(covariance, spread, 0.0),
+        "mcc": _ratio(covariance, spread, np.nan),
     }
 
 
@@ -72,49 +79,90 @@ def bootstrap_matrices(
     return drawn.reshape(resamples, *matrix.shape)
 
 
-def percentile(value: float, resampled: npt.NDArray[Any], confidence: float) -> Interval:
-    """A value with the percentile interval of its resamples; undefined resamples are left out."""
+def percentile(
+    value: float, resampled: npt.NDArray[Any], confidence: float, count: float, chance: float = 0.0
+) -> Interval:
+    """A value with the percentile interval of its resamples; undefined resamples are left out.
+
+    count: tiles that stand behind it (see ``evidence``), for a value of 1 that no resample can lower.
+    chance: the value that guessing gets, where the metric is 1 for no error and linear between the two.
+    """
     defined = resampled[~np.isnan(resampled)]
     if np.isnan(value) or not len(defined):
         return _interval(value, np.nan, np.nan)
+    if value == 1 and defined.min() == 1:
+        low, high = _wilson_ends(count, count, confidence)
+        return _interval(1.0, (low - chance) / (1 - chance), high)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return _interval(value, low, high)
 
 
-def roc_auc(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats | None = None) -> Floats:
-    """Area under the ROC curve, (R,) for weights (R, n), else (1,).
+def evidence(truth: npt.NDArray[np.int64]) -> int:
+    """Tiles that stand behind a mean over classes: as many of each as there are of the rarest.
 
-    Two classes: that of the second. More: the mean over the classes of each against the rest. NaN where a
-    class is missing.
+    Errors that the test did not meet may all lie in the rarest class, where they weigh most.
     """
-    w = np.ones((1, len(truth))) if weights is None else weights
-    columns: Iterable[int] = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas: Floats = np.mean([_auc(truth == column, probabilities[:, column], w) for column in columns], axis=0)
-    return areas
+    counts = np.unique(truth, return_counts=True)[1]
+    return int(len(counts) * counts.min())
 
 
-def bootstrap_auc(
-    truth: npt.NDArray[np.int64], probabilities: Floats, resamples: int, rng: np.random.Generator
-) -> Floats:
-    """(resamples,) ROC-AUC of tiles drawn with replacement, as integer weights; in chunks to bound the memory."""
-    count, parts = len(truth), []
-    chunk = max(1, 2_000_000 // count)
+def rank_metrics(
+    truth: npt.NDArray[np.int64],
+    probabilities: Floats,
+    names: list[str],
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[Interval, dict[str, dict[str, Interval]]]:
+    """ROC-AUC over all labels; ROC-AUC and average precision of each label against the rest; with intervals.
+
+    Over all: of two labels, that of the second; of more, the mean over the labels. Undefined where the truth
+    lacks a label.
+    """
+    values = _ranked(truth, probabilities, np.ones((len(truth), 1)))
+    resampled = [_ranked(truth, probabilities, weights) for weights in _tile_weights(len(truth), resamples, rng)]
+    drawn = np.concatenate(resampled, axis=2)
+    chosen = [1] if len(names) == 2 else slice(None)
+    overall = percentile(float(values[0, chosen].mean()), drawn[0, chosen].mean(axis=0), confidence, evidence(truth))
+    of_label = {
+        name: {
+            metric: percentile(float(values[k, i, 0]), drawn[k, i], confidence, evidence(truth == i))
+            for k, metric in enumerate(("roc_auc", "average_precision"))
+        }
+        for i, name in enumerate(names)
+    }
+    return overall, of_label
+
+
+def _tile_weights(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """Yield (count, R) numbers of times each tile is drawn, in chunks that bound the memory."""
+    chunk = max(1, 1_000_000 // count)
     for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
-        parts.append(roc_auc(truth, probabilities, weights))
-    return np.concatenate(parts)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
+        yield drawn.T.astype(np.float64, order="C")
 
 
-def _auc(positive: npt.NDArray[np.bool_], score: Floats, weights: Floats) -> Floats:
-    """Share of (positive, negative) pairs in the right order, ties counted as half (Mann and Whitney)."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])  # one group for each distinct score
-    ups = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)
-    downs = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
-    below = np.cumsum(downs, axis=1) - downs
-    pairs = ups.sum(1) * downs.sum(1)
-    return _ratio((ups * (below + downs / 2)).sum(1), pairs, np.nan)
+def _ranked(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:
+    """(2, classes, R): ROC-AUC and average precision of each label for weights (n, R)."""
+    columns = range(probabilities.shape[1])
+    return np.stack([rank_scores(truth == i, probabilities[:, i], weights) for i in columns], axis=1)
+
+
+def rank_scores(positive: npt.NDArray[np.bool_], score: Floats, weights: Floats) -> Floats:
+    """(2, R): ROC-AUC and average precision of a score, tiles weighted by (n, R); NaN where a side is empty.
+
+    The area is the share of (positive, negative) pairs in the right order, ties counted as half (Mann and
+    Whitney); average precision is scikit-learn's, the step-wise sum of precision over gains in recall.
+    """
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])  # of each group of equal scores
+    found = np.cumsum(weights[order] * positive[order, None], axis=0)[last]
+    false = np.cumsum(weights[order] * ~positive[order, None], axis=0)[last]
+    gained, missed = np.diff(found, axis=0, prepend=0), np.diff(false, axis=0, prepend=0)
+    pairs = found[-1] * false[-1]
+    area = _ratio((missed * (found - gained / 2)).sum(axis=0), pairs, np.nan)
+    precise = (gained * _ratio(found, found + false, 0.0)).sum(axis=0)
+    return np.stack([area, np.where(pairs > 0, _ratio(precise, found[-1], np.nan), np.nan)])
 
 
 def summarise(
@@ -128,8 +176,13 @@ def summarise(
     """Everything that the confusion matrix tells, with intervals."""
     matrix = confusion(truth, predicted, classes)
     values, resampled = from_confusion(matrix), from_confusion(bootstrap_matrices(matrix, resamples, rng))
-    result = {name: percentile(float(values[name]), resampled[name], confidence) for name in values}
-    result["accuracy"] = wilson(int(np.trace(matrix)), int(matrix.sum()), confidence)
+    values["mcc"] = np.nan_to_num(values["mcc"])  # by convention no better than chance, but of no known precision
+    chance = {"mcc": 1 / classes}
+    result = {
+        name: percentile(float(values[name]), resampled[name], confidence, evidence(truth), chance.get(name, 0.0))
+        for name in values
+    }
+    result["accuracy"] = wilson(int(np.trace(matrix)), len(truth), confidence)
     return result
 
 
@@ -143,7 +196,7 @@ def by_label(
             "n": int(matrix[i].sum()),
             "precision": wilson(int(matrix[i, i]), int(matrix[:, i].sum()), confidence),
             "recall": wilson(int(matrix[i, i]), int(matrix[i].sum()), confidence),
-            "f1": percentile(float(f1[i]), resampled[:, i], confidence),
+            "f1": percentile(float(f1[i]), resampled[:, i], confidence, int(matrix[i].sum())),
         }
         for i, name in enumerate(names)
     }

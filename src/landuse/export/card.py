@@ -145,6 +145,8 @@ def _results(evaluation: Mapping[str, Any]) -> str:
             f"On {evaluation['n']:,} test tiles that neither training nor any choice has seen; {level} intervals "
             "in brackets.",
             _table(["Measure", "Value"], [[name, _cell(value)] for name, value in (whole | baselines).items()]),
+            "Baselines: `majority` gives every tile the commonest label of the training tiles; `band statistics` is a "
+            "logistic regression on the mean and deviation of each band.",
             _table(
                 ["Label", "Precision", "Recall", "F1", "Tiles"],
                 [

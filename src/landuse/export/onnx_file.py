@@ -5,10 +5,11 @@ float32. Resizing, normalisation, temperature and softmax are inside, so nobody 
 depend on the model and the library versions alone: names of source files and stack traces are taken out.
 """
 
+import io
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,14 +151,17 @@ def _strip(message: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the converter of opsets, which logs tracebacks; ``export`` looks at its result instead."""
-    logger = logging.getLogger("onnxscript.version_converter")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Keep tracebacks and printed graphs from standing before what ``export`` itself says in one line."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript.version_converter", "torch.fx.experimental")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from landuse import params
 from landuse.errors import UserError
@@ -61,7 +62,7 @@ def save(model: Classifier, spec: Spec, folder: Path = FOLDER) -> None:
     with atomic(folder) as part:
         part.mkdir()
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, part / "weights.safetensors")
+        (part / "weights.safetensors").write_bytes(to_bytes(tensors))  # save_file hides what the disk says
         write_json(part / "model.json", asdict(spec))
 
 

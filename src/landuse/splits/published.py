@@ -90,8 +90,8 @@ def _refuse_missing_label(known: pd.DataFrame, parts: "pd.Series[str]") -> None:
         for part in PARTS:
             if not (parts[group.index] == part).any():
                 raise UserError(
-                    f"split.published.{part}: its list has no tile of the label {label}: "
-                    "give the list that belongs to the data, or leave the label's classes out of the mapping"
+                    f"split.published.{part}: its list names no tile of the label {label} that the data has: "
+                    "give a list that does, or leave the label's classes out of the mapping"
                 )
 
 

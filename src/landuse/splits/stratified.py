@@ -26,13 +26,13 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
     """
     parts = pd.Series("", index=known.index, dtype="str")
     for name, group in known.groupby("class"):
-        counts = sizes(len(group), fractions)
+        key = int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
+        counts = sizes(len(group), fractions, test_first=key % 2 == 0)
         if not all(counts.values()):
             raise UserError(
                 f"class {name!r} is too small to be split: it has {len(group)} of at least "
                 f"{smallest(fractions)} tiles; add tiles, leave the class out of the mapping, or change split.fractions"
             )
-        key = int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
         order = np.random.Generator(np.random.PCG64([seed, key])).permutation(len(group))
         shuffled = group.sort_values("file").index.to_numpy()[order]
         for part, chosen in zip(PARTS, np.split(shuffled, np.cumsum([counts["train"], counts["val"]])), strict=True):
@@ -40,11 +40,20 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
     return parts
 
 
-def sizes(count: int, fractions: Fractions) -> dict[Part, int]:
-    """Whole numbers that add to ``count``, by largest remainder; at a tie test comes before val before train."""
+def sizes(count: int, fractions: Fractions, test_first: bool = True) -> dict[Part, int]:
+    """Whole numbers that add to ``count``, by largest remainder.
+
+    Args:
+        count: tiles of a class.
+        fractions: of the class.
+        test_first: at a tie test comes before val, else after it; before train both. Classes that take turns in
+            this keep the totals of val and test in balance.
+    """
     shares = {part: count * getattr(fractions, part) for part in PARTS}
-    whole = {part: int(share + 1e-9) for part, share in shares.items()}  # 0.29 x 100 is 28.999999999999996
-    by_remainder = sorted(PARTS, key=lambda part: (-round(shares[part] - whole[part], 9), -PARTS.index(part)))
+    whole = {part: int(share) for part, share in shares.items()}
+    ties: tuple[Part, ...] = ("test", "val", "train") if test_first else ("val", "test", "train")
+    # rounded, since 0.55 x 90 is 49.50000000000001
+    by_remainder = sorted(ties, key=lambda part: -round(shares[part] - whole[part], 9))
     for part in by_remainder[: count - sum(whole.values())]:
         whole[part] += 1
     return whole

@@ -42,11 +42,11 @@ def run(p: params.Params) -> None:
             tracked.epoch(row, {"tiles_per_second": speed})
 
         history, best = loop.fit(model, train, val, p, on_epoch)
+        saved.save(model, spec)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)
         write_json(METRICS, _summary(table, best.epoch))
         curves.draw(table, best.epoch, CURVES)
-        saved.save(model, spec)
 
 
 def _prepare(p: params.Params, store: TileStore, split: pd.DataFrame) -> tuple[Classifier, saved.Spec]:

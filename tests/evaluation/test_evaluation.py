@@ -1,0 +1,195 @@
+"""The report, the predictions and the pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import trained
+from conftest import ROOT
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from landuse import evaluation, params
+from landuse.errors import UserError
+from landuse.evaluation import baselines, metrics, plots
+from landuse.tiles import TileStore
+
+SETTINGS = params.read(ROOT / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})
+
+
+def world(count: int = 120) -> tuple[TileStore, pd.DataFrame]:
+    """Tiles whose brightness tells their class, and a split of them."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(count) % 2
+    images = (rng.normal(90, 25, (count, 8, 8, 3)) + 30 * targets[:, None, None, None]).clip(0, 255).astype(np.uint8)
+    split = pd.DataFrame({"row": range(count), "target": targets})
+    split["class"] = np.where(targets, "Pasture", np.where(split["row"] % 4 == 0, "Highway", "Industrial"))
+    split["label"] = np.where(targets, "Farmland", "City")
+    split["file"] = split["class"] + "/" + split["row"].astype(str)
+    split["split"] = np.where(split["row"] < 60, "train", np.where(split["row"] < 80, "val", "test"))
+    return TileStore(images, split, {}), split
+
+
+def probabilities(truth: np.ndarray, errors: int) -> np.ndarray:
+    right = np.eye(2)[truth] * 0.8 + 0.1
+    right[:errors] = right[:errors, ::-1]
+    return right
+
+
+def test_the_report_holds_what_a_person_compares() -> None:
+    store, split = world()
+    truth = split.loc[split["split"] == "test", "target"].to_numpy()
+    report = evaluation.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
+    json.dumps(report, allow_nan=False)
+    assert (report["n"], report["errors"]) == (40, 3)
+    assert report["accuracy"]["value"] == pytest.approx(37 / 40)
+    for name in ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc", "roc_auc"):
+        assert report[name]["low"] < report[name]["value"] < report[name]["high"] <= 1
+    assert {name: found["n"] for name, found in report["labels"].items()} == {"City": 20, "Farmland": 20}
+    assert sum(found["n"] for found in report["classes"].values()) == 40
+    assert set(report["classes"]) == {"Highway", "Industrial", "Pasture"}
+    assert report["baselines"]["majority"]["accuracy"]["value"] == 0.5
+    assert report["baselines"]["band_statistics"]["accuracy"]["value"] > 0.9
+    again = evaluation.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
+    assert again == report
+
+
+def test_a_test_split_without_one_of_the_labels_is_reported_with_nulls() -> None:
+    store, split = world()
+    split = split[(split["split"] != "test") | (split["target"] == 0)]
+    truth = split.loc[split["split"] == "test", "target"].to_numpy()
+    report = evaluation.measure(SETTINGS, store, split, probabilities(truth, 1), ["City", "Farmland"])
+    assert report["roc_auc"] == {"value": None, "low": None, "high": None}
+    assert report["labels"]["Farmland"]["recall"]["value"] is None
+    json.dumps(report, allow_nan=False)
+
+
+def test_baselines_learn_from_the_training_tiles_alone() -> None:
+    store, split = world()
+    train, test = (split[split["split"] == part] for part in ("train", "test"))
+    assert baselines.majority(train[train["target"] == 1], test).tolist() == [1] * 40
+    turned = train.assign(target=1 - train["target"])
+    guess = baselines.band_statistics(store, turned, test)
+    assert np.mean(guess == test["target"]) < 0.1
+
+
+def test_softmax_survives_large_logits() -> None:
+    values = evaluation.softmax(np.array([[1000.0, 0.0], [-1000.0, -1000.0]], dtype=np.float32))
+    assert values.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_training_tiles_of_one_label_are_refused() -> None:
+    store, split = world()
+    train, test = (split[split["split"] == part] for part in ("train", "test"))
+    with pytest.raises(UserError, match="one label only"):
+        baselines.band_statistics(store, train[train["target"] == 0], test)
+
+
+def label_scores(truth: np.ndarray, shares: np.ndarray, names: list[str]) -> dict[str, dict[str, metrics.Interval]]:
+    return metrics.rank_metrics(truth, shares, names, 0.95, 100, np.random.default_rng(0))[1]
+
+
+def drawn(classes: int, count: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Plots of random answers, mostly right; returns their truth and probabilities."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, classes, count)
+    shares = rng.dirichlet(np.ones(classes), count) + np.eye(classes)[truth]
+    shares /= shares.sum(1, keepdims=True)
+    names = [f"class{i}" for i in range(classes)]
+    plots.write(truth, shares, label_scores(truth, shares, names), folder)
+    return truth, shares
+
+
+@pytest.mark.parametrize("classes", [2, 10, 30])
+def test_plots_are_data_and_pictures_in_the_same_bytes(tmp_path: Path, classes: int) -> None:
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        truth, shares = drawn(classes, 1000, folder)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["confusion.csv", "confusion.png", "pr.csv", "pr.png", "roc.csv", "roc.png"]
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    confusion = pd.read_csv(tmp_path / "a/confusion.csv")
+    assert set(confusion["actual"]) == {f"class{i}" for i in range(classes)}
+    assert (confusion["actual"] == confusion["predicted"]).mean() == np.mean(shares.argmax(1) == truth)
+    roc = pd.read_csv(tmp_path / "a/roc.csv")
+    assert roc.iloc[[0, -1]].to_numpy().tolist() == [[0, 0], [1, 1]]
+    assert roc["fpr"].is_monotonic_increasing and roc["tpr"].is_monotonic_increasing
+
+
+def test_thinned_curves_keep_their_corners(tmp_path: Path) -> None:
+    """A good classifier: most points lie where nothing happens, and a choice by their number would cut the corner."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(20_000) < 0.9).astype(int)
+    score = 1 / (1 + np.exp(-rng.normal(size=20_000) - 5 * truth))
+    scores = dict.fromkeys(["a", "b"], dict.fromkeys(["roc_auc", "average_precision"], metrics.wilson(1, 2, 0.95)))
+    plots.write(truth, np.stack([1 - score, score], axis=1), scores, tmp_path)
+    precision, recall, _ = precision_recall_curve(truth, score, drop_intermediate=True)
+    for name, curve in (("roc", roc_curve(truth, score)[:2]), ("pr", (recall, precision))):
+        kept, every = pd.read_csv(tmp_path / f"{name}.csv").to_numpy(), np.stack(curve, axis=1)
+        assert len(kept) <= 500
+        length = np.abs(np.diff(every, axis=0)).sum()
+        gaps = np.abs(every[:, None] - kept[None]).sum(axis=2).min(axis=1)
+        assert gaps.max() <= length / 499 + 1e-6, name
+
+
+@pytest.mark.parametrize("truth", [[0], [0, 0, 0], [1, 1], [0, 1]])
+def test_tiny_or_one_sided_test_splits_can_be_drawn(tmp_path: Path, truth: list[int]) -> None:
+    shares = np.full((len(truth), 2), 0.5)
+    plots.write(np.array(truth), shares, label_scores(np.array(truth), shares, ["a", "b"]), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trained.Workspace:
+    """A small trained model with its tiles; MLflow gets a database of its own."""
+    built = trained.build(tmp_path, trained.spec())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return built
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = [folder / "data/predictions.csv", folder / "metrics/evaluate.json", *(folder / "plots").glob("*")]
+    return {file.name: file.read_bytes() for file in files if file.is_file()}
+
+
+def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.Workspace) -> None:
+    settings = params.load("evaluate")
+    evaluation.run(settings)
+    first = outputs(workspace.path)
+    assert len(first) == 8
+    evaluation.run(settings)
+    assert outputs(workspace.path) == first
+    table = pd.read_csv("data/predictions.csv")
+    report = json.loads(Path("metrics/evaluate.json").read_text())
+    split = pd.read_csv("data/split.csv")
+    assert table["row"].tolist() == split.loc[split["split"] == "test", "row"].tolist()
+    assert list(table)[:6] == ["row", "file", "class", "truth", "prediction", "correct"]
+    chance = table[["p_City", "p_Farmland"]].to_numpy()
+    assert np.allclose(chance.sum(axis=1), 1)
+    assert (table["prediction"] == np.take(["City", "Farmland"], chance.argmax(axis=1))).all()
+    assert report["accuracy"]["value"] == pytest.approx(table["correct"].mean(), abs=1e-6)
+
+
+def test_the_temperature_changes_how_sure_the_model_is_and_not_what_it_says(workspace: trained.Workspace) -> None:
+    evaluation.run(params.load("evaluate"))
+    before = pd.read_csv("data/predictions.csv")
+    file = workspace.path / "models/model/model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": 2 * workspace.spec.temperature}))
+    evaluation.run(params.load("evaluate"))
+    after = pd.read_csv("data/predictions.csv")
+    assert (before["prediction"] == after["prediction"]).all()
+    odds = [np.log(table["p_City"] / table["p_Farmland"]) for table in (before, after)]
+    assert np.allclose(odds[0], 2 * odds[1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_written(workspace: trained.Workspace) -> None:
+    file = workspace.path / "models/model/weights.safetensors"
+    weights = load_file(file)
+    save_file({name: tensor * float("nan") if "head" in name else tensor for name, tensor in weights.items()}, file)
+    before = outputs(workspace.path)
+    with pytest.raises(UserError, match="not numbers"):
+        evaluation.run(params.load("evaluate"))
+    assert outputs(workspace.path) == before

@@ -1,0 +1,166 @@
+"""The export stage as a whole: three files that agree with the network, or none."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from conftest import ROOT
+from PIL import Image
+from torch import Tensor
+from trained import Workspace, build, spec, with_export
+
+from landuse import export, tracking
+from landuse.errors import UserError
+from landuse.export import onnx_file
+from landuse.model import saved
+
+FOLDER = Path("models/export")
+
+
+@pytest.fixture(autouse=True)
+def tracked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Calls of tracking, whose own tests run MLflow."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tracking, "track", lambda stage, log_model: calls.append((stage, log_model)))
+    return calls
+
+
+def snapshot() -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in Path().rglob("*") if file.is_file()}
+
+
+def test_it_writes_the_model_its_description_and_its_card(
+    workspace: Workspace, tracked: list[tuple[Any, ...]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    export.run(with_export(workspace.params, log_model=True))
+    assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json", "MODEL_CARD.md"}
+    assert (FOLDER / "model.json").read_bytes() == (saved.FOLDER / "model.json").read_bytes()
+    report = json.loads(Path("metrics/export.json").read_text())
+    assert report["tiles"] == 41
+    assert report["opset"] == workspace.params.export.opset
+    assert report["bytes"] == (FOLDER / "model.onnx").stat().st_size
+    assert set(report["parity"]) == {"batch_1", "batch_37"}
+    for found in report["parity"].values():
+        assert found["differing"] == 0
+        assert 0 <= found["largest_difference"] < 1e-4
+    assert tracked == [("export", True)]
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    assert "same class as the network for all 41 test tiles" in shown.out
+    assert len(shown.out.splitlines()) == 1
+
+
+def test_again_gives_the_same_bytes_and_replaces_what_was_there(workspace: Workspace) -> None:
+    export.run(workspace.params)
+    first = snapshot()
+    (FOLDER / "left_over.txt").write_text("old")
+    export.run(workspace.params)
+    assert snapshot() == first
+
+
+def refused(workspace: Workspace, match: str, **settings: object) -> None:
+    """The stage raises a one-line error and changes no file."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "model.onnx").write_bytes(b"of an earlier run")
+    before = snapshot()
+    with pytest.raises(UserError, match=match) as caught:
+        export.run(with_export(workspace.params, **settings))
+    assert "\n" not in str(caught.value)
+    assert snapshot() == before
+
+
+def test_a_difference_beyond_the_tolerance_is_refused(workspace: Workspace) -> None:
+    refused(workspace, r"does not agree .* for 0 of 41 test tiles, .*export.tolerance 1e-12", tolerance=1e-12)
+
+
+def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(onnx_file._Deployed):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return super().forward(pixels.flip(3))  # bands in the wrong order
+
+    monkeypatch.setattr(onnx_file, "_Deployed", Other)
+    refused(workspace, r"another class for [1-9]\d* of 41 test tiles", tolerance=2.0)
+
+
+def test_a_file_without_the_temperature_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = onnx_file._Deployed
+    monkeypatch.setattr(onnx_file, "_Deployed", lambda model, _: original(model, 1.0))
+    refused(workspace, r"another class for 0 of 41 test tiles, largest probability difference")
+
+
+def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> None:
+    model, described = saved.load()
+    with torch.no_grad():
+        model.head[-1].bias.fill_(torch.nan)
+    saved.save(model, described)
+    refused(workspace, "largest probability difference nan")
+
+
+@pytest.mark.parametrize("missing", ["metrics/evaluate.json", "metrics/train.json", "data/split.csv"])
+def test_what_is_missing_is_named_with_the_remedy(workspace: Workspace, missing: str) -> None:
+    Path(missing).unlink()
+    refused(workspace, f"no .*{missing}: run 'dvc repro {Path(missing).stem}' first")
+
+
+def test_an_empty_test_split_is_refused(workspace: Workspace) -> None:
+    text = Path("data/split.csv").read_text()
+    Path("data/split.csv").write_text(re.sub(r",test$", ",train", text, flags=re.MULTILINE))
+    refused(workspace, "the test split has no tile")
+
+
+def code_block() -> str:
+    found = re.findall(r"```python\n(.*?)```", (FOLDER / "MODEL_CARD.md").read_text(), re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def answers_of_the_card() -> dict[str, float]:
+    """Run the code block of the card where the model lies; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code_block()], cwd=FOLDER, capture_output=True, text=True, check=True
+    )
+    return {name: float(value) for name, value in (line.split() for line in done.stdout.splitlines())}
+
+
+def expected(tile: np.ndarray) -> dict[str, float]:
+    """The answers of the network itself."""
+    model, described = saved.load()
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(tile[np.newaxis].astype(np.float32)).permute(0, 3, 1, 2))
+    probabilities = torch.softmax(logits / described.temperature, 1)[0]
+    return dict(zip(described.classes, probabilities.tolist(), strict=True))
+
+
+def test_the_code_in_the_card_works(workspace: Workspace) -> None:
+    export.run(workspace.params)
+    for tile in workspace.images[:2]:
+        Image.fromarray(tile).save(FOLDER / "tile.png")
+        assert answers_of_the_card() == pytest.approx(expected(tile), abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_code_in_the_card_works_for_thirteen_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = build(tmp_path, spec(bands=13))
+    export.run(workspace.params)
+    tile = workspace.images[0]
+    profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 13, "dtype": "uint16", "crs": "EPSG:32632"}
+    with rasterio.open(FOLDER / "tile.tif", "w", **profile, transform=rasterio.Affine(10, 0, 0, 0, -10, 0)) as file:
+        file.write(np.moveaxis(tile, -1, 0))
+    assert answers_of_the_card() == pytest.approx(expected(tile), abs=1e-4)
+
+
+def test_no_output_names_this_machine(workspace: Workspace) -> None:
+    export.run(workspace.params)
+    for file in (*FOLDER.iterdir(), Path("metrics/export.json")):
+        content = file.read_bytes()
+        for word in (str(workspace.path), str(ROOT), sys.prefix, str(Path.home())):
+            assert os.fsencode(word) not in content, (file, word)
