@@ -20,8 +20,8 @@ test: install ## Lint, check types and layers, run all tests and the pipeline en
 	ruff check .
 	ruff format --check .
 	mypy
-	lint-imports
-	pytest
+	lint-imports --no-cache
+	OMP_NUM_THREADS=1 pytest -n 2
 
 fast-test: install ## Run the tests that take seconds
 	pytest -m "not long and not real"

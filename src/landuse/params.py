@@ -33,6 +33,7 @@ Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Positive = Annotated[Float, Field(gt=0)]
 Share = Annotated[Float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -43,7 +44,7 @@ class Section(BaseModel):
 
 class Sample(Section):
     tiles_per_class: Count
-    seed: int
+    seed: Seed
 
 
 class Data(Section):
@@ -102,7 +103,7 @@ class Published(Section):
 class Split(Section):
     method: Literal["stratified", "published", "spatial"]
     fractions: Fractions
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     block_km: Positive
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     published: Published
@@ -143,7 +144,7 @@ class Schedulers(Section):
 
 class Train(Section):
     recipe: str
-    seed: int
+    seed: Seed
     lr: Annotated[Positive, Field(le=10)] | None
     freeze: Freeze | None
     scheduler: Scheduler | None
@@ -155,7 +156,7 @@ class Train(Section):
 class Evaluate(Section):
     confidence: Annotated[Float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=100)]
-    seed: int
+    seed: Seed
 
 
 class Export(Section):

@@ -80,6 +80,15 @@ def test_softmax_survives_large_logits() -> None:
     assert values.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
+def test_band_statistics_see_deviations_and_not_means_alone() -> None:
+    _, split = world()
+    rng = np.random.default_rng(0)
+    spread = 10 + 30 * split["target"].to_numpy()
+    images = (128 + rng.choice([-1, 1], (len(split), 8, 8, 3)) * spread[:, None, None, None]).astype(np.uint8)
+    train, test = (split[split["split"] == part] for part in ("train", "test"))
+    assert np.mean(baselines.band_statistics(TileStore(images, split, {}), train, test) == test["target"]) == 1
+
+
 def test_training_tiles_of_one_label_are_refused() -> None:
     store, split = world()
     train, test = (split[split["split"] == part] for part in ("train", "test"))

@@ -20,7 +20,18 @@ def classifier(name: str, size: int = 32, channels: int = 3) -> Classifier:
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "resnet50", "efficientnet_b0", "mobilenet_v3_small", "efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224", "vgg11_bn", "densenet121", "test_resnet"],
+    [
+        "resnet18",
+        "resnet50",
+        "efficientnet_b0",
+        "mobilenet_v3_small",
+        "efficientnet_lite0",
+        "convnext_atto",
+        "vit_tiny_patch16_224",
+        "vgg11_bn",
+        "densenet121",
+        "test_resnet",
+    ],
 )
 def test_every_parameter_stands_in_one_of_five_stages_in_order(name: str) -> None:
     backbone = backbones.build(name, 3, "none")

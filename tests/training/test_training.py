@@ -55,7 +55,7 @@ def network(classes: int = 3) -> Classifier:
 
 def fit(p: params.Params) -> tuple[Classifier, list[loop.Row], loop.Best]:
     model = network()
-    history, best = loop.fit(model, *tiles(), p, lambda row, speed: None)
+    history, best = loop.fit(model, *tiles(), p, lambda *_: None)
     return model, history, best
 
 
@@ -104,7 +104,7 @@ def test_a_loss_that_is_not_a_number_stops_with_a_remedy(tmp_path: Path) -> None
     with torch.no_grad():
         model.head[1].weight.fill_(float("nan"))
     with pytest.raises(UserError, match=r"lower train\.lr"):
-        loop.fit(model, train, val, load(tmp_path), lambda row, speed: None)
+        loop.fit(model, train, val, load(tmp_path), lambda *_: None)
 
 
 def test_the_optimiser_holds_what_learns_and_spares_norms_and_biases_the_decay(tmp_path: Path) -> None:

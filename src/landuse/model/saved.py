@@ -69,7 +69,7 @@ def save(model: Classifier, spec: Spec, folder: Path = FOLDER) -> None:
 def read_spec(folder: Path = FOLDER) -> Spec:
     """Read model.json alone."""
     file = folder / "model.json"
-    if not file.is_file():
+    if not file.is_file() or not (folder / "weights.safetensors").is_file():
         raise UserError(f"no model at {folder}: run 'dvc repro train' first")
     return Spec(**json.loads(file.read_text(encoding="utf-8")))
 
