@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test fast-test format clean
+.PHONY: help install repro compare test fast-test format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ repro: install ## Run the whole pipeline (dvc repro) and sum up its result
 	dvc repro
 	@landuse track
 	@landuse summary
+
+compare: install ## Compare experiments: headline test metrics beside the params that changed
+	@dvc exp show --no-pager --only-changed --hide-workspace --drop '.*(\.low|\.high|largest_difference|bootstrap)|labels|classes|baselines|duplicates|Created|State|Executor|macro_(p|r)|balanced|val\.|.*epochs?$$|metrics/|plots/|data/|models/'
 
 test: install ## Lint, check types and layers, run all tests and the pipeline end to end
 	ruff check .

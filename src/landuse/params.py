@@ -263,13 +263,6 @@ def load(stage: str, root: Path = Path()) -> Params:
     return Params.model_construct(_fields_set=set(kept), **kept)
 
 
-def code_of(stage: str, root: Path = Path()) -> list[Path]:
-    """The Python files among the dependencies that dvc.yaml declares for a stage, sorted."""
-    deps = [root / dep for dep in _read_yaml(root / "dvc.yaml")["stages"][stage]["deps"]]
-    found = (file for dep in deps for file in (sorted(dep.rglob("*.py")) if dep.is_dir() else [dep]))
-    return sorted(file for file in found if file.suffix == ".py")
-
-
 def read(path: Path = Path("params.yaml")) -> Params:
     """Read and check a whole params file.
 

@@ -17,8 +17,6 @@ from landuse.sources.fetch import Address, fetch
 from landuse.sources.images import decode
 
 SIZE = 64  # pixels
-UNITS = "digital numbers: reflectance x 10000"
-RGB_UNITS = "1..255, from 0..2750 digital numbers (reflectance x 10000)"
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"
 # content digests of the 27,000 files, whichever container they come in; see tiles.content_digest
 RGB_DIGEST = "feefa5e365ffbf7cf1bf39f68dc5e96efc80f5234d9c1b91889277593b3627e1"
@@ -68,7 +66,7 @@ def rgb(data: params.Data) -> Collection:
         bands=sentinel2.RGB,
         size=SIZE,
         dtype=np.dtype(np.uint8),
-        units=RGB_UNITS,
+        units=sentinel2.RGB_UNITS,
         licence=LICENCE,
         digest=RGB_DIGEST,
         official_only=data.url is None,
@@ -96,7 +94,7 @@ def ms(data: params.Data) -> Collection:
         bands=sentinel2.RGB if as_rgb else sentinel2.BANDS,
         size=SIZE,
         dtype=np.dtype(np.uint8 if as_rgb else np.uint16),
-        units=RGB_UNITS if as_rgb else UNITS,
+        units=sentinel2.RGB_UNITS if as_rgb else sentinel2.UNITS,
         licence=LICENCE,
         digest=MS_DIGEST,
         official_only=data.url is None,

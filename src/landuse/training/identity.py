@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from landuse import params
 
 
@@ -33,7 +35,8 @@ def flatten(p: params.Params) -> dict[str, Any]:
 
 def identity(flat_params: dict[str, Any], data_digest: str, root: Path = Path()) -> str:
     """Digest of params, data and the code that the train stage depends on."""
-    code = {}
-    for path in params.code_of("train", root):
-        code[path.relative_to(root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    deps = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]["deps"]
+    found = (file for dep in deps for file in ((root / dep).rglob("*.py") if (root / dep).is_dir() else [root / dep]))
+    files = sorted(file for file in found if file.suffix == ".py")
+    code = [[file.relative_to(root).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
     return digest([flat_params, data_digest, code])
