@@ -1,7 +1,6 @@
 """Writing outputs whole or not at all, in the same bytes for the same content."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ def atomic(path: Path) -> Iterator[Path]:
     it was and removes the temporary one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _remove(part)
+    part = path.with_name(f".{path.name}.part")
+    _remove(part)  # what a killed run left; DVC keeps two runs from writing the same output
     try:
         yield part
         if path.is_dir() and not path.is_symlink():

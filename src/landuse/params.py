@@ -21,12 +21,10 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 def _number(value: object) -> object:
     """DVC writes 1e-5 as ``1e-05``, which YAML 1.1 readers take for a string."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
