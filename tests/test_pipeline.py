@@ -51,7 +51,7 @@ def test_a_second_repro_does_nothing(finished: Workspace) -> None:
 def test_the_result_is_far_above_chance_and_summed_up_for_a_person(finished: Workspace) -> None:
     measured = json.loads((finished.path / "metrics/evaluate.json").read_text())
     assert measured["accuracy"]["value"] > 0.85
-    assert measured["accuracy"]["low"] < measured["accuracy"]["value"] < measured["accuracy"]["high"]
+    assert measured["accuracy"]["low"] < measured["accuracy"]["value"] <= measured["accuracy"]["high"]
     summary = finished.run("landuse", "summary").stdout
     for part in (
         "accuracy",
