@@ -16,8 +16,8 @@ repro: install ## Run the whole pipeline (dvc repro) and sum up its result
 	@landuse track
 	@landuse summary
 
-compare: install ## Compare experiments: headline test metrics beside the params that changed
-	@dvc exp show --no-pager --only-changed --hide-workspace --drop '.*(\.low|\.high|largest_difference|bootstrap)|labels|classes|baselines|duplicates|Created|State|Executor|macro_(p|r)|balanced|val\.|.*epochs?$$|metrics/|plots/|data/|models/'
+compare: install ## Compare finished experiments: means over seeds, paired differences
+	@landuse compare
 
 test: install ## Lint, check types and layers, run all tests and the pipeline end to end
 	ruff check .

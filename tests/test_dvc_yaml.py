@@ -77,7 +77,8 @@ def sections_read(room: str) -> set[str]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "p":
                 read.add(node.attr)
-    return {"recipes" if name == "recipe" else name for name in read} & set(params.Params.model_fields)
+    table = {"recipe": "recipes", "augment": "augmentations"}  # what a property of Params looks up
+    return {table.get(name, name) for name in read} & set(params.Params.model_fields)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -29,6 +29,8 @@ def spec(
     rgb = bands == 3
     facts: dict[str, object] = {
         "backbone": backbone,
+        "stem": "standard",
+        "pooling": "avg",
         "head": {"hidden": 8, "dropout": 0.2},
         "classes": ["City", "Farmland"],
         "bands": list(sentinel2.RGB if rgb else sentinel2.BANDS[:bands]),

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from landuse.errors import UserError, did_you_mean, user_errors
 
@@ -42,11 +42,27 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     track = commands.add_parser("track", help="log the last result to MLflow, where that is not done yet")
     track.set_defaults(run=_track)
 
+    compare = commands.add_parser("compare", help="finished experiments: means over seeds, paired differences")
+    compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
+    compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers to a file too")
+    compare.add_argument("--markdown", action="store_true", help="print Markdown")
+    compare.set_defaults(run=_compare)
+
     scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
     scene.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
     scene.add_argument("--seed", type=int, default=7, help="another number, another scene (default: %(default)s)")
     scene.add_argument("--size", type=_size, default=1024, metavar="PX", help="pixels a side (default: %(default)s)")
     scene.set_defaults(run=_scene)
+
+    find = commands.add_parser("lr-find", help="learning-rate range test: a curve and a suggestion for train.lr")
+    find.add_argument("--phase", metavar="NAME", help="a phase of the recipe, on the initial weights (default: first)")
+    find.add_argument("-S", dest="changes", type=_change, action="append", default=[], metavar="KEY=VALUE",
+                      help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
+    find.set_defaults(run=_lr_find)
+
+    tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
+    tune.add_argument("--trials", type=_count, metavar="N", help="so many in all (default: tune.trials)")
+    tune.set_defaults(run=_tune)
     return parser, list(commands.choices)
 
 
@@ -55,6 +71,25 @@ def _size(text: str) -> int:
     if not 64 <= size <= 4096:  # 4096 take two gigabytes of memory
         raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 4096")
     return size
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count}: give 1 or more")
+    return count
+
+
+def _change(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE, like train.recipe=full")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"{text!r}: the value is not YAML") from None
 
 
 def _version() -> None:
@@ -73,6 +108,25 @@ def _track(_: argparse.Namespace) -> None:
     from landuse import tracking
 
     print(f"MLflow has run {tracking.track()}: see it with 'mlflow ui'")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from landuse import comparison
+
+    print(comparison.run(options.to, options.csv, options.markdown))
+
+
+def _lr_find(options: argparse.Namespace) -> None:
+    from landuse import params
+    from landuse.tuning import lr_find
+
+    lr_find.run(params.read(changes=dict(options.changes)), options.phase)
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from landuse import tuning
+
+    tuning.run(options.trials)
 
 
 def _scene(options: argparse.Namespace) -> None:

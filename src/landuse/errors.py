@@ -11,6 +11,14 @@ class UserError(Exception):
     """A mistake the user can mend. The message says what is wrong, where, and what to do."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work in good order. The message says how to go on."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
     """Return ``"; did you mean 'a' or 'b'?"``, or the whole list when nothing is near."""
     options = sorted(set(known))
@@ -25,12 +33,16 @@ def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
 def user_errors() -> Iterator[None]:
     """Turn a user's mistake, or a disk that refuses to write, into one line and exit code 2.
 
-    Anything else is a bug and keeps its traceback.
+    A signal's end is one line too, with the exit code of shells (128 + signal). Anything else is a bug and keeps
+    its traceback.
     """
     try:
         yield
     except UserError as error:
         _leave(" ".join(str(error).split()))
+    except Interrupted as stop:
+        print(f"landuse: {stop}", file=sys.stderr)
+        raise SystemExit(128 + stop.signal) from None
     except OSError as error:
         remedy = _DISK_REMEDIES.get(error.errno or 0)
         if remedy is None:

@@ -45,6 +45,13 @@ def test_it_has_every_section_once_and_no_gap(render) -> None:
         assert gap not in text.split("```")[0] + text.split("```")[2], gap
 
 
+def test_it_names_the_variant_of_the_backbone(render) -> None:
+    assert "Backbone test_resnet, starting" in render()
+    assert "Backbone test_resnet with GeM pooling, starting" in render(pooling="gem")
+    both = "Backbone test_resnet with a first convolution of stride 1 and GeM pooling, starting"
+    assert both in render(stem="small", pooling="gem")
+
+
 def test_results_stand_with_their_intervals_beside_the_baselines(render) -> None:
     found = json.loads(Path("metrics/evaluate.json").read_text())
     text = render()

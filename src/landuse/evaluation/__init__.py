@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from landuse import params, tracking
+from landuse import baselines, params, tracking
 from landuse.batches import Batches
 from landuse.errors import UserError
-from landuse.evaluation import baselines, metrics, plots
+from landuse.evaluation import metrics, plots
 from landuse.files import write_csv, write_json
 from landuse.model import saved
 from landuse.model.predict import logits, pick_device
@@ -70,7 +70,7 @@ def measure(
     matrix = metrics.confusion(truth, predicted, len(names))
     guesses = {
         "majority": baselines.majority(train, test),
-        "band_statistics": baselines.band_statistics(store, train, test),
+        "band_statistics": baselines.band_statistics(store.images, train, test),
     }
     labels = metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng)
     scores = {name: metrics.summarise(truth, guess, *common, rng) for name, guess in guesses.items()}

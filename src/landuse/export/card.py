@@ -186,11 +186,18 @@ def _data(spec: Spec, data: Mapping[str, Any], split: pd.DataFrame, report: Mapp
 def _training(spec: Spec, report: Mapping[str, Any]) -> str:
     settings = [[f"`{name}`", str(value)] for name, value in sorted(_recipe(spec).items())]
     return (
-        f"Backbone {spec.backbone}, starting from {_start(spec)}, at {spec.input_size} x {spec.input_size} pixels; "
-        f"{report['epochs']} epochs, of which epoch {report['best_epoch']} was kept for its validation result "
+        f"Backbone {spec.backbone}{_variant(spec)}, starting from {_start(spec)}, at {spec.input_size} x "
+        f"{spec.input_size} pixels; {report['epochs']} epochs, of which epoch {report['best_epoch']} was kept for its "
+        "validation result "
         f"(accuracy {report['val']['accuracy']:.4f}, macro-F1 {report['val']['macro_f1']:.4f}).\n\n"
         + _table(["Setting", "Value"], settings)
     )
+
+
+def _variant(spec: Spec) -> str:
+    stem = ["a first convolution of stride 1"] if spec.stem == "small" else []
+    pooling = ["GeM pooling"] if spec.pooling == "gem" else []
+    return " with " + " and ".join(stem + pooling) if stem or pooling else ""
 
 
 def _recipe(spec: Spec) -> dict[str, Any]:

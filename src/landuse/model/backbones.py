@@ -7,8 +7,10 @@ layer1 to layer4 at 1/4, 1/8, 1/16 and 1/32 of the resolution:
   features 0 | 1 | 2-3 | 4-8 | 9-12.
 - timm: its own parameter groups, cut where its ``feature_info`` says the resolution halves; a network that
   does not say, or whose resolution is constant (ViT), is cut into four parts of equal depth.
+- cnn_54k, cnn_95k: their three layers are stem, layer2 and layer4.
 
-What follows the last stage and is not the head (a last convolution or norm) counts as layer4.
+What follows the last stage and is not the head (a last convolution or norm) counts as layer4. The exponent of
+GeM pooling has no weights to start from: it belongs to the head.
 """
 
 import re
@@ -19,7 +21,9 @@ from typing import Any
 from torch import nn
 
 from landuse.errors import UserError, did_you_mean
+from landuse.model import small_cnns
 from landuse.model import weights as weight_files
+from landuse.model.variants import gem_pooling, small_stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
@@ -29,14 +33,14 @@ _FEATURE_STAGES = {  # the first index of `features` in each stage
     "efficientnet_b0": (0, 1, 3, 4, 6),
     "mobilenet_v3_small": (0, 1, 2, 4, 9),
 }
-TORCHVISION = (*_RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves the others
+TORCHVISION = (*_RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves what is not ours
 
 
 @dataclass(frozen=True)
 class Backbone:
     """A feature extractor.
 
-    module: (N, C, H, W) normalised float -> (N, features). stages: parameter name -> one of STAGES.
+    module: (N, C, H, W) normalised float -> (N, features). stages: parameter name -> one of STAGES, or "head".
     mean, std: of the RGB values in [0, 1] that its weights expect.
     """
 
@@ -47,16 +51,19 @@ class Backbone:
     std: tuple[float, ...]
 
 
-def build(name: str, channels: int, weights: str) -> Backbone:
+def build(name: str, channels: int, weights: str, stem: str = "standard", pooling: str = "avg") -> Backbone:
     """Build a backbone for ``channels`` input channels and load its weights.
 
     weights: "imagenet", "none", or the path of a state dict. ImageNet weights meet other than three
     channels through timm's rule: the RGB filters are repeated and scaled by 3 / channels.
+    stem: "standard" or "small". pooling: "avg" or "gem". See ``variants``.
 
     Raises:
-        UserError: no such backbone, or its weights cannot be had or do not fit.
+        UserError: no such backbone, its weights cannot be had or do not fit, or it has no such variant.
     """
-    if name in TORCHVISION:
+    if name in small_cnns.BUILD:
+        backbone, fetch = _small_cnn(name, channels)
+    elif name in TORCHVISION:
         backbone, fetch = _torchvision(name)
     else:
         backbone, fetch = _timm(name)
@@ -64,9 +71,25 @@ def build(name: str, channels: int, weights: str) -> Backbone:
         weight_files.load_into(backbone.module, fetch(), f"the ImageNet weights of {name}")
     elif weights != "none":
         weight_files.load_into(backbone.module, weight_files.read(weights), weights)
-    if channels != 3:
-        _adapt_input(backbone.module, channels)
+    if stem == "small":
+        small_stem(backbone.module, name)
+    if pooling == "gem":
+        backbone.stages[gem_pooling(backbone.module, name)] = "head"
+    _adapt_input(backbone.module, channels)
     return backbone
+
+
+def _small_cnn(name: str, channels: int) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+    network = small_cnns.BUILD[name](channels)
+    stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
+
+    def fetch() -> dict[str, Any]:
+        raise UserError(
+            f"{name} has no ImageNet weights: train it from random ones, with -S model.weights=none "
+            "or -S train.recipe=scratch"
+        )
+
+    return Backbone(network, small_cnns.FEATURES, stages, _RGB_MEAN, _RGB_STD), fetch
 
 
 def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
@@ -102,8 +125,11 @@ def _timm(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
 
     lite0 = name == "efficientnet_lite0"
     timm_name = "tf_efficientnet_lite0" if lite0 else name
-    if not timm.is_model(timm_name):
-        known = [*TORCHVISION, "efficientnet_lite0", *timm.list_models()]
+    architecture, _, tag = timm_name.partition(".")
+    if not timm.is_model(architecture) or (tag and timm_name not in timm.list_pretrained(f"{architecture}.*")):
+        known = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0", *timm.list_models()]
+        if timm.is_model(architecture):
+            known = timm.list_pretrained(f"{architecture}.*")
         raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
     # symmetric padding for the weights of the package: see weights.lite0
     padding: dict[str, Any] = {"pad_type": ""} if lite0 else {}
@@ -140,6 +166,8 @@ def _adapt_input(network: nn.Module, channels: int) -> None:
     from timm.models import adapt_input_conv
 
     name, conv = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    if conv.in_channels == channels:
+        return
     conv.weight = nn.Parameter(adapt_input_conv(channels, conv.weight.detach()))
     conv.in_channels = channels
     parent: Any = network.get_submodule(name.rpartition(".")[0])

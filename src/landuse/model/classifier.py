@@ -6,9 +6,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from landuse.model.backbones import STAGES, Backbone
 from landuse.params import Freeze, Head
+from landuse.params.recipe import BatchNormMode
 
 
 class Classifier(nn.Module):
@@ -26,14 +28,20 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = backbone.module
         self.head = _head(head, backbone.features, classes)
+        self.classes = classes
         self.stages = backbone.stages
+        self._resting: list[nn.Module] = []
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> (N, classes) logits."""
-        return self.head(self.backbone(self.preprocess(pixels)))  # type: ignore[no-any-return]
+        return self.head(self.features(pixels))  # type: ignore[no-any-return]
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) float pixel values as stored -> (N, features), what the head gets."""
+        return self.backbone(self.preprocess(pixels))  # type: ignore[no-any-return]
 
     def preprocess(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> what the backbone's weights expect."""
@@ -42,33 +50,58 @@ class Classifier(nn.Module):
             x = F.interpolate(x, size=(self.input_size, self.input_size), mode="bilinear", align_corners=False)
         return x
 
-    def freeze(self, upto: Freeze) -> None:
+    def stage_of(self, name: str) -> str:
+        """Return the stage, one of STAGES or "head", of a parameter by its name in this network."""
+        return self.stages[name.removeprefix("backbone.")] if name.startswith("backbone.") else "head"
+
+    def freeze(self, upto: Freeze, bn: BatchNormMode = "eval") -> None:
         """Freeze the backbone's stages up to and including ``upto``; everything else learns.
 
         "layer4" and "backbone" are the same: the head alone learns.
+        bn: BatchNorm of the frozen stages. eval: nothing of it moves. adapt: its statistics follow the tiles.
+            train: its scale and shift learn too.
         """
         order = ("none", *STAGES)
-        frozen = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
-        for name, parameter in self.backbone.named_parameters():
-            parameter.requires_grad_(self.stages[name] not in frozen)
+        stages = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
+        frozen = {p for name, p in self.backbone.named_parameters() if self.stages[name] in stages}
+        for parameter in self.parameters():
+            parameter.requires_grad_(parameter not in frozen)
+        held = _without_others(self.backbone, frozen)
+        moving = {module for module in held if bn != "eval" and isinstance(module, _BatchNorm)}
+        for parameter in (p for module in moving for p in module.parameters(recurse=False)):
+            parameter.requires_grad_(bn == "train")
+        self._resting = [module for module in held if module not in moving]
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Frozen means frozen: modules without a parameter that learns stay in eval mode.
+        """Frozen means frozen: the modules of frozen stages stay in eval mode, BatchNorm as ``freeze`` was told.
 
-        ``requires_grad=False`` alone leaves BatchNorm statistics moving.
+        ``requires_grad=False`` alone leaves BatchNorm statistics and dropout moving, ``track_running_stats=False``
+        would normalise by the batch, and an ``eval()`` lasts until the next ``train()``.
         """
         super().train(mode)
-        for module in self.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(p.requires_grad for p in parameters):
-                module.eval()
+        for module in self._resting:
+            module.training = False
         return self
+
+
+def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:
+    """Return the modules that hold some of these parameters and no others, with all that is inside them."""
+    found: dict[nn.Module, None] = {}
+    for module in network.modules():
+        own = list(module.parameters())
+        if own and all(parameter in parameters for parameter in own):
+            found |= dict.fromkeys(module.modules())
+    return list(found)
 
 
 def _head(head: Head, features: int, classes: int) -> nn.Sequential:
     if head.hidden is None:
         return nn.Sequential(nn.Dropout(head.dropout), nn.Linear(features, classes))
     return nn.Sequential(
-        nn.Dropout(head.dropout), nn.Linear(features, head.hidden), nn.ReLU(), nn.Linear(head.hidden, classes)
+        nn.Dropout(head.dropout),
+        nn.Linear(features, head.hidden),
+        nn.ReLU(),
+        nn.Dropout(head.hidden_dropout),
+        nn.Linear(head.hidden, classes),
     )

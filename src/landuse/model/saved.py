@@ -1,7 +1,7 @@
 """A trained model on disk: weights.safetensors and model.json; no pickle.
 
-model.json says everything that is needed to use the weights: backbone, head, classes, bands, units, input
-size, normalisation and calibration temperature, and where it came from: digests of data and params.
+model.json says everything that is needed to use the weights: backbone and its variant, head, classes, bands, units,
+input size, normalisation and calibration temperature, and where it came from: digests of data and params.
 """
 
 import json
@@ -31,6 +31,8 @@ class Spec:
     """
 
     backbone: str
+    stem: str
+    pooling: str
     head: dict[str, Any]
     classes: list[str]
     bands: list[str]
@@ -52,7 +54,7 @@ class Spec:
 
 def build(spec: Spec, weights: str) -> Classifier:
     """Build the network that a spec describes. weights: as in ``model.weights``."""
-    backbone = backbones.build(spec.backbone, len(spec.bands), weights)
+    backbone = backbones.build(spec.backbone, len(spec.bands), weights, spec.stem, spec.pooling)
     head = params.Head.model_validate(spec.head)
     return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size)
 

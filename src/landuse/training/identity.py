@@ -9,6 +9,8 @@ import yaml
 
 from landuse import params
 
+_NO_EFFECT = ("train.checkpoint_minutes",)  # on what is learnt
+
 
 def digest(content: Any) -> str:
     """SHA-256 of a JSON form with sorted keys."""
@@ -29,7 +31,8 @@ def flatten(p: params.Params) -> dict[str, Any]:
         else:
             flat[prefix] = value
 
-    walk("", {"model": p.model.model_dump(), "train": p.train.model_dump(), "recipe": p.recipe.model_dump()})
+    sections = {"model": p.model, "train": p.train, "collapse": p.collapse, "recipe": p.recipe, "augment": p.augment}
+    walk("", {name: section.model_dump() for name, section in sections.items()})
     return flat
 
 
@@ -38,5 +41,6 @@ def identity(flat_params: dict[str, Any], data_digest: str, root: Path = Path())
     deps = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]["deps"]
     found = (file for dep in deps for file in ((root / dep).rglob("*.py") if (root / dep).is_dir() else [root / dep]))
     files = sorted(file for file in found if file.suffix == ".py")
+    settings = {key: value for key, value in flat_params.items() if key not in _NO_EFFECT}
     code = [[file.relative_to(root).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
-    return digest([flat_params, data_digest, code])
+    return digest([settings, data_digest, code])

@@ -1,4 +1,4 @@
-"""The training loop: phases of epochs of batches."""
+"""The training loop: phases of epochs of batches, from whatever state there is to the end."""
 
 import math
 import time
@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.metrics import f1_score
-from torch import Tensor, nn, optim
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from landuse import augment
 from landuse.batches import Batches
 from landuse.errors import UserError
 from landuse.model.classifier import Classifier
 from landuse.model.predict import logits
 from landuse.params import Params, Phase
-from landuse.training.optim import Schedule, better_is_lower, optimizer, schedule
+from landuse.training.guards import EpochFacts, Guards
+from landuse.training.optim import better_is_lower
+from landuse.training.state import Keeper
+from landuse.training.step import Stepper
 
 Row = dict[str, Any]  # what one epoch leaves in the history
+_PLAIN = ("history", "phase_index", "epochs_in_phase", "batch", "lr", "sums")  # of a state
+OnEpoch = Callable[[Row, float], None]  # gets the row and the training speed, tiles per second
 
 
 @dataclass
@@ -32,115 +39,214 @@ class Best:
     weights: dict[str, Tensor]
 
 
-def fit(
-    model: Classifier, train: Batches, val: Batches, p: Params, on_epoch: Callable[[Row, float], None]
-) -> tuple[list[Row], Best]:
-    """Train through all phases of the recipe and leave the last phase's best weights in the model.
+class Loop:
+    """A training in progress: everything that its next batch depends on.
 
-    on_epoch: called after every epoch with its row of the history and its training speed (tiles per second).
-
-    Returns:
-        The history, one row an epoch, and the best epoch of the last phase.
+    keeper: saves that, and gives it back after a kill. guards: stop what cannot succeed.
     """
-    history: list[Row] = []
-    for phase in p.recipe.phases:
-        best = _fit_phase(model, train, val, phase, p, history, on_epoch)
-        model.load_state_dict(best.weights)
-    return history, best
+
+    def __init__(
+        self,
+        model: Classifier,
+        train: Batches,
+        val: Batches,
+        p: Params,
+        on_epoch: OnEpoch,
+        keeper: Keeper | None = None,
+        guards: Guards | None = None,
+    ) -> None:
+        self.model, self.train, self.val, self.p = model, train, val, p
+        self.on_epoch, self.keeper, self.guards = on_epoch, keeper, guards
+        self.recipe, self.augment = p.recipe, p.augment
+        self.history: list[Row] = []
+        self.phase_index, self.epochs_in_phase = 0, 0
+        self.batch = 0  # batches done in the current epoch
+        self.sums = torch.zeros(4, device=train.device)  # loss, its weight, correct, seen: in the current epoch
+        self.lr = 0.0  # of the head, at the start of the epoch
+        self.best: Best | None = None
+        self.stepper = self._start_phase()
+
+    @property
+    def phase(self) -> Phase:
+        return self.recipe.phases[self.phase_index]
+
+    def run(self) -> tuple[list[Row], Best]:
+        """Train to the end and leave the last phase's best weights in the model.
+
+        Returns:
+            The history, one row an epoch, and the best epoch of the last phase.
+        """
+        if not self._resume() and self.guards:
+            self.guards.before_training(self.model, self.train, self.val)
+        while True:
+            while not self._phase_is_over():
+                self._epoch()
+            assert self.best is not None  # a phase has at least one epoch
+            self.model.load_state_dict(self.best.weights)
+            if self.phase_index + 1 == len(self.recipe.phases) or (self.guards and self.guards.stopped):
+                break
+            self.phase_index, self.epochs_in_phase, self.best = self.phase_index + 1, 0, None
+            self.stepper = self._start_phase()
+        if self.guards:
+            self.guards.at_end(self.history[self.best.epoch - 1])
+        return self.history, self.best
+
+    def _start_phase(self) -> Stepper:
+        self.model.freeze(self.phase.freeze, self.phase.bn)
+        return Stepper(self.model, self.phase, self.p, self.train)
+
+    def _phase_is_over(self) -> bool:
+        phase, best = self.phase, self.best
+        if self.guards and self.guards.stopped:
+            return True
+        if best is None or self.batch:
+            return False
+        out_of_patience = phase.patience is not None and len(self.history) - best.epoch >= phase.patience
+        return out_of_patience or self.epochs_in_phase == phase.epochs
+
+    def _epoch(self) -> None:
+        epoch = len(self.history) + 1
+        if self.batch == 0:
+            self.lr = self.stepper.opt.param_groups[0]["lr"]
+        speed = self._batches(epoch)
+        train_loss, train_accuracy = (self.sums[0] / self.sums[1]).item(), (self.sums[2] / self.sums[3]).item()
+        average = self.stepper.average
+        self.epochs_in_phase += 1
+        average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
+        validated, predicted = validate(average.model, self.val)
+        row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
+        row |= {"train_accuracy": train_accuracy, **validated}
+        self._refuse_nonsense(epoch, row["val_loss"])
+        self.history.append(row)
+        self.on_epoch(row, speed)
+        self.stepper.plan.after_epoch(row[self.phase.monitor])
+        self._note_best(row)
+        self.batch = 0
+        self.sums.zero_()
+        if self.guards:
+            facts = EpochFacts(row, predicted, self.stepper.gradient_norm)
+            self.guards.after_epoch(self.model, self.train, self.val, facts)
+        self._save(f"the end of epoch {epoch}")
+
+    def _batches(self, epoch: int) -> float:
+        """Train on the batches of an epoch that are not done yet; return the speed in tiles per second."""
+        self.model.train()
+        started, first, steps = time.perf_counter(), self.batch, self.train.steps()
+        total = sum(phase.epochs for phase in self.recipe.phases)
+        title, tiles = f"epoch {epoch}/{total}", min(self.train.batch_size, len(self.train.rows))
+        with tqdm(
+            total=steps * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=None
+        ) as bar:
+            for pixels, targets in self._augmented(epoch, first):
+                _seed(self.p.train.seed, epoch, self.batch, self.train.device)
+                pixels, targets = augment.mix(self.augment, pixels, targets, self.model.classes)
+                loss, weight, output = self.stepper.batch(pixels, targets, last=self.batch + 1 == steps)
+                self.batch += 1
+                self._count(loss, weight, output, targets)
+                if self.batch % 20 == 0 or self.batch == steps or self.train.device.type == "cpu":
+                    self._refuse_nonsense(
+                        epoch, self.sums[0].item()
+                    )  # on an accelerator, reading the loss waits for it
+                bar.update(len(targets))
+                if self.batch % 20 == 0 and not bar.disable:
+                    mean, lr = (self.sums[0] / self.sums[1]).item(), self.stepper.opt.param_groups[0]["lr"]
+                    bar.set_postfix(loss=f"{mean:.3f}", lr=f"{lr:.1e}")
+                if self.keeper and self.keeper.due() and not self.stepper.pending and self.batch < steps:
+                    self._refuse_nonsense(epoch, self.sums[0].item())
+                    self._save(f"batch {self.batch} of epoch {epoch}")
+        return (steps - first) * tiles / (time.perf_counter() - started)
+
+    def _augmented(self, epoch: int, start: int = 0) -> Any:
+        return self.train.shuffled(self.p.train.seed, epoch, self.augment, start)
+
+    def _count(self, loss: Tensor, weight: Tensor | float, output: Tensor, targets: Tensor) -> None:
+        labels = targets.argmax(1) if targets.is_floating_point() else targets
+        self.sums[0] += loss
+        self.sums[1] += weight
+        self.sums[2] += (output.argmax(1) == labels).sum()
+        self.sums[3] += len(labels)
+
+    def _refuse_nonsense(self, epoch: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            lr = max(phase.lr for phase in self.recipe.phases)
+            raise UserError(
+                f"the loss is not a number in epoch {epoch}, phase {self.phase.name}: lower train.lr (it is "
+                f"{lr:g}); the last good state is kept"
+            )
+
+    def _note_best(self, row: Row) -> None:
+        value, phase = row[self.phase.monitor], self.phase
+        gain = 0.0 if self.best is None else self.best.value - value
+        if self.best is None or (gain if better_is_lower(phase.monitor) else -gain) > phase.min_delta:
+            weights = self.stepper.average.model.state_dict()
+            self.best = Best(value, row["epoch"], {k: v.detach().clone() for k, v in weights.items()})
+        elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
+            print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
+
+    def _save(self, where: str) -> None:
+        if self.keeper:
+            self.keeper.save(self.state())
+            self.keeper.stop_if_asked(where)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next batch depends on, besides params, data and code."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "best": vars(self.best) if self.best else None,
+            "model": self.model.state_dict(),
+            "stepper": self.stepper.state_dict(),
+            "guards": self.guards.state() if self.guards else {},
+        }
+
+    def _resume(self) -> bool:
+        state = self.keeper.latest(self.train.device) if self.keeper else None
+        if state is None:
+            return False
+        for name in _PLAIN:
+            setattr(self, name, state[name])
+        self.best = Best(**state["best"]) if state["best"] else None
+        self.stepper = self._start_phase()  # of the phase it was in
+        self.model.load_state_dict(state["model"])
+        self.stepper.load_state_dict(state["stepper"])
+        if self.guards:
+            self.guards.restore(state["guards"])
+        done = f"epoch {len(self.history)}" + (f" and {self.batch} batches" if self.batch else "")
+        print(f"resuming: {done} done", flush=True)
+        return True
 
 
-def _fit_phase(
+def fit(
     model: Classifier,
     train: Batches,
     val: Batches,
-    phase: Phase,
     p: Params,
-    history: list[Row],
-    on_epoch: Callable[[Row, float], None],
-) -> Best:
-    model.freeze(phase.freeze)
-    opt = optimizer(model, phase)
-    plan = schedule(opt, phase, p.train.schedulers, train.steps())
-    loss = _loss(train, p).to(train.device)
-    best: Best | None = None
-    total = sum(each.epochs for each in p.recipe.phases)
-    for _ in range(phase.epochs):
-        epoch = len(history) + 1
-        lr = opt.param_groups[0]["lr"]
-        started = time.perf_counter()
-        train_loss, train_accuracy = _epoch(model, train, loss, opt, plan, p, epoch, f"epoch {epoch}/{total}")
-        speed = train.steps() * train.batch_size / (time.perf_counter() - started)
-        row = {"epoch": epoch, "phase": phase.name, "lr": lr, "train_loss": train_loss}
-        row |= {"train_accuracy": train_accuracy, **validate(model, val)}
-        history.append(row)
-        on_epoch(row, speed)
-        value = row[phase.monitor]
-        plan.after_epoch(value)
-        if best is None or (value < best.value if better_is_lower(phase.monitor) else value > best.value):
-            best = Best(value, epoch, {k: v.detach().clone() for k, v in model.state_dict().items()})
-        if phase.patience is not None and epoch - best.epoch >= phase.patience:
-            print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
-            break
-    assert best is not None  # a phase has at least one epoch
-    return best
+    on_epoch: OnEpoch,
+    keeper: Keeper | None = None,
+    guards: Guards | None = None,
+) -> tuple[list[Row], Best]:
+    """Train through all phases of the recipe: see ``Loop.run``."""
+    return Loop(model, train, val, p, on_epoch, keeper, guards).run()
 
 
-def _epoch(
-    model: Classifier,
-    train: Batches,
-    loss_function: nn.Module,
-    opt: optim.Optimizer,
-    plan: Schedule,
-    p: Params,
-    epoch: int,
-    title: str,
-) -> tuple[float, float]:
-    """Train for one epoch; return the mean loss and the accuracy on what it saw."""
-    torch.manual_seed(p.train.seed * 100_003 + epoch)  # dropout: a function of seed and epoch alone
-    model.train()
-    seen, loss_sum = 0, torch.zeros((), device=train.device)
-    correct = torch.zeros((), device=train.device)
-    with tqdm(total=len(train.rows), desc=title, unit="tile", leave=False, disable=None) as bar:
-        for step, (pixels, targets) in enumerate(train.shuffled(p.train.seed, epoch, p.recipe.augment)):
-            output = model(pixels)
-            loss = loss_function(output, targets)
-            opt.zero_grad(set_to_none=True)
-            loss.backward()
-            opt.step()
-            plan.after_batch()
-            seen += len(targets)
-            loss_sum += loss.detach() * len(targets)
-            correct += (output.detach().argmax(1) == targets).sum()
-            bar.update(len(targets))
-            if step % 20 == 0 and not bar.disable:  # reading the loss waits for the device
-                lr = opt.param_groups[0]["lr"]
-                bar.set_postfix(loss=f"{loss_sum / seen:.3f}", acc=f"{correct / seen:.3f}", lr=f"{lr:.1e}")
-    mean = loss_sum.item() / seen
-    if not math.isfinite(mean):
-        lr = max(phase.lr for phase in p.recipe.phases)
-        raise UserError(f"the training loss is {mean} in epoch {epoch}: lower train.lr (it is {lr:g})")
-    return mean, correct.item() / seen
+def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
+    """Make dropout and mixing a function of seed, epoch and batch alone, so that a resumed run draws the same."""
+    number = ((seed * 100_003 + epoch) * 1_000_003 + batch) % 2**63
+    torch.default_generator.manual_seed(number)  # torch.manual_seed is ten times slower
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
-def validate(model: Classifier, val: Batches) -> dict[str, float]:
-    """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles."""
+def validate(model: Classifier, val: Batches) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
+    """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions."""
     output = torch.from_numpy(logits(model, val))
     targets = torch.from_numpy(val.targets)
     predicted = output.argmax(1).numpy()
-    return {
+    f1 = f1_score(val.targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)
+    metrics = {
         "val_loss": F.cross_entropy(output, targets).item(),
         "val_accuracy": float(np.mean(predicted == val.targets)),
-        "val_macro_f1": float(
-            f1_score(val.targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)
-        ),
+        "val_macro_f1": float(f1),
     }
-
-
-def _loss(train: Batches, p: Params) -> nn.CrossEntropyLoss:
-    """Cross-entropy; with class weights N / (C n), counted on the training tiles."""
-    settings = p.recipe.loss
-    weights = None
-    if settings.class_weights:
-        counts = np.bincount(train.targets)
-        weights = torch.tensor(len(train.targets) / (len(counts) * counts), dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
+    return metrics, predicted

@@ -1,26 +1,52 @@
 """Optimisers and learning-rate schedules by name, all of them torch's."""
 
+import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from torch import nn, optim
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from landuse.params import Monitor, Phase, Schedulers
+from landuse import params
+from landuse.model.classifier import Classifier
+
+
+def optimizer(model: Classifier, phase: params.Phase, settings: params.Optimizers) -> optim.Optimizer:
+    """Build a phase's optimiser over exactly the parameters that learn; for sam, the one that takes its steps.
+
+    Stages have learning rates of their own. Weight decay is for the weights alone: norms and biases
+    (one-dimensional) have none.
+    """
+    held: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = phase.weight_decay if parameter.ndim > 1 else 0.0
+            held[phase.lr_of(model.stage_of(name)), decay].append(parameter)
+    # the head's learning rate comes first: the history and the schedules show that of the first group
+    ordered = sorted(held.items(), key=lambda item: (item[0][0] != phase.lr, *item[0]))
+    groups = [{"params": held, "lr": lr, "weight_decay": decay} for (lr, decay), held in ordered]
+    kind = settings.sam.base if phase.optimizer == "sam" else phase.optimizer
+    if kind == "sgd":
+        sgd = settings.sgd
+        return optim.SGD(groups, lr=phase.lr, momentum=sgd.momentum, nesterov=sgd.nesterov, fused=True)
+    betas = (settings.adam.beta1, settings.adam.beta2)
+    return (optim.Adam if kind == "adam" else optim.AdamW)(groups, lr=phase.lr, betas=betas, fused=True)
 
 
 @dataclass(frozen=True)
 class Schedule:
     """A learning-rate schedule that knows when it wants to be stepped."""
 
-    per_batch: LRScheduler | None = None
+    per_step: LRScheduler | None = None
     per_epoch: LRScheduler | None = None
     on_monitor: ReduceLROnPlateau | None = None
 
-    def after_batch(self) -> None:
-        if self.per_batch:
-            self.per_batch.step()
+    def after_step(self) -> None:
+        if self.per_step:
+            self.per_step.step()
 
     def after_epoch(self, monitored: float) -> None:
         if self.per_epoch:
@@ -28,60 +54,63 @@ class Schedule:
         if self.on_monitor:
             self.on_monitor.step(monitored)
 
+    def state_dict(self) -> dict[str, Any]:
+        chosen = self.per_step or self.per_epoch or self.on_monitor
+        return chosen.state_dict() if chosen else {}
 
-def better_is_lower(monitor: Monitor) -> bool:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        chosen = self.per_step or self.per_epoch or self.on_monitor
+        if chosen:
+            chosen.load_state_dict(state)
+
+
+def better_is_lower(monitor: params.Monitor) -> bool:
     """Whether a monitored value improves by falling."""
     return monitor == "val_loss"
 
 
-def optimizer(model: nn.Module, phase: Phase) -> optim.Optimizer:
-    """Build a phase's optimiser over exactly the parameters that learn.
+def schedule(opt: optim.Optimizer, phase: params.Phase, s: params.Schedulers, steps_per_epoch: int) -> Schedule:
+    """Build a phase's schedule over its optimiser's groups, which keep the ratios of their learning rates.
 
-    Weight decay is for the weights alone: norms and biases (one-dimensional) have none.
+    Cosine, linear, warm restarts and one-cycle move with every step, the others with every epoch.
     """
-    learning = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": phase.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if phase.optimizer == "sgd":
-        return optim.SGD(groups, lr=phase.lr, momentum=0.9, nesterov=True, fused=True)
-    if phase.optimizer == "adam":
-        return optim.Adam(groups, lr=phase.lr, fused=True)
-    return optim.AdamW(groups, lr=phase.lr, fused=True)
-
-
-def schedule(opt: optim.Optimizer, phase: Phase, settings: Schedulers, steps_per_epoch: int) -> Schedule:
-    """Build a phase's schedule. Cosine and one-cycle move with every batch, the others with every epoch."""
     total = phase.epochs * steps_per_epoch
-    one = settings.onecycle
+
+    def cosine(step: int) -> float:
+        warm = s.cosine.warmup * total
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        done = min(1.0, (step - warm) / (total - warm))
+        return s.cosine.min_factor + (1 - s.cosine.min_factor) * (1 + math.cos(math.pi * done)) / 2
+
+    def plateau() -> Schedule:
+        mode: Literal["min", "max"] = "min" if better_is_lower(phase.monitor) else "max"
+        waiting = ReduceLROnPlateau(opt, mode=mode, factor=s.plateau.factor, patience=s.plateau.patience)
+        return Schedule(on_monitor=waiting)
+
+    def onecycle() -> LRScheduler:
+        return lr_scheduler.OneCycleLR(
+            opt,
+            max_lr=[group["lr"] for group in opt.param_groups],
+            total_steps=total + 1,  # it is stepped once more after the last batch
+            pct_start=s.onecycle.warmup,
+            div_factor=1 / s.onecycle.start_factor,
+            final_div_factor=s.onecycle.start_factor / s.onecycle.end_factor,
+            cycle_momentum=False,
+        )
+
     build: dict[str, Callable[[], Schedule]] = {
-        "constant": lambda: Schedule(),
-        "step": lambda: Schedule(
-            per_epoch=lr_scheduler.StepLR(opt, settings.step.step_size, gamma=settings.step.gamma)
-        ),
-        "cosine": lambda: Schedule(
-            per_batch=lr_scheduler.CosineAnnealingLR(opt, T_max=total, eta_min=phase.lr * settings.cosine.min_factor)
-        ),
-        "plateau": lambda: Schedule(
-            on_monitor=ReduceLROnPlateau(
-                opt,
-                mode="min" if better_is_lower(phase.monitor) else "max",
-                factor=settings.plateau.factor,
-                patience=settings.plateau.patience,
+        "constant": Schedule,
+        "step": lambda: Schedule(per_epoch=lr_scheduler.StepLR(opt, s.step.step_size, gamma=s.step.gamma)),
+        "exponential": lambda: Schedule(per_epoch=lr_scheduler.ExponentialLR(opt, s.exponential.gamma)),
+        "plateau": plateau,
+        "cosine": lambda: Schedule(per_step=lr_scheduler.LambdaLR(opt, cosine)),
+        "linear": lambda: Schedule(per_step=lr_scheduler.LambdaLR(opt, lambda step: max(0.0, 1 - step / total))),
+        "warm_restarts": lambda: Schedule(
+            per_step=lr_scheduler.CosineAnnealingWarmRestarts(
+                opt, s.warm_restarts.period * steps_per_epoch, s.warm_restarts.factor
             )
         ),
-        "onecycle": lambda: Schedule(
-            per_batch=lr_scheduler.OneCycleLR(
-                opt,
-                max_lr=phase.lr,
-                total_steps=total + 1,  # it is stepped once more after the last batch
-                pct_start=one.warmup,
-                div_factor=1 / one.start_factor,
-                final_div_factor=one.start_factor / one.end_factor,
-                cycle_momentum=False,
-            )
-        ),
+        "onecycle": lambda: Schedule(per_step=onecycle()),
     }
     return build[phase.scheduler]()

@@ -1,0 +1,57 @@
+"""What pixels are worth: torchvision's ColorJitter for a whole batch, each tile with factors of its own.
+
+The order is fixed (brightness, contrast, saturation, hue); torchvision's random order would make a batched form much
+slower and changes little.
+"""
+
+import torch
+from torch import Tensor
+
+from landuse.augment import draws as d
+from landuse.params import Augment
+
+
+def jitter(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
+    """Change brightness, contrast, saturation (the spread of the bands around their mean) and, of RGB tiles, hue."""
+
+    def factor(column: int, strength: float) -> Tensor:
+        return (1 + (draws[:, column] * 2 - 1) * strength).view(-1, 1, 1, 1)
+
+    rgb = x.shape[1] == 3
+    top = 255.0 if rgb else 65535.0
+    if settings.brightness:
+        x = (x * factor(d.BRIGHTNESS, settings.brightness)).clamp(0, top)
+    if settings.contrast:
+        mean = _grey(x).mean(dim=(2, 3), keepdim=True)
+        x = torch.lerp(mean, x, factor(d.CONTRAST, settings.contrast)).clamp(0, top)
+    if settings.saturation:
+        x = torch.lerp(_grey(x), x, factor(d.SATURATION, settings.saturation)).clamp(0, top)
+    if settings.hue and rgb:  # other bands have none
+        x = turn_hue(x, (draws[:, d.HUE] * 2 - 1) * settings.hue)
+    return x
+
+
+def turn_hue(x: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue of RGB tiles (B, 3, H, W) by shares of the circle (B,); saturation and value of HSV stay."""
+    value, _ = x.max(dim=1)
+    chroma = value - x.amin(dim=1)
+    red, green, blue = x.unbind(1)
+    divisor = torch.where(chroma == 0, 1.0, chroma)
+    sixth = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    sixth = sixth + 6 * turn.view(-1, 1, 1)
+    # https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative
+    place = (torch.tensor([5.0, 3.0, 1.0], device=x.device).view(1, 3, 1, 1) + sixth[:, None]).remainder(6)
+    drop = torch.minimum(place, 4 - place).clamp(0, 1)
+    return value[:, None] - chroma[:, None] * drop
+
+
+def _grey(x: Tensor) -> Tensor:
+    """Luma of ITU-R BT.601 for RGB, as torchvision and Pillow have it; the plain mean for other bands."""
+    if x.shape[1] != 3:
+        return x.mean(dim=1, keepdim=True)
+    weights = torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
+    return (x * weights).sum(dim=1, keepdim=True)

@@ -1,0 +1,54 @@
+"""Where pixels go: exact flips and turns, and one resampling for everything else."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from landuse.augment import draws as d
+from landuse.params import Augment
+
+_LOG_RATIO = math.log(4 / 3)  # of a crop's sides, at most: as torchvision's RandomResizedCrop
+
+
+def flip(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
+    """Mirror, and for dihedral also transpose, each with probability 1/2: no pixel changes its value.
+
+    The three together give each of the eight symmetries of the square with probability 1/8.
+    """
+    chosen = (draws < 0.5)[:, :, None, None, None]
+    if settings.hflip or settings.dihedral:
+        x = torch.where(chosen[:, d.HFLIP], x.flip(3), x)
+    if settings.vflip or settings.dihedral:
+        x = torch.where(chosen[:, d.VFLIP], x.flip(2), x)
+    if settings.dihedral:
+        x = torch.where(chosen[:, d.TRANSPOSE], x.transpose(2, 3), x)
+    return x
+
+
+def resample(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
+    """Crop, turn and shift in one bilinear resampling; beyond the border the tile is reflected, not black."""
+    if not (settings.rotate or settings.translate or settings.crop < 1):
+        return x
+    area = settings.crop + draws[:, d.AREA] * (1 - settings.crop)
+    ratio = torch.exp(_signed(draws[:, d.RATIO]) * _LOG_RATIO) if settings.crop < 1 else torch.ones_like(area)
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    # in units of half a side from the centre, as affine_grid has them
+    left = _signed(draws[:, d.LEFT]) * (1 - width)
+    top = _signed(draws[:, d.TOP]) * (1 - height)
+    right_shift = _signed(draws[:, d.SHIFT_X]) * 2 * settings.translate
+    down_shift = _signed(draws[:, d.SHIFT_Y]) * 2 * settings.translate
+    angle = _signed(draws[:, d.ANGLE]) * math.radians(settings.rotate)
+    cos, sin = angle.cos(), angle.sin()
+    rows = [
+        torch.stack([cos * width, -sin * height, cos * left - sin * top + right_shift], 1),
+        torch.stack([sin * width, cos * height, sin * left + cos * top + down_shift], 1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _signed(draw: Tensor) -> Tensor:
+    """[0, 1) -> [-1, 1)."""
+    return draw * 2 - 1

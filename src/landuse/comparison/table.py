@@ -1,0 +1,137 @@
+"""The comparison as a table: for a terminal, for Markdown, for a CSV file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from landuse.comparison.groups import Group
+from landuse.comparison.paired import CONFIDENCE, Difference
+
+HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
+_TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
+_WIDTH, _NAME, _NLL, _REASON = 120, 43, 15, 30  # characters: all, settings (with NLL, less that), last column
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group, the number of its test tiles, and its differences to the reference (None: it is the reference)."""
+
+    group: Group
+    tiles: int
+    differences: Mapping[str, Difference] | None
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A group that cannot be compared with the others."""
+
+    group: Group
+    reason: str
+
+
+def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int], why: str, markdown: bool) -> str:
+    """Return the table with what is needed to read it, at most 120 characters wide unless it is Markdown.
+
+    left_out: how many experiments, by reason. why: what makes the reference one.
+    """
+    groups = [row.group for row in rows] + [each.group for each in apart]
+    shown = [metric for metric in _TITLES if any(group.values(metric) for group in groups)]
+    parts = []
+    if rows:
+        cells = [[*_cells(row.group, shown), _difference(row), _verdict(row)] for row in rows]
+        parts.append(_table(shown, cells, ["difference", "verdict"], ["right", "left"], markdown))
+        notes = _notes(rows, why)
+        lines = [f"- {note}" if markdown else fill(note, _WIDTH, subsequent_indent="  ") for note in notes]
+        parts.append("\n".join(lines))
+    if apart:
+        cells = [[*_cells(each.group, shown), each.reason] for each in apart]
+        parts.append("Not comparable with these:" if rows else "Nothing that can be compared:")
+        parts.append(_table(shown, cells, ["because"], ["left"], markdown))
+    if left_out:
+        parts.append(f"Left out: {counted(left_out)}.")
+    return "\n\n".join(parts)
+
+
+def counted(reasons: Mapping[str, int]) -> str:
+    """``2 failed, 1 queued``."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+
+
+def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
+    """Every number as a fraction, one row a group; empty where there is none."""
+    records = []
+    for group, differences, verdict in [
+        *((row.group, row.differences or {}, _verdict(row)) for row in rows),
+        *((each.group, {}, f"not comparable: {each.reason}") for each in apart),
+    ]:
+        record: dict[str, Any] = {
+            "settings": group.name,
+            "experiments": " ".join(member.name for member in group.members),
+            "seeds": len(group.members),
+        }
+        for metric in (*_TITLES, "val_macro_f1"):
+            record |= {metric: group.mean(metric), f"{metric}_deviation": group.deviation(metric)}
+        for metric in ("accuracy", "macro_f1"):
+            found = differences.get(metric, Difference(np.nan, np.nan, np.nan))
+            ends = {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
+            record |= {f"{metric}_{name}": value for name, value in ends.items()}
+        records.append(record | {"verdict": verdict})
+    return pd.DataFrame(records)
+
+
+def _cells(group: Group, shown: Sequence[str]) -> list[str]:
+    return [group.name, str(len(group.members)), *(_mean(group, metric) for metric in shown)]
+
+
+def _mean(group: Group, metric: str) -> str:
+    mean, deviation = group.mean(metric), group.deviation(metric)
+    scale, form = (1, ".3f") if metric == "nll" else (100, ".2f")
+    if np.isnan(mean):
+        return ""
+    return f"{scale * mean:{form}}" if np.isnan(deviation) else f"{scale * mean:{form}} ± {scale * deviation:{form}}"
+
+
+def _difference(row: Row) -> str:
+    if row.differences is None:
+        return ""
+    value, low, high = (100 * end for end in astuple(row.differences[HEADLINE]))
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _verdict(row: Row) -> str:
+    return "reference" if row.differences is None else row.differences[HEADLINE].verdict
+
+
+def _notes(rows: Sequence[Row], why: str) -> list[str]:
+    """What a reader has to know, one line each."""
+    reference = next(row.group.name for row in rows if row.differences is None)
+    level = f"{100 * CONFIDENCE:g} % interval"
+    notes = [f"reference: {reference}, {why}"]
+    if len(rows) > 1:
+        notes += [
+            f"difference: macro-F1 to the reference, in points ({level}), on the same {rows[0].tiles:,} test tiles",
+            "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
+        ]
+    if any(len(row.group.members) > 1 for row in rows):
+        notes.append("±: standard deviation over seeds")
+    if any(len(row.group.members) == 1 for row in rows):
+        notes.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
+    return notes
+
+
+def _table(
+    shown: Sequence[str], cells: list[list[str]], last: Sequence[str], last_align: Sequence[str], markdown: bool
+) -> str:
+    """Settings, seeds and metrics, then the columns of ``last``."""
+    heads = ["settings", "seeds", *(_TITLES[metric] for metric in shown), *last]
+    align = ["left", *["right"] * (1 + len(shown)), *last_align]
+    widths = None if markdown else [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
+    if markdown:
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+    form = "github" if markdown else "simple"
+    return str(tabulate(cells, heads, form, colalign=align, maxcolwidths=widths, disable_numparse=True))

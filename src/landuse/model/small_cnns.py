@@ -1,0 +1,60 @@
+"""The small networks of the founding documents, to be trained from scratch; baselines for what transfer is worth.
+
+Three layers with weights make three stages, so that freezing means something here too: stem, layer2 and layer4.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class Quarters(nn.Module):
+    """Means of the four quarters: (N, C, H, W) -> (N, C, 2, 2), H and W at least 2.
+
+    What AdaptiveAvgPool2d(2) gives, whose gradient on CUDA is not deterministic.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        halves = (x[..., : (height + 1) // 2, :], x[..., height // 2 :, :])
+        quarters = [part for half in halves for part in (half[..., : (width + 1) // 2], half[..., width // 2 :])]
+        return torch.stack([quarter.mean(dim=(-2, -1)) for quarter in quarters], dim=-1).view(*x.shape[:2], 2, 2)
+
+
+def cnn_54k(channels: int) -> nn.Sequential:
+    """Document 001's SimpleCNN: two convolutions and a dense layer; (N, channels, H, W) -> (N, 128).
+
+    The document gives its size alone (54 K). This has 53,797 parameters with five classes and six bands, at any
+    input size: 8 x 8 pixels come to 2 x 2 by themselves, and larger maps are averaged down to it.
+    """
+    return nn.Sequential(
+        OrderedDict(
+            stem=nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            layer2=nn.Sequential(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            quarters=Quarters(),
+            layer4=nn.Sequential(nn.Flatten(), nn.Linear(4 * 64, 128), nn.ReLU()),
+        )
+    )
+
+
+def cnn_95k(channels: int) -> nn.Sequential:
+    """Document 004's CNN: three blocks and global average pooling; (N, channels, H, W) -> (N, 128)."""
+    return nn.Sequential(
+        OrderedDict(
+            stem=_block(channels, 32),
+            layer2=_block(32, 64),
+            layer4=_block(64, 128),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+        )
+    )
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2))
+
+
+FEATURES = 128
+BUILD: dict[str, Callable[[int], nn.Sequential]] = {"cnn_54k": cnn_54k, "cnn_95k": cnn_95k}

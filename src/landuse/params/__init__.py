@@ -1,0 +1,195 @@
+"""params.yaml as typed, validated, frozen objects: the only reader of that file."""
+
+import difflib
+from collections.abc import Mapping as Tables
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError, model_validator
+
+from landuse.errors import UserError, did_you_mean
+from landuse.params.base import Section
+from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
+from landuse.params.deliverables import Evaluate, Export
+from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe, Stage
+from landuse.params.training import Collapse, Model, Optimizers, Schedulers, Train, Tune
+
+__all__ = [
+    "PARTS",
+    "STAGES",
+    "Augment",
+    "Collapse",
+    "Data",
+    "Evaluate",
+    "Export",
+    "Fractions",
+    "Freeze",
+    "Head",
+    "Loss",
+    "Mapping",
+    "Model",
+    "Monitor",
+    "Optimizers",
+    "Params",
+    "Part",
+    "Phase",
+    "Published",
+    "PublishedList",
+    "Recipe",
+    "Schedulers",
+    "SourceName",
+    "Split",
+    "Stage",
+    "Train",
+    "Tune",
+    "load",
+    "read",
+]
+
+
+class Params(Section):
+    """All of params.yaml; ``load`` leaves out the sections that a stage does not declare."""
+
+    data: Data
+    mapping: Mapping
+    split: Split
+    model: Model
+    train: Train
+    evaluate: Evaluate
+    export: Export
+    collapse: Collapse
+    tune: Tune
+    augmentations: dict[str, Augment]
+    recipes: dict[str, Recipe]
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        def known(key: str, name: str, table: Tables[str, Section]) -> None:
+            if name not in table:
+                raise ValueError(f"{key} is {name!r}, no such {key.split('.')[-1]}{did_you_mean(name, table)}")
+
+        known("train.recipe", self.train.recipe, self.recipes)
+        known("train.augment", self.train.augment or "none", self.augmentations)
+        for name, recipe in self.recipes.items():
+            known(f"recipes.{name}.augment", recipe.augment, self.augmentations)
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        """The chosen recipe, with the overrides of ``train`` in every phase.
+
+        A learning rate given there replaces the recipe's highest; the other phases keep their ratio to it.
+        """
+        recipe, train = self.recipes[self.train.recipe], self.train
+        highest = max(phase.lr for phase in recipe.phases)
+        phases = [
+            phase.model_copy(
+                update={
+                    "freeze": train.freeze or phase.freeze,
+                    "scheduler": train.scheduler or phase.scheduler,
+                    "epochs": train.epochs or phase.epochs,
+                    "lr": phase.lr if train.lr is None else train.lr * phase.lr / highest,
+                }
+            )
+            for phase in recipe.phases
+        ]
+        changes = {"batch_size": train.batch_size or recipe.batch_size, "augment": train.augment or recipe.augment}
+        return recipe.model_copy(update={"phases": phases} | changes)
+
+    @property
+    def augment(self) -> Augment:
+        """The augmentation that the recipe, or ``train.augment``, names."""
+        return self.augmentations[self.recipe.augment]
+
+
+def load(stage: str, root: Path = Path()) -> Params:
+    """Read params.yaml, check all of it, and return what ``dvc.yaml`` declares for this stage.
+
+    Reading a section that the stage does not declare raises AttributeError: DVC would not notice
+    when it changes.
+    """
+    everything = read(root / "params.yaml")
+    declared = _read_yaml(root / "dvc.yaml")["stages"][stage].get("params", [])
+    sections = {name.split(".", 1)[0] for name in declared}
+    kept = {name: getattr(everything, name) for name in Params.model_fields if name in sections}
+    if "recipes" in kept:
+        kept["recipes"] = {everything.train.recipe: everything.recipes[everything.train.recipe]}
+    return Params.model_construct(_fields_set=set(kept), **kept)
+
+
+def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = None) -> Params:
+    """Read and check a whole params file.
+
+    changes: dotted names of keys that are there and the values to take instead.
+
+    Raises:
+        UserError: naming every key at fault, its value, what is allowed and the nearest spelling.
+    """
+    content = _read_yaml(path)
+    for key, value in (changes or {}).items():
+        _put(content, key, value)
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_explain(fault) for fault in error.errors())
+        raise UserError(f"{path.name}: {faults}") from None
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    table: Any = content
+    for step in [*path, last]:
+        keys = [
+            str(k) for k in (table if isinstance(table, dict) else range(len(table)) if isinstance(table, list) else ())
+        ]
+        if step not in keys:
+            raise UserError(f"params.yaml has no key {key!r}{did_you_mean(step, keys)}")
+        place, step_key = table, int(step) if isinstance(table, list) else step
+        table = table[step_key]
+    place[step_key] = value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f" (line {place.line + 1}: {getattr(error, 'problem', '')})" if place else ""
+        raise UserError(f"{path.name} is not YAML{line}: mend it, or 'git checkout {path.name}'") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} holds no table of sections: restore it with 'git checkout {path.name}'")
+    return content
+
+
+def _explain(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    value = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{did_you_mean(str(fault['loc'][-1]), _known_keys(fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"key {key!r} is missing"
+    if fault["type"] == "literal_error":
+        options = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        near = difflib.get_close_matches(str(value), options, n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{key} is {value!r}, allowed: {', '.join(options)}{guess}"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key} is {value!r}: {message[0].lower()}{message[1:]}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys allowed at a place in the file, found by walking the models."""
+    model: Any = Params
+    for step in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            model = model.model_fields[str(step)].annotation
+        else:
+            model = get_args(model)[-1]
+    return list(model.model_fields) if hasattr(model, "model_fields") else []

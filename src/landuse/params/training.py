@@ -1,0 +1,166 @@
+"""Sections model, train, collapse and tune: the network, what may override a recipe, the guards, the search."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from landuse.params.base import Count, Float, Positive, Section, Seed, Share
+from landuse.params.recipe import Freeze, LearningRate, Monitor, Scheduler
+
+
+class Model(Section):
+    backbone: str
+    weights: str
+    input_size: Annotated[int, Field(ge=8, le=1024)]
+    stem: Literal["standard", "small"]
+    pooling: Literal["avg", "gem"]
+
+
+class Step(Section):
+    step_size: Count
+    gamma: Positive
+
+
+class Exponential(Section):
+    gamma: Annotated[Positive, Field(le=1)]
+
+
+class Plateau(Section):
+    factor: Annotated[Positive, Field(lt=1)]
+    patience: Annotated[int, Field(ge=0)]
+
+
+class Cosine(Section):
+    warmup: Annotated[Share, Field(lt=1)]
+    min_factor: Share
+
+
+class WarmRestarts(Section):
+    period: Count
+    factor: Count
+    min_factor: Share
+
+
+class OneCycle(Section):
+    warmup: Annotated[Positive, Field(lt=1)]
+    start_factor: Annotated[Positive, Field(le=1)]
+    end_factor: Share
+
+
+class Schedulers(Section):
+    step: Step
+    exponential: Exponential
+    plateau: Plateau
+    cosine: Cosine
+    warm_restarts: WarmRestarts
+    onecycle: OneCycle
+
+
+class Adam(Section):
+    beta1: Annotated[Share, Field(lt=1)]
+    beta2: Annotated[Share, Field(lt=1)]
+
+
+class SGD(Section):
+    momentum: Annotated[Share, Field(lt=1)]
+    nesterov: bool
+
+
+class SAM(Section):
+    rho: Positive
+    base: Literal["adam", "adamw", "sgd"]
+
+
+class Optimizers(Section):
+    adam: Adam
+    sgd: SGD
+    sam: SAM
+
+
+class Train(Section):
+    recipe: str
+    seed: Seed
+    precision: Literal["fp32", "bf16", "fp16"]
+    checkpoint_minutes: Positive
+    lr: LearningRate | None
+    freeze: Freeze | None
+    scheduler: Scheduler | None
+    epochs: Count | None
+    batch_size: Count | None
+    augment: str | None
+    schedulers: Schedulers
+    optimizers: Optimizers
+
+
+class Collapse(Section):
+    """Guards against training that cannot succeed; see docs/collapse.md."""
+
+    action: Literal["warn", "stop", "fail"]
+    input_mean: Positive
+    input_std_low: Positive
+    input_std_high: Positive
+    input_std_dead: Positive
+    initial_loss_low: Share
+    initial_loss_high: Annotated[Float, Field(ge=1)]
+    logit_std: Positive
+    cosine: Annotated[Positive, Field(le=1)]
+    effective_rank: Annotated[Float, Field(ge=1)]
+    variation: Positive
+    majority_margin: Share
+    logistic_tolerance: Share
+    gate: bool
+    one_class_share: Annotated[Positive, Field(le=1)]
+    true_share: Annotated[Positive, Field(le=1)]
+    one_class_epochs: Count
+    one_class_lasting: Count
+    stale_share: Share
+    chance_margin: Share
+    stalled_delta: Positive
+    stalled_epochs: Count
+    eval_gap: Positive
+    gradient_norm: Positive
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.input_std_dead < self.input_std_low < self.input_std_high:
+            raise ValueError("input_std_dead, input_std_low and input_std_high must grow in this order")
+        return self
+
+
+class Dimension(Section):
+    """What one key may be in a search: a range, searched on a logarithmic scale if ``log``, or one of some choices."""
+
+    low: Float | None = None
+    high: Float | None = None
+    log: bool = False
+    choices: Annotated[list[str | int | float | bool | None], Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _a_range_or_choices(self) -> Self:
+        if self.choices is not None:
+            if self.model_fields_set != {"choices"}:
+                raise ValueError("choices stand alone: leave out low, high and log, or the choices")
+            if any(self.choices.count(choice) > 1 for choice in self.choices):
+                raise ValueError(f"a choice of {self.choices} is there twice: leave one out")
+        elif self.low is None or self.high is None:
+            raise ValueError("give a range by low and high, or a list of choices")
+        elif self.low >= self.high:
+            raise ValueError(f"low is {self.low:g}, high is {self.high:g}: low must be the smaller one")
+        elif self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low:g}: a logarithmic range has positive ends; raise it, or drop log")
+        return self
+
+
+class Pruning(Section):
+    startup_trials: Count
+    warmup_epochs: Annotated[int, Field(ge=0)]
+
+
+class Tune(Section):
+    """Hyperparameter search; see ``landuse tune --help``."""
+
+    trials: Count
+    monitor: Monitor
+    seed: Seed
+    pruning: Pruning
+    space: dict[str, Dimension]

@@ -1,0 +1,40 @@
+"""What a check found: measured values, limits, a verdict, and in plain words the likely cause and what to do."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from landuse.errors import UserError
+
+Verdict = Literal["ok", "warning", "collapse"]
+SEVERITY: dict[str, int] = {"ok": 0, "warning": 1, "collapse": 2}
+
+
+class Collapsed(UserError):
+    """Training that cannot succeed, ended by a guard."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """cause: likely cause and remedy, empty if all is well."""
+
+    check: str
+    verdict: Verdict
+    measured: dict[str, float]
+    limit: dict[str, float]
+    cause: str = ""
+
+    def as_json(self, epoch: int) -> dict[str, Any]:
+        """Plain values, rounded; what is no number is null. epoch: 0 is before training."""
+        return {
+            "verdict": self.verdict,
+            "epoch": epoch,
+            "measured": {name: rounded(value) for name, value in self.measured.items()},
+            "limit": self.limit,
+            "cause": self.cause,
+        }
+
+
+def rounded(value: float) -> float | None:
+    """Six significant digits, or None for what is no finite number."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None

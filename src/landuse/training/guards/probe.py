@@ -1,0 +1,125 @@
+"""What the guards measure of a network on a batch, without leaving a trace in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from landuse.batches import Batches
+from landuse.model.classifier import Classifier
+from landuse.params import Augment
+
+TILES = 64  # of a probe: enough for stable means, few enough for any memory
+
+
+def sample(batches: Batches) -> Batches:
+    """Return one batch of at most 64 tiles, evenly spaced.
+
+    The first tiles in order are no sample: a store is sorted by class, so they are all of one.
+    """
+    count = min(TILES, len(batches.rows))
+    chosen = np.linspace(0, len(batches.rows) - 1, count).round().astype(np.int64)
+    return replace(batches, rows=batches.rows[chosen], targets=batches.targets[chosen], batch_size=count)
+
+
+@contextmanager
+def undisturbed(model: Classifier) -> Iterator[list[_BatchNorm]]:
+    """Leave weights, buffers, modes of all modules and random numbers as they were.
+
+    Inside, the network is in eval mode, without dropout, so nothing is drawn on an accelerator either.
+
+    Yields:
+        The BatchNorms that were in training mode, for ``batch_statistics``.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model.eval()
+        try:
+            yield [module for module, mode in modes if mode and isinstance(module, _BatchNorm)]
+        finally:
+            for buffer, before in buffers:
+                buffer.copy_(before)
+            for module, mode in modes:
+                module.training = mode
+
+
+@contextmanager
+def batch_statistics(norms: list[_BatchNorm]) -> Iterator[None]:
+    """Inside ``undisturbed``: let these take the statistics of the batch, as they do in training."""
+    for norm in norms:
+        norm.training = True
+    yield
+    for norm in norms:
+        norm.training = False
+
+
+def fresh(model: Classifier) -> list[_BatchNorm]:
+    """Return the BatchNorms that have seen nothing yet: statistics of their own mean nothing to random weights."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and _untouched(module)]
+
+
+def diversity(features: Tensor) -> dict[str, float]:
+    """How different the features of different tiles are. features: (B, F) float64, B at least 2.
+
+    cosine: mean over pairs of tiles. effective_rank: exp of the entropy of the uncentred spectrum, from 1 (Roy and
+    Vetterli 2007). variation: mean over features of deviation / |mean|. Features that are no numbers, or all zero,
+    are as good as the same.
+    """
+    if not features.isfinite().all() or not features.any():
+        return {"cosine": 1.0, "effective_rank": 1.0, "variation": 0.0}
+    count = len(features)
+    unit = F.normalize(features, dim=1)
+    cosine = (unit.sum(dim=0).square().sum() - unit.square().sum()) / (count * (count - 1))
+    spectrum = torch.linalg.eigvalsh(unit @ unit.T).clamp(min=0)
+    share = spectrum / spectrum.sum()
+    mean, std = features.mean(dim=0).abs(), features.std(dim=0)
+    alive = mean > 0
+    return {
+        "cosine": cosine.item(),
+        "effective_rank": torch.special.entr(share).sum().exp().item(),
+        "variation": (std[alive] / mean[alive]).mean().item(),
+    }
+
+
+def tile_dependence(logits: Tensor) -> float:
+    """How much logits differ between tiles, relative to what they have in common; near 0, the tile does not matter.
+
+    logits: (B, classes). A constant added to all logits of a tile changes no prediction, so it does not count.
+    """
+    relative = logits - logits.mean(dim=1, keepdim=True)
+    return float(relative.std(dim=0).norm() / relative.mean(dim=0).norm().clamp(min=1e-12))
+
+
+def digests(batches: Batches) -> dict[bytes, set[int]]:
+    """Digest of a tile's pixels -> its labels, from the arrays themselves."""
+    found: dict[bytes, set[int]] = {}
+    for row, target in zip(batches.rows, batches.targets, strict=True):
+        found.setdefault(_digest(batches.images[row]), set()).add(int(target))
+    return found
+
+
+def delivered(batches: Batches) -> Iterator[tuple[bytes, int]]:
+    """Digest and label of every tile as training gets it: shuffled, not augmented."""
+    for pixels, targets in batches.shuffled(0, 1, Augment()):
+        stored = pixels.permute(0, 2, 3, 1).cpu().numpy().astype(batches.images.dtype)
+        for tile, target in zip(stored, targets.tolist(), strict=True):
+            yield _digest(tile), target
+
+
+def _digest(tile: npt.NDArray[Any]) -> bytes:
+    return blake2b(tile.tobytes(), digest_size=16).digest()
+
+
+def _untouched(norm: _BatchNorm) -> bool:
+    if norm.running_mean is None or norm.running_var is None:
+        return False
+    return not norm.running_mean.any() and bool((norm.running_var == 1).all())

@@ -1,0 +1,51 @@
+"""Number formats of training: what each device can do, and how torch is told."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from landuse.errors import UserError
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check(precision: str, device: torch.device) -> None:
+    """Refuse a precision that the device cannot train in, by training a tiny convolution in it.
+
+    fp32 works everywhere; bf16 on CPUs, on CUDA from Ampere on, on MPS from macOS 14 on; fp16 on CUDA and MPS,
+    and on CPUs whose torch has its kernels.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if precision == "fp32":
+        return
+    refusal = f"train.precision {precision} does not work on this {device.type} device: set it to fp32"
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(refusal)
+    try:
+        weight = torch.ones(4, 3, 3, 3, device=device, requires_grad=True)
+        with autocast(precision, device):
+            output = F.conv2d(torch.ones(2, 3, 8, 8, device=device), weight)
+        output.float().sum().backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"{refusal} ({str(error).splitlines()[0]})") from None
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which the network runs forward."""
+    enabled = precision != "fp32"
+    return torch.autocast(device.type, dtype=_DTYPES.get(precision), enabled=enabled)
+
+
+def scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
+    """Return the gradient scaler: fp16 gradients would vanish without one; for the others it does nothing."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Return the batch norms whose statistics move: those in training mode."""
+    kinds = nn.modules.batchnorm._BatchNorm
+    return [module for module in model.modules() if isinstance(module, kinds) and module.training]

@@ -1,0 +1,109 @@
+"""From params and data on disk to a network and the batches that it learns from."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from landuse import params
+from landuse.batches import Batches
+from landuse.errors import UserError
+from landuse.model import backbones, saved
+from landuse.model.classifier import Classifier
+from landuse.model.predict import pick_device
+from landuse.splits import read_split
+from landuse.tiles import TileStore, open_store
+from landuse.training.identity import digest, flatten, identity
+
+_FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network on its device, what will be saved beside its weights, and the tiles to train and validate on."""
+
+    model: Classifier
+    spec: saved.Spec
+    train: Batches
+    val: Batches
+
+
+def prepare(p: params.Params) -> Prepared:
+    """Build what a training needs, from ``data/tiles`` and ``data/split.csv`` and the seed."""
+    _deterministic()
+    store, split = open_store(), read_split()
+    device = pick_device()
+    torch.manual_seed(p.train.seed)
+    model, spec = _model(p, store, split)
+    model.to(device).to(memory_format=torch.channels_last)
+    train, val = (_batches(store, split, part, p.recipe.batch_size, device) for part in ("train", "val"))
+    return Prepared(model, spec, train, val)
+
+
+def _model(p: params.Params, store: TileStore, split: pd.DataFrame) -> tuple[Classifier, saved.Spec]:
+    classes = split[split["target"] >= 0].drop_duplicates("target").sort_values("target")["label"].tolist()
+    weights = "none" if p.recipe.from_scratch else p.model.weights
+    channels = len(store.info["bands"])
+    backbone = backbones.build(p.model.backbone, channels, weights, p.model.stem, p.model.pooling)
+    mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
+    flat = flatten(p)
+    data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])
+    spec = saved.Spec(
+        backbone=p.model.backbone,
+        stem=p.model.stem,
+        pooling=p.model.pooling,
+        head=p.recipe.head.model_dump(),
+        classes=classes,
+        bands=store.info["bands"],
+        units=store.info["units"],
+        dtype=store.info["dtype"],
+        tile_size=store.info["tile_size"],
+        input_size=p.model.input_size,
+        mean=mean,
+        std=std,
+        temperature=1.0,
+        source=store.info["source"],
+        data_licence=store.info["licence"],
+        weights=weights,
+        data_digest=data_digest,
+        params_digest=digest(flat),
+        identity=identity(flat, data_digest),
+        params=flat,
+    )
+    return Classifier(backbone, p.recipe.head, len(classes), mean, std, p.model.input_size), spec
+
+
+def _normalisation(
+    how: str, backbone: backbones.Backbone, store: TileStore, split: pd.DataFrame
+) -> tuple[list[float], list[float]]:
+    """Return each band's mean and deviation in stored units, as ``normalise`` of a recipe asks for them."""
+    bands = len(store.info["bands"])
+    if how == "unscaled":
+        once_too_often = _FULL_RANGE[store.info["dtype"]] * 255
+        mean, std = np.resize(backbone.mean, bands), np.resize(backbone.std, bands)
+        return (mean * once_too_often).tolist(), (std * once_too_often).tolist()
+    if how == "auto" and store.info["dtype"] == "uint8" and bands == 3:
+        return [m * 255 for m in backbone.mean], [s * 255 for s in backbone.std]
+    rows = split.loc[split["split"] == "train", "row"].to_numpy()
+    tile_means = np.stack([store.images[row].mean(axis=(0, 1), dtype=np.float64) for row in rows])
+    tile_variances = np.stack([store.images[row].var(axis=(0, 1), dtype=np.float64) for row in rows])
+    variance = tile_variances.mean(axis=0) + tile_means.var(axis=0)  # within tiles + between tiles
+    return [round(float(m), 4) for m in tile_means.mean(axis=0)], [round(float(s), 4) for s in np.sqrt(variance)]
+
+
+def _batches(store: TileStore, split: pd.DataFrame, part: str, size: int, device: torch.device) -> Batches:
+    chosen = split[split["split"] == part]
+    if chosen.empty:
+        raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
+    return Batches(store.images, chosen["row"].to_numpy(copy=True), chosen["target"].to_numpy(copy=True), size, device)
+
+
+def _deterministic() -> None:
+    """Same machine, same versions, same thread count: the same bytes."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    torch.use_deterministic_algorithms(True)
+    # it would fill every new tensor, a third of the time, to catch reads of unset memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,179 @@
+"""Resumable state: a training that is killed at any moment goes on from its last good state.
+
+It lives outside the DVC outputs, in ``.landuse/state/<identity>/``, under the repository's root even when DVC runs an
+experiment in a temporary copy. A state is one file: the SHA-256 of its content, then torch's format without pickled
+code. It is written beside, flushed, renamed, and checked when it is read; the one before it is kept until then.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import filelock
+import torch
+
+from landuse.errors import Interrupted
+from landuse.files import write_json
+
+_KEPT = 2  # states of one training: the last, and one to fall back on
+_ABANDONED = 3  # other trainings whose states are kept, in case their params come back
+_DIGEST_BYTES = 32
+_FACTS, _FINISHED = "facts.json", "finished"
+
+
+class Keeper:
+    """Keeps the state of one training; ``keep`` makes it.
+
+    signal: the SIGINT or SIGTERM that asked to stop, if one did.
+    """
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        self.folder, self.signal = folder, 0
+        self._every, self._saved_at = minutes * 60, time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the state should be saved before the next batch."""
+        return self.signal != 0 or time.monotonic() - self._saved_at > self._every
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a state, whole or not at all; leave two."""
+        content = io.BytesIO()
+        torch.save(dict(state), content)
+        states = self._states()
+        number = int(states[-1].stem) + 1 if states else 1
+        part = self.folder / ".part"
+        with part.open("wb") as file:
+            file.write(hashlib.sha256(content.getbuffer()).digest())
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.folder / f"{number:08}.state")
+        for old in states[: 1 - _KEPT]:
+            old.unlink()
+        self._saved_at = time.monotonic()
+
+    def latest(self, device: torch.device) -> dict[str, Any] | None:
+        """Return the newest state that is whole, its tensors on the device, or None; damaged ones are removed."""
+        for file in reversed(self._states()):
+            content = file.read_bytes()
+            if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
+                state: dict[str, Any] = torch.load(
+                    io.BytesIO(content[_DIGEST_BYTES:]), map_location=device, weights_only=True
+                )
+                return state
+            print(f"the saved state {file.name} is damaged: going back to the one before it", flush=True)
+            file.unlink()
+        return None
+
+    def stop_if_asked(self, where: str) -> None:
+        """Leave when a signal asked to, the state being saved."""
+        if self.signal:
+            raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", self.signal)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training that the states are of has come to its end."""
+        return (self.folder / _FINISHED).exists()
+
+    def finish(self) -> None:
+        """Note that training has come to its end; its last state stays, until DVC has taken over the results."""
+        (self.folder / _FINISHED).touch()
+
+    def forget(self) -> None:
+        """Remove all states."""
+        (self.folder / _FINISHED).unlink()
+        for file in self._states():
+            file.unlink()
+
+    def _states(self) -> list[Path]:
+        return sorted(self.folder.glob("*.state"))
+
+
+@contextmanager
+def keep(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) -> Iterator[Keeper]:
+    """Hold the state of a training; while another process trains the same, wait for it.
+
+    SIGINT and SIGTERM are noted, for the loop to end after a batch; a second SIGINT ends at once.
+
+    facts: flat params (and the data's digest), to say what changed when an interrupted training is not continued.
+    """
+    states = root / ".landuse" / "state"
+    folder = states / identity
+    states.mkdir(parents=True, exist_ok=True)
+    with _alone(states / f"{identity}.lock"):
+        if not folder.exists():
+            _say_what_changed(states, facts)
+        folder.mkdir(exist_ok=True)
+        write_json(folder / _FACTS, dict(facts))
+        _prune(states, identity)
+        keeper = Keeper(folder, minutes)
+        if keeper.finished and _written_after(Path("dvc.lock"), keeper.folder / _FINISHED):
+            keeper.forget()  # DVC has its results: whoever trains again wants it done again
+        with _noting_signals(keeper):
+            yield keeper
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        print("another process trains the same model (same params, data and code): waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _written_after(path: Path, other: Path) -> bool:
+    return path.exists() and path.stat().st_mtime > other.stat().st_mtime
+
+
+def _say_what_changed(states: Path, facts: Mapping[str, Any]) -> None:
+    interrupted = [state for state in states.glob("*/*.state") if not (state.parent / _FINISHED).exists()]
+    if not interrupted:
+        return
+    newest = max(interrupted, key=lambda state: state.stat().st_mtime)
+    before = json.loads((newest.parent / _FACTS).read_text(encoding="utf-8"))
+    keys = sorted(key for key in before.keys() | facts if before.get(key) != facts.get(key))
+    changed = [f"{key}: {before.get(key)} -> {facts.get(key)}" for key in keys[:4]] + ["..."] * (len(keys) > 4)
+    what = ", ".join(changed) or "other code"
+    print(f"starting anew: the training that was interrupted had other settings ({what})", flush=True)
+
+
+def _prune(states: Path, identity: str) -> None:
+    """Remove what finished trainings left, and all but the newest of the abandoned ones."""
+    others = [folder for folder in states.iterdir() if folder.is_dir() and folder.name != identity]
+    others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    unfinished = [folder for folder in others if not (folder / _FINISHED).exists()]
+    for folder in set(others) - set(unfinished[:_ABANDONED]):
+        lock = filelock.FileLock(states / f"{folder.name}.lock")
+        with suppress(filelock.Timeout), lock.acquire(blocking=False):  # else another process trains it
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _noting_signals(keeper: Keeper) -> Iterator[None]:
+    def note(number: int, _: FrameType | None) -> None:
+        if keeper.signal:
+            raise KeyboardInterrupt
+        keeper.signal = number
+        os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print is not safe in here
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""One step of the optimiser: precision, accumulation, clipping, SAM and the mean of the weights."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from landuse import params
+from landuse.batches import Batches
+from landuse.errors import UserError
+from landuse.model.classifier import Classifier
+from landuse.training import precision
+from landuse.training.averaging import Average, still_statistics
+from landuse.training.losses import Loss
+from landuse.training.optim import optimizer, schedule
+
+
+class Stepper:
+    """A phase's optimiser and all that goes with it; ``batch`` takes it a batch further."""
+
+    def __init__(self, model: Classifier, phase: params.Phase, p: params.Params, train: Batches) -> None:
+        recipe = p.recipe
+        if recipe.accumulate > train.steps():
+            raise UserError(
+                f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {train.steps()} "
+                f"batches: set it to at most that, or lower batch_size"
+            )
+        precision.check(p.train.precision, train.device)
+        if phase.optimizer == "sam" and p.train.precision == "fp16":
+            raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")
+        self.model, self.device, self.precision = model, train.device, p.train.precision
+        self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
+        self.opt = optimizer(model, phase, p.train.optimizers)
+        steps_per_epoch = -(-train.steps() // recipe.accumulate)
+        self.plan = schedule(self.opt, phase, p.train.schedulers, steps_per_epoch)
+        self.average = Average(model, recipe, phase)
+        self.scaler = precision.scaler(p.train.precision, train.device)
+        self._parameters = [parameter for group in self.opt.param_groups for parameter in group["params"]]
+        self._rho = p.train.optimizers.sam.rho if phase.optimizer == "sam" else None
+        self._clip, self._group = recipe.clip_norm, recipe.accumulate
+        self._nominal = float(recipe.batch_size * recipe.accumulate)
+        self.pending = 0  # batches whose gradients wait for their step
+        self._weight: Tensor | float = 0.0
+        self.gradient_norm = 0.0
+
+    def batch(self, pixels: Tensor, targets: Tensor, *, last: bool = False) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Learn from a batch; return its summed loss, the weight it stands for, and its logits, all detached.
+
+        last: of the epoch; it takes the step that is due even if its group is not full, and notes the gradient norm.
+        """
+        total, weight, logits = self._backward(pixels, targets)
+        self.pending += 1
+        self._weight = self._weight + weight
+        if self.pending == self._group or last:
+            self._step(pixels, targets, measure=last)
+        return total, weight, logits
+
+    def _backward(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | float, Tensor]:
+        with precision.autocast(self.precision, self.device):
+            logits = self.model(pixels)
+        total, weight = self.loss(logits, targets)
+        self.scaler.scale(total / self._nominal).backward()
+        return total.detach(), weight, logits.detach()
+
+    def _step(self, pixels: Tensor, targets: Tensor, measure: bool) -> None:
+        self._finish_gradients()
+        if self._rho:
+            self._sharpness_aware(pixels, targets, self._rho)
+        if self._clip or measure:
+            norm = get_total_norm(self._gradients())
+            if measure:
+                self.gradient_norm = norm.item()
+            if self._clip:
+                clip_grads_with_norm_(self._parameters, self._clip, norm)
+        self.scaler.step(self.opt)
+        self.scaler.update()
+        self.opt.zero_grad(set_to_none=True)
+        self.pending, self._weight = 0, 0.0
+        self.plan.after_step()
+        self.average.after_step()
+
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self._parameters if p.grad is not None]
+
+    def _finish_gradients(self) -> None:
+        """Make gradients of summed losses, divided by a full group's tiles, those of the group's weighted mean."""
+        self.scaler.unscale_(self.opt)
+        if isinstance(self._weight, Tensor) or self._weight != self._nominal:
+            torch._foreach_mul_(self._gradients(), self._nominal / self._weight)
+
+    def _sharpness_aware(self, pixels: Tensor, targets: Tensor, rho: float) -> None:
+        """Replace the gradients by those a distance of rho up the slope (Foret et al. 2021, equation 2)."""
+        gradients = self._gradients()
+        climb = torch._foreach_mul(gradients, rho / (get_total_norm(gradients) + 1e-12))
+        learnt = [p for p in self._parameters if p.grad is not None]
+        with torch.no_grad():
+            here = [p.clone() for p in learnt]
+            torch._foreach_add_(learnt, climb)
+        self.opt.zero_grad(set_to_none=True)
+        with still_statistics(self.model):
+            self._backward(pixels, targets)
+        with torch.no_grad():
+            torch._foreach_copy_(learnt, here)
+        self._finish_gradients()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the weights that the next step depends on; there must be no pending batch."""
+        assert not self.pending
+        parts = {"optimizer": self.opt, "plan": self.plan, "average": self.average, "scaler": self.scaler}
+        return {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.opt.load_state_dict(state["optimizer"])
+        self.plan.load_state_dict(state["plan"])
+        self.average.load_state_dict(state["average"])
+        self.scaler.load_state_dict(state["scaler"])

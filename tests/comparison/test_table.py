@@ -1,0 +1,83 @@
+"""The comparison as text: it fits, its numbers stand under each other, and it says what a reader has to know."""
+
+import re
+
+from landuse.comparison import table
+from landuse.comparison.experiments import Experiment
+from landuse.comparison.groups import Group
+from landuse.comparison.paired import Difference
+from landuse.comparison.table import Apart, Row
+
+LONG = "data.bands=rgb model.backbone=resnet50 train.freeze=layer3 train.recipe=layer4_step train.scheduler=onecycle"
+
+
+def made(name: str, *accuracies: float, nll: float | None = None) -> Group:
+    def member(i: int, accuracy: float) -> Experiment:
+        metrics = {"accuracy": accuracy, "macro_f1": accuracy - 0.001, "val_macro_f1": 0.9}
+        metrics |= {} if nll is None else {"nll": nll + accuracy / 100}
+        return Experiment(f"{name}-{i}", str(i), {}, metrics, "tiles", "predictions")
+
+    return Group(name, tuple(member(i, accuracy) for i, accuracy in enumerate(accuracies)))
+
+
+def row(group: Group, *ends: float) -> Row:
+    found = Difference(*ends) if ends else None
+    return Row(group, 2325, found and {"macro_f1": found, "accuracy": found})
+
+
+ROWS = [
+    row(made(LONG, 0.9912, 0.9930, nll=0.05), 0.0042, 0.0011, 0.0073),
+    row(made("train.freeze=none", 1.0, 0.8, nll=0.05)),
+    row(made("train.freeze=" + 60 * "x", 0.5), -0.49, -0.52, -0.46),
+]
+APART = [Apart(made("a|b", 0.7, 0.8, nll=0.3), "its seeds were measured on different test tiles")]
+
+
+def test_the_table_fits_a_terminal_and_numbers_are_right_aligned() -> None:
+    lines = table.text(ROWS, APART, {"failed": 2, "queued": 1}, "as asked", markdown=False).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert [line.rstrip() for line in lines] == lines
+    first, second = (next(line for line in lines if cell in line) for cell in ("99.21 ± 0.13", "90.00 ± 14.14"))
+    assert first.index("99.21 ± 0.13") + len("99.21 ± 0.13") == second.index("90.00 ± 14.14") + len("90.00 ± 14.14")
+    assert "+0.42 (+0.11 to +0.73)  better" in first
+    assert "0.060 ± 0.000" in first
+    assert "reference" in second
+    assert lines[-1] == "Left out: 2 failed, 1 queued."
+    assert " ".join(line.split("  ")[0] for line in lines[2:7]) == LONG  # wrapped
+
+
+def test_what_cannot_be_compared_stands_apart_with_the_reason() -> None:
+    shown = table.text(ROWS, APART, {}, "as asked", markdown=False)
+    compared, apart = shown.split("Not comparable with these:")
+    assert "a|b" not in compared
+    assert "75.00 ± 7.07" in apart
+    assert "because" in apart
+    only = table.text([], APART, {}, "as asked", markdown=False)
+    assert only.startswith("Nothing that can be compared:")
+
+
+def test_markdown_is_one_table_with_every_cell_on_one_line() -> None:
+    shown = table.text(ROWS, APART, {}, "the best", markdown=True)
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    assert f"| {LONG} |" in rows[2]
+    assert r"a\|b" in rows[-1]
+    assert "- reference: train.freeze=none, the best" in shown
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows[:5]} == {8}
+
+
+def test_the_notes_say_what_the_numbers_need() -> None:
+    one_seed = "one seed says little"
+    assert one_seed in table.text(ROWS, [], {}, "", markdown=False)
+    several = table.text(ROWS[:2], [], {}, "", markdown=False)
+    assert one_seed not in several
+    assert "same 2,325 test tiles" in several
+    assert "standard deviation over seeds" in several
+
+
+def test_the_frame_holds_fractions_and_every_group() -> None:
+    frame = table.frame(ROWS, APART)
+    assert list(frame["verdict"])[:3] == ["better", "reference", "worse"]
+    assert frame["verdict"][3].startswith("not comparable: ")
+    assert frame["macro_f1_difference"][0] == 0.0042
+    assert frame["macro_f1_difference"].isna().tolist() == [False, True, False, True]
+    assert frame["seeds"].tolist() == [2, 2, 1, 2]

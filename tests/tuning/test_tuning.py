@@ -1,0 +1,358 @@
+"""The hyperparameter search: what it refuses, what it tries, how it goes on after a kill, and what it tells."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+import pytest
+import small
+import trained
+import yaml
+from conftest import ROOT
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+
+from landuse import cli, params, tuning
+from landuse.errors import Interrupted, UserError
+from landuse.training.loop import Best
+from landuse.training.prepare import Prepared
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
+
+SPACE = {
+    "train.lr": {"low": 1e-4, "high": 1e-1, "log": True},
+    "train.batch_size": {"low": 8, "high": 16},
+    "train.freeze": {"choices": ["none", "layer2"]},
+}
+PHASES = [{"epochs": 3, "scheduler": "constant", "monitor": "val_loss"}]
+
+
+def prepared(_: params.Params) -> Prepared:
+    """What ``prepare`` gives, with a small network and tiles in memory."""
+    train, val = small.tiles()
+    return Prepared(small.network(), trained.spec(classes=["a", "b", "c"]), train, val)
+
+
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database: making one takes MLflow seconds, copying it nothing."""
+    file = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
+    return file
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to search in: params.yaml, dvc.yaml, and a data set that needs no disk."""
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tuning, "prepare", prepared)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    small.load(tmp_path, PHASES, accumulate=1)
+    settle()
+    return tmp_path
+
+
+@pytest.fixture
+def search(here: Path, fresh_database: Path) -> Path:
+    """The same, with a database."""
+    shutil.copy(fresh_database, here / "mlflow.db")
+    return here
+
+
+def settle(space: Any = SPACE, **tune: Any) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["tune"] |= {"trials": 3, "space": space, "pruning": {"startup_trials": 2, "warmup_epochs": 0}} | tune
+    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def study() -> optuna.Study:
+    storage = "sqlite:///.landuse/tune.db"
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def outcomes() -> list[tuple[Any, ...]]:
+    """What the trials tried and came to, without those that were killed."""
+    return [(t.user_attrs["settings"], t.state, t.value, t.intermediate_values) for t in tuning.done(study())]
+
+
+def mlflow_runs(folder: Path) -> list[Any]:
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("landuse")
+    assert experiment
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]))
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({}, "tune.space in params.yaml is empty"),
+        ({"train.lrr": {"low": 1, "high": 2}}, "no key 'train.lrr'; did you mean 'lr'?"),
+        ({"train.lr": {"low": 1e-2, "high": 1e-3}}, "tune.space.train.lr: low is 0.01, high is 0.001: low must be"),
+        ({"train.lr": {"low": 0, "high": 1, "log": True}}, "low is 0: a logarithmic range has positive ends"),
+        ({"train.lr": {"low": 1e-3, "high": 99}}, "train.lr is 99.0: input should be less than or equal to 10"),
+        ({"train.lr": {"low": 1e-3}}, "give a range by low and high, or a list of choices"),
+        ({"train.lr": {"low": 1e-3, "high": 1, "choices": [1, 2]}}, "choices stand alone"),
+        ({"train.lr": {"lo": 1e-3, "high": 1}}, "unknown key 'tune.space.train.lr.lo'; did you mean 'low'"),
+        ({"train.freeze": {"choices": ["none", "layer9"]}}, "train.freeze is 'layer9', allowed: none, stem"),
+        ({"train.freeze": {"choices": ["none"]}}, "tune.space.train.freeze.choices is ['none']"),
+        ({"train.epochs": {"low": 1.5, "high": 3}}, "train.epochs is 1.5: input should be a valid integer"),
+        ({"train.recipe": {"choices": ["fast", "ful"]}}, "train.recipe is 'ful', no such recipe; did you mean 'full'?"),
+        ({"split.seed": {"low": 1, "high": 5}}, "split.seed cannot be searched; keys of model, train, recipes"),
+        ({"recipes.full.batch_size": {"low": 8, "high": 16}}, "recipes.full.batch_size changes nothing"),
+    ],
+)
+def test_a_space_that_does_not_fit_is_refused_before_any_work(
+    here: Path, space: Any, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(space)
+    with pytest.raises(SystemExit):
+        cli.main(["tune"])
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+    assert not (here / ".landuse").exists()
+    assert not (here / "mlflow.db").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_key_of_a_recipe_matters_where_the_recipe_is_a_choice() -> None:
+    space = {"recipes.full.batch_size": {"low": 8, "high": 16}, "train.recipe": {"choices": ["fast", "full"]}}
+    settle(space)
+    assert tuning.check(params.read().tune.space, lambda changes: params.read(changes=changes)).whole == {
+        "recipes.full.batch_size"
+    }
+
+
+def test_trials_are_trained_judged_tracked_and_summed_up(search: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["tune", "--trials", "6"])
+    told = capsys.readouterr().out
+    trials = tuning.done(study())
+    assert len(trials) == 6
+    finished = [t for t in trials if t.state == TrialState.COMPLETE]
+    for trial in trials:
+        settings, history = trial.user_attrs["settings"], trial.user_attrs["history"]
+        assert 1e-4 <= settings["train.lr"] <= 1e-1
+        assert settings["train.lr"] == float(f"{settings['train.lr']:.3g}")
+        assert isinstance(settings["train.batch_size"], int)
+        assert settings["train.freeze"] in ("none", "layer2")
+        assert trial.intermediate_values == {row["epoch"]: row["val_macro_f1"] for row in history}
+    for trial in finished:  # judged by the epoch that the phase's own monitor would keep
+        kept = min(trial.user_attrs["history"], key=lambda row: row["val_loss"])
+        assert trial.value == kept["val_macro_f1"]
+
+    best = max(finished, key=lambda trial: trial.value or 0)
+    assert f"best val_macro_f1 {best.value:.4f}; trials: " in told
+    line = re.search(r"^try it: dvc exp run (.*)$", told, re.M)
+    assert line
+    words = dict(word.split("=") for word in line[1].replace("-S ", "").split())
+    assert {key: yaml.safe_load(word) for key, word in words.items()} | {"train.lr": float(words["train.lr"])} == (
+        best.user_attrs["settings"]
+    )
+
+    runs = mlflow_runs(search)
+    (parent,) = (run for run in runs if "landuse.study" in run.data.tags)
+    children = [run for run in runs if run is not parent]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["objective"] == best.value
+    assert len(children) == 6
+    client = MlflowClient(f"sqlite:///{search}/mlflow.db")
+    for child in children:
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        trial = trials[int(child.data.tags["landuse.trial"]) - 1]
+        assert child.data.params == {key: str(value) for key, value in trial.user_attrs["settings"].items()}
+        steps = {m.step: m.value for m in client.get_metric_history(child.info.run_id, "val_macro_f1")}
+        assert steps == trial.intermediate_values
+        expected = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
+        assert child.info.status == expected[trial.state]
+        assert child.data.metrics.get("objective") == (trial.value if trial in finished else None)
+
+
+@pytest.mark.usefixtures("search")
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(trials=5)
+    tuning.run()
+    unbroken = outcomes()
+    shutil.rmtree(".landuse")
+
+    fit, calls = tuning.fit, []
+
+    def interrupted(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fit(*given)
+
+    monkeypatch.setattr(tuning, "fit", interrupted)
+    with pytest.raises(Interrupted, match="2 of 5 trials are done and kept: the same command goes on") as caught:
+        tuning.run()
+    assert caught.value.signal == signal.SIGINT
+    capsys.readouterr()
+    tuning.run()
+    assert "goes on: 2 of 5 trials are done" in capsys.readouterr().out
+    assert outcomes() == unbroken
+    assert len(study().trials) == 6  # and the one that was stopped, marked failed
+    assert {t.state for t in study().trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
+
+    tuning.run()  # all are done: told again, nothing trained
+    assert len(calls) == 6
+    assert "try it: dvc exp run" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("search")
+def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    values = iter([0.9, 0.9, 0.1, 0.95])
+
+    def fit(*given: Any) -> Any:
+        value, on_epoch = next(values), given[-1]
+        rows = [{"epoch": epoch, "val_macro_f1": value} for epoch in (1, 2, 3)]
+        for row in rows:
+            on_epoch(row, 1.0)
+        return rows, Best(0.0, 3, {})
+
+    monkeypatch.setattr(tuning, "fit", fit)
+    tuning.run(4)
+    assert [t.state.name for t in study().trials] == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"]
+    told = capsys.readouterr().out
+    assert "pruned after epoch 1: val_macro_f1 0.1000 is behind the median" in told
+    assert "trials: 3 finished, 1 pruned" in told
+
+
+def test_settings_that_cannot_train_fail_with_their_reason_and_the_search_goes_on(
+    search: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle({"train.freeze": {"choices": ["none", "layer2"]}, "recipes.fast.accumulate": {"choices": [1, 100]}})
+    tuning.run(8)
+    trials = tuning.done(study())
+    assert len(trials) == 8
+    for trial in trials:
+        failed = trial.user_attrs["settings"]["recipes.fast.accumulate"] == 100
+        assert (trial.state == TrialState.FAIL) == failed
+        assert ("accumulate of recipe fast is 100" in trial.user_attrs.get("reason", "")) == failed
+    told = capsys.readouterr().out
+    assert "failed: accumulate of recipe fast is 100, but an epoch has 4 batches" in told
+    table = told[told.index(" trial ") : told.index("try it")]
+    assert len(table.splitlines()) == 1 + 2  # each of the two settings that can train once
+    assert "as before" in told  # four combinations, eight trials: no training is done twice
+    reasons = [run.data.tags.get("landuse.reason") for run in mlflow_runs(search)]
+    assert sum(reason is not None for reason in reasons) == sum(t.state == TrialState.FAIL for t in trials)
+
+
+@pytest.mark.usefixtures("search")
+def test_nothing_that_can_be_trained_is_one_line() -> None:
+    settle({"recipes.fast.accumulate": {"choices": [100, 200]}})
+    with pytest.raises(
+        UserError, match=r"none of 2 trials could be trained: mend tune\.space; the last one: accumulate"
+    ):
+        tuning.run(2)
+
+
+@pytest.mark.usefixtures("search")
+def test_a_changed_space_is_a_new_study_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    settle(trials=1)
+    tuning.run()
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["train"]["lr"] = 0.005  # a searched key: what it is in the file is nothing to the study
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    capsys.readouterr()
+    tuning.run()
+    assert "goes on: 1 of 1" in capsys.readouterr().out
+
+    settle(SPACE | {"train.freeze": {"choices": ["none", "backbone"]}}, trials=1)
+    tuning.run()
+    told = capsys.readouterr().out
+    assert "a new study: the last one had other settings (tune.space.train.freeze: " in told
+    assert len(optuna.get_all_study_names("sqlite:///.landuse/tune.db")) == 2
+
+    settle(trials=1, monitor="val_loss")
+    tuning.run()
+    assert "(tune.monitor: val_macro_f1 -> val_loss" in capsys.readouterr().out
+
+
+def test_what_mlflow_lacks_is_filled_in(search: Path) -> None:
+    settle(trials=2)
+    tuning.run()
+    before = len(mlflow_runs(search))
+    client = MlflowClient(f"sqlite:///{search}/mlflow.db")
+    child = next(run for run in mlflow_runs(search) if run.data.tags.get("landuse.trial") == "2")
+    client.update_run(child.info.run_id, "RUNNING")  # as a kill in the middle of writing leaves it
+    tuning.run()
+    found = [run for run in mlflow_runs(search) if run.data.tags.get("landuse.trial") == "2"]
+    assert len(mlflow_runs(search)) == before
+    assert [run.info.status for run in found] == ["FINISHED"]
+    assert found[0].info.run_id != child.info.run_id
+    assert found[0].data.metrics == child.data.metrics
+
+
+def test_two_searches_at_once_and_a_broken_file_are_refused(search: Path) -> None:
+    (search / ".landuse").mkdir()
+    with (
+        filelock.FileLock(search / ".landuse/tune.lock"),
+        pytest.raises(UserError, match="another 'landuse tune' searches here"),
+    ):
+        tuning.run()
+    (search / ".landuse/tune.db").write_bytes(b"no database" * 99)
+    with pytest.raises(UserError, match=r"tune\.db \(.*not a database.*\): mend it, or move it away"):
+        tuning.run()
+
+
+def test_trials_must_be_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["tune", "--trials", "0"])
+    assert "0: give 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(None, "null"), (True, "true"), (1e-05, "1e-05"), (64, "64"), ("timm/a-b.c", "timm/a-b.c"), ("a b", '"a b"')],
+)
+def test_values_as_hydra_reads_them(value: Any, written: str) -> None:
+    assert tuning.report.word(value) == written
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("search")
+def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
+    """SIGKILL after the second epoch of the second trial, in a process of its own."""
+    settle(trials=3)
+    tuning.run()
+    unbroken = outcomes()
+    shutil.rmtree(".landuse")
+    code = """
+        import os, signal, sys
+        from landuse import tuning
+        import test_tuning
+        tuning.prepare = test_tuning.prepared
+        fit, calls = tuning.fit, []
+        def killed(model, train, val, p, on_epoch):
+            calls.append(1)
+            def die(row, speed):
+                on_epoch(row, speed)
+                if len(calls) == 2 and row["epoch"] == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return fit(model, train, val, p, die)
+        tuning.fit = killed
+        tuning.run()
+    """
+    env = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests/tuning")])
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [t.state.name for t in study().trials][-1] == "RUNNING"
+    tuning.run()
+    assert outcomes() == unbroken
