@@ -27,8 +27,8 @@ class Augment(Section):
 
     dihedral: one of the eight exact flips and turns. rotate: at most so many degrees. translate: at most such a
     share of the side. crop: the smallest share of the area that a random crop keeps. brightness to hue: relative
-    ranges, hue (of RGB tiles) as a share of the circle. erase: probability of an erased box. mixup, cutmix: alpha of the Beta
-    distribution; given both, each batch gets one of them.
+    ranges, hue (of RGB tiles) as a share of the circle. erase: probability of an erased box. mixup, cutmix: alpha of
+    the Beta distribution; given both, each batch gets one of them.
     """
 
     dihedral: bool = False
