@@ -1,0 +1,104 @@
+"""Where MLflow stores, and what is said when it cannot."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, write_outputs
+
+from landuse import tracking
+from landuse.errors import UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
+
+
+def test_a_temporary_experiment_logs_where_it_came_from(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = root / ".dvc/tmp/exps/tmp1"
+    temporary.mkdir(parents=True)
+    write_outputs(temporary)
+    monkeypatch.chdir(temporary)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-lamb")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "c0ffee")
+    tracking.track("evaluate")
+    (run,) = runs(root)
+    assert run.info.run_name == run.data.tags["dvc.exp_name"] == "puffy-lamb"
+    assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
+    assert "plots/confusion.png" in artefacts(root)
+    assert {file.name for file in temporary.iterdir()} == {"data", "metrics", "models", "plots", "dvc.yaml"}
+
+
+def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:
+    write_outputs(root)
+    tracking.track("train")
+    moved = root.rename(root.with_name("moved"))
+    assert python("tracking.track('evaluate')", moved).wait() == 0  # a process of its own: MLflow remembers paths
+    assert not root.exists()
+    assert artefacts(moved) == {"plots/training_curves.png", "plots/confusion.png"}
+    (run,) = runs(moved)
+    assert {file.path for file in client(moved).list_artifacts(run.info.run_id, "plots")} == artefacts(moved)
+
+
+def test_the_environment_chooses_store_and_experiment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_outputs(root)
+    (root / "elsewhere").mkdir()
+    (root / "mlflow.db").rename(root / "elsewhere/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere/mlflow.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    monkeypatch.chdir(root / "models")
+    tracking.track("train")
+    assert len(runs(root / "elsewhere", "mine")) == 1
+    assert not (root / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("sqlite:///broken.db", "not a database"),
+        ("sqlite:///nowhere/mlflow.db", "unable to open"),
+        ("http://me:secret@127.0.0.1:9", "refused"),
+        ("./mlruns", "maintenance mode"),
+        ("postgresql://me:secret@127.0.0.1:9/x", "psycopg"),
+    ],
+)
+def test_a_broken_store_is_one_clear_line(
+    bare: Path, uri: str, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (bare / "broken.db").write_bytes(b"no database" * 99)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=said) as caught, tracking.run(IDENTITY, PARAMS, TAGS):
+        pass
+    assert "MLFLOW_TRACKING_URI" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_deleted_experiment_is_a_clear_error(root: Path) -> None:
+    identifier = client(root).create_experiment("landuse")
+    client(root).delete_experiment(identifier)
+    with pytest.raises(UserError, match=f"mlflow experiments restore -x {identifier}"), tracking.run("1", PARAMS, TAGS):
+        pass
+
+
+@pytest.mark.long
+def test_quiet_and_without_network(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_outputs(bare)
+    code = """
+        import threading
+        opened = []
+        def watch(event, args):
+            if event == "socket.getaddrinfo" or event == "socket.connect" and isinstance(args[1], tuple):
+                opened.append((event, args))
+        sys.addaudithook(watch)
+        assert tracking.track("export")
+        for thread in threading.enumerate():  # telemetry sends from one of its own
+            if thread is not threading.current_thread():
+                thread.join(5)
+        assert not opened, opened
+    """
+    for name in set(os.environ) - {"PATH", "HOME"}:  # MLflow keeps its telemetry back in tests and on CI servers
+        monkeypatch.delenv(name)
+    process = python(code, bare)
+    assert (*process.communicate(timeout=120), process.returncode) == ("", "", 0)
