@@ -12,7 +12,7 @@ from landuse.errors import UserError, did_you_mean
 from landuse.params.base import Section
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
 from landuse.params.deliverables import Evaluate, Export
-from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe, Stage
+from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe
 from landuse.params.training import Collapse, Model, Optimizers, Schedulers, Train, Tune
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "Schedulers",
     "SourceName",
     "Split",
-    "Stage",
     "Train",
     "Tune",
     "load",
@@ -167,7 +166,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _explain(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
     value = fault["input"]
     if fault["type"] == "extra_forbidden":
         return f"unknown key {key!r}{did_you_mean(str(fault['loc'][-1]), _known_keys(fault['loc'][:-1]))}"

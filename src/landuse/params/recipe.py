@@ -8,6 +8,7 @@ from landuse.params.base import Count, Float, Positive, Section, Share
 
 Stage = Literal["stem", "layer1", "layer2", "layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+Part = Literal["stem", "layer1", "layer2", "layer3", "layer4", "backbone"]
 Freeze = Literal["none", "stem", "layer1", "layer2", "layer3", "layer4", "backbone"]
 BatchNormMode = Literal["eval", "adapt", "train"]
 Scheduler = Literal["constant", "step", "exponential", "plateau", "cosine", "warm_restarts", "linear", "onecycle"]
@@ -79,7 +80,7 @@ class Phase(Section):
     bn: BatchNormMode = "eval"
     epochs: Count
     lr: LearningRate
-    lr_factors: dict[Stage | Literal["backbone"], Positive] = Field(default_factory=dict)
+    lr_factors: dict[Part, Positive] = Field(default_factory=dict)
     lr_decay: Annotated[Positive, Field(le=1)] = 1.0
     optimizer: Optimizer
     weight_decay: Annotated[Float, Field(ge=0)]
