@@ -22,7 +22,7 @@ def test_one_epoch_on_the_real_tiles_is_as_good_as_it_was(real_data: Path, tmp_p
         train__epochs=1,
         evaluate__bootstrap=200,
     )
-    workspace.run("dvc", "repro", OMP_NUM_THREADS="2")
+    workspace.run("dvc", "repro", "evaluate", OMP_NUM_THREADS="2")
     described = json.loads((workspace.path / "data/tiles/dataset.json").read_text())
     assert described["digest"] == "feefa5e365ffbf7cf1bf39f68dc5e96efc80f5234d9c1b91889277593b3627e1"
     assert json.loads((workspace.path / "metrics/split.json").read_text())["tiles"] == {
@@ -38,5 +38,3 @@ def test_one_epoch_on_the_real_tiles_is_as_good_as_it_was(real_data: Path, tmp_p
     assert floor is not None
     assert measured["accuracy"]["value"] >= floor
     assert measured["accuracy"]["low"] > measured["baselines"]["band_statistics"]["accuracy"]["high"]
-    parity = json.loads((workspace.path / "metrics/export.json").read_text())["parity"]
-    assert all(found["largest_difference"] < 1e-4 for found in parity.values())

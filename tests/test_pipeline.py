@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,24 @@ from workspace import Workspace, clone
 
 pytestmark = pytest.mark.long
 
-SMALL = ("-S", "train.epochs=1", "-S", "evaluate.bootstrap=200")
+SMALL = ("-S", "train.epochs=1", "-S", "evaluate.bootstrap=200", "evaluate")
+# Python runs it first wherever it lies on the path, and stages have src/ on theirs
+GUARD = """
+import pathlib, socket
+
+def refuse(*args, **kwargs):
+    with pathlib.Path(__file__).with_name("network.txt").open("a") as file:  # whoever tries may swallow the error
+        print(args, file=file)
+    raise OSError("no network in this test")
+
+connect = socket.socket.connect
+
+def only_local(self, address):
+    return connect(self, address) if self.family == socket.AF_UNIX else refuse(self, address)
+
+socket.socket.connect = socket.socket.connect_ex = only_local
+socket.getaddrinfo = socket.create_connection = refuse
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +52,25 @@ def logged(workspace: Workspace) -> tuple[int, int, int]:
     return tuple(rows(workspace, f"select count(*) from {table}")[0][0] for table in ("runs", "metrics", "params"))  # type: ignore[return-value]
 
 
-def test_two_clean_runs_give_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
+def test_a_second_clean_run_offline_gives_the_same_bytes_and_no_warning(finished: Workspace, tmp_path: Path) -> None:
     second = clone(tmp_path)
-    second.run("dvc", "repro")
+    (second.path / "src/sitecustomize.py").write_text(GUARD)
+    tried = second.path / "src/network.txt"
+    done = second.run("dvc", "repro")
+    assert not tried.exists(), tried.read_text()
+    assert done.stderr == ""
+    assert done.stdout.count("\n") < 80, done.stdout
     assert len(finished.outputs()) > 12
     assert second.outputs() == finished.outputs()
+
+    calls_home = "import requests; requests.get('http://127.0.0.1:9/')"
+    second.run(sys.executable, "-c", calls_home, ok=False, PYTHONPATH="src")
+    assert "127.0.0.1" in tried.read_text()  # the guard would have noticed
+
+
+def test_telemetry_of_dvc_is_off(finished: Workspace) -> None:
+    assert finished.run("dvc", "config", "core.analytics").stdout.strip() == "false"
+    assert finished.run("dvc", "config", "core.check_update").stdout.strip() == "false"
 
 
 def test_a_second_repro_does_nothing(finished: Workspace) -> None:
@@ -108,8 +140,8 @@ def test_one_variant_is_compared_with_the_commit(finished: Workspace) -> None:
 def test_two_workers_run_a_queue_and_log_into_one_database(finished: Workspace) -> None:
     before = logged(finished)[0]
     finished.run(
-        *("dvc", "exp", "run", "--queue", *SMALL),
-        *("-S", "train.freeze=layer3,backbone", "-S", "train.scheduler=step,cosine"),
+        *("dvc", "exp", "run", "--queue", "-S", "model.backbone=test_resnet", "-S", "model.weights=none"),
+        *("-S", "train.freeze=layer3,backbone", "-S", "train.scheduler=step,cosine", *SMALL),
     )
     # the workers live on: a pipe that they hold would never close
     finished.run("bash", "-c", "dvc queue start -j 2 > /dev/null 2>&1")

@@ -138,7 +138,7 @@ class Dimension(Section):
     @model_validator(mode="after")
     def _a_range_or_choices(self) -> Self:
         if self.choices is not None:
-            if self.model_fields_set != {"choices"}:
+            if self.log or self.low is not None or self.high is not None:
                 raise ValueError("choices stand alone: leave out low, high and log, or the choices")
             if any(self.choices.count(choice) > 1 for choice in self.choices):
                 raise ValueError(f"a choice of {self.choices} is there twice: leave one out")

@@ -11,6 +11,7 @@ from landuse.files import write_csv, write_json
 from landuse.model import saved
 from landuse.training import curves, loop, state
 from landuse.training.guards import Guards
+from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import Prepared, prepare
 
 HISTORY = Path("plots/history.csv")
@@ -41,13 +42,15 @@ def run(p: params.Params) -> None:
 
         try:
             history, best = loop.fit(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards)
-        finally:
+        except Collapsed:
             write_json(COLLAPSE, guards.report())
+            raise
         keeper.finish()
         saved.save(ready.model, spec)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)
         write_json(METRICS, _summary(table, best.epoch))
+        write_json(COLLAPSE, guards.report())
         curves.draw(table, best.epoch, CURVES)
 
 
