@@ -18,7 +18,7 @@ from landuse.training.identity import flatten, identity
 
 def fit(p: params.Params) -> tuple[Classifier, list[loop.Row], loop.Best]:
     model = network()
-    history, best = loop.fit(model, *tiles(), p, lambda *_: None)
+    history, best = loop.Loop(model, *tiles(), p, lambda *_: None).run()
     return model, history, best
 
 
@@ -67,7 +67,7 @@ def test_a_loss_that_is_not_a_number_stops_with_a_remedy(tmp_path: Path) -> None
     with torch.no_grad():
         model.head[1].weight.fill_(float("nan"))
     with pytest.raises(UserError, match=r"lower train\.lr"):
-        loop.fit(model, train, val, load(tmp_path), lambda *_: None)
+        loop.Loop(model, train, val, load(tmp_path), lambda *_: None).run()
 
 
 def test_identity_changes_with_params_data_and_code(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_loss_that_explodes_leaves_the_last_good_state(tmp_path: Path, monkeyp
     p = load(tmp_path, [{"epochs": 2, "lr": 1e-3}, {"epochs": 2, "lr": 10.0, "optimizer": "sgd"}])
     with state.keep(tmp_path, "me", 10, {}) as keeper:
         with pytest.raises(UserError, match=r"epoch 3.*lower train\.lr"):
-            loop.fit(network(), *tiles(), _explosive(p), lambda *_: None, keeper)
+            loop.Loop(network(), *tiles(), _explosive(p), lambda *_: None, keeper).run()
         kept = keeper.latest(torch.device("cpu"))
     assert kept is not None
     assert len(kept["history"]) == 2
@@ -163,10 +163,10 @@ def test_going_on_from_any_batch_ends_in_the_same_bits(
     original = state.Keeper.save
     monkeypatch.setattr(state.Keeper, "save", save)
     with state.keep(tmp_path, "me", 1e-9, {}) as keeper, pytest.raises(Interrupted):
-        loop.fit(network(), *tiles(), p, lambda *_: None, keeper)
+        loop.Loop(network(), *tiles(), p, lambda *_: None, keeper).run()
     again = network()
     with state.keep(tmp_path, "me", 10, {}) as keeper:
-        history_again, best_again = loop.fit(again, *tiles(), p, lambda *_: None, keeper)
+        history_again, best_again = loop.Loop(again, *tiles(), p, lambda *_: None, keeper).run()
     assert same(model.state_dict(), again.state_dict())
     assert history == history_again
     assert (best.epoch, best.value) == (best_again.epoch, best_again.value)

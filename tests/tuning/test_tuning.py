@@ -187,15 +187,15 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     unbroken = outcomes()
     shutil.rmtree(".landuse")
 
-    fit, calls = tuning.fit, []
+    Loop, calls = tuning.Loop, []
 
     def interrupted(*given: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return fit(*given)
+        return Loop(*given)
 
-    monkeypatch.setattr(tuning, "fit", interrupted)
+    monkeypatch.setattr(tuning, "Loop", interrupted)
     with pytest.raises(Interrupted, match="2 of 5 trials are done and kept: the same command goes on") as caught:
         tuning.run()
     assert caught.value.signal == signal.SIGINT
@@ -335,15 +335,15 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
         from landuse import tuning
         import test_tuning
         tuning.prepare = test_tuning.prepared
-        fit, calls = tuning.fit, []
+        Loop, calls = tuning.Loop, []
         def killed(model, train, val, p, on_epoch):
             calls.append(1)
             def die(row, speed):
                 on_epoch(row, speed)
                 if len(calls) == 2 and row["epoch"] == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
-            return fit(model, train, val, p, die)
-        tuning.fit = killed
+            return Loop(model, train, val, p, die)
+        tuning.Loop = killed
         tuning.run()
     """
     env = os.environ | {

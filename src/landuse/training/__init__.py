@@ -41,7 +41,7 @@ def run(p: params.Params) -> None:
             tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            history, best = loop.fit(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards)
+            history, best = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards).run()
         except Collapsed:
             write_json(COLLAPSE, guards.report())
             raise

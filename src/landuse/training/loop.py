@@ -215,19 +215,6 @@ class Loop:
         return True
 
 
-def fit(
-    model: Classifier,
-    train: Batches,
-    val: Batches,
-    p: Params,
-    on_epoch: OnEpoch,
-    keeper: Keeper | None = None,
-    guards: Guards | None = None,
-) -> tuple[list[Row], Best]:
-    """Train through all phases of the recipe: see ``Loop.run``."""
-    return Loop(model, train, val, p, on_epoch, keeper, guards).run()
-
-
 def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
     """Make dropout and mixing a function of seed, epoch and batch alone, so that a resumed run draws the same."""
     number = ((seed * 100_003 + epoch) * 1_000_003 + batch) % 2**63

@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -122,18 +122,13 @@ def keep(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) ->
             yield keeper
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> AbstractContextManager[object]:
     lock = filelock.FileLock(path)
     try:
-        lock.acquire(blocking=False)
+        return lock.acquire(blocking=False)
     except filelock.Timeout:
         print("another process trains the same model (same params, data and code): waiting for it", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _written_after(path: Path, other: Path) -> bool:

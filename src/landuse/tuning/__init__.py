@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params
 from landuse.errors import Interrupted, UserError
 from landuse.tracking import outputs, trials
-from landuse.training.loop import Row, fit
+from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
 from landuse.tuning import report
 from landuse.tuning.space import Read, Space, check
@@ -102,7 +102,7 @@ def _train(
     try:
         p = read(settings)
         ready = prepare(p)
-        _, best = fit(ready.model, ready.train, ready.val, p, on_epoch)
+        _, best = Loop(ready.model, ready.train, ready.val, p, on_epoch).run()
     except optuna.TrialPruned:
         return {HISTORY: history}, None, TrialState.PRUNED
     except (UserError, torch.OutOfMemoryError) as error:

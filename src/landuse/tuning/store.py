@@ -1,7 +1,7 @@
 """Studies on disk: one SQLite file of Optuna's, one process at a time, what a killed one left put right."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +94,11 @@ def _say_what_changed(storage: optuna.storages.RDBStorage, known: Mapping[str, A
     print(f"a new study: the last one had other settings ({', '.join(changed)})", flush=True)
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    lock = filelock.FileLock(path)
+def _alone(path: Path) -> AbstractContextManager[object]:
     try:
-        lock.acquire(blocking=False)
+        return filelock.FileLock(path).acquire(blocking=False)
     except filelock.Timeout:
         raise UserError("another 'landuse tune' searches here: wait until it is done, or end it") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def train(
     guards = Guards(SETTINGS.model_copy(update={"action": action}), CLASSES)
     learnt, judged = patches_001()
     torch.manual_seed(0)
-    history, _ = loop.fit(resnet50(mean, std, freeze), learnt, judged, p, lambda *_: None, None, guards)
+    history, _ = loop.Loop(resnet50(mean, std, freeze), learnt, judged, p, lambda *_: None, None, guards).run()
     return guards, history
 
 
