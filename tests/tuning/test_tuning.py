@@ -215,14 +215,15 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
 def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     values = iter([0.9, 0.9, 0.1, 0.95])
 
-    def fit(*given: Any) -> Any:
-        value, on_epoch = next(values), given[-1]
-        rows = [{"epoch": epoch, "val_macro_f1": value} for epoch in (1, 2, 3)]
-        for row in rows:
-            on_epoch(row, 1.0)
-        return rows, Best(0.0, 3, {})
+    class Scripted(tuning.Loop):
+        def run(self) -> Any:
+            value = next(values)
+            rows = [{"epoch": epoch, "val_macro_f1": value} for epoch in (1, 2, 3)]
+            for row in rows:
+                self.on_epoch(row, 1.0)
+            return rows, Best(0.0, 3, {})
 
-    monkeypatch.setattr(tuning, "fit", fit)
+    monkeypatch.setattr(tuning, "Loop", Scripted)
     tuning.run(4)
     assert [t.state.name for t in study().trials] == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"]
     told = capsys.readouterr().out
