@@ -9,9 +9,10 @@ from torch import Tensor
 from landuse.augment import colour, geometry, patches
 from landuse.augment.draws import DRAWS
 from landuse.augment.mixing import mix
+from landuse.augment.views import Views, views
 from landuse.params import Augment
 
-__all__ = ["DRAWS", "apply", "mix"]
+__all__ = ["DRAWS", "Views", "apply", "mix", "views"]
 
 
 def apply(settings: Augment, pixels: Tensor, draws: Tensor) -> Tensor:

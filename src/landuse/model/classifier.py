@@ -1,7 +1,7 @@
 """The network from raw pixel values to logits; preprocessing is part of it, so nobody can forget it."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landuse.model.backbones import STAGES, Backbone
+from landuse.model.halves import Halves, TrunkOutput, split
 from landuse.params import Freeze, Head
 from landuse.params.recipe import BatchNormMode
 
@@ -31,13 +32,40 @@ class Classifier(nn.Module):
         self.classes = classes
         self.stages = backbone.stages
         self._resting: list[nn.Module] = []
+        self._frozen: set[str] = set()  # names of the backbone's parameters
+        self._halves: Halves | None = None
+        self._cut = False  # whether the halves are those of these weights and this freezing
+        self.register_load_state_dict_post_hook(lambda model, _: model.uncut())
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) float pixel values as stored -> (N, classes) logits."""
-        return self.head(self.features(pixels))  # type: ignore[no-any-return]
+    def forward(self, given: Tensor | TrunkOutput) -> Tensor:
+        """(N, C, H, W) float pixel values as stored, or what ``trunk`` made of them -> (N, classes) logits."""
+        if not isinstance(given, TrunkOutput):
+            if self.halves is None:
+                return self.head(self.features(given))  # type: ignore[no-any-return]
+            given = self.trunk(given)
+        assert self.halves is not None
+        return self.head(self.halves.tail(given.values))  # type: ignore[no-any-return]
+
+    @property
+    def halves(self) -> Halves | None:
+        """The frozen trunk and the rest of the backbone, or None where there is no such cut."""
+        if not self._cut:
+            frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
+            self._halves, self._cut = split(self.backbone, self._resting, frozen), True
+        return self._halves
+
+    def uncut(self) -> None:
+        """Forget the halves, because weights or freezing changed."""
+        self._halves, self._cut = None, False
+
+    @torch.no_grad()
+    def trunk(self, pixels: Tensor) -> TrunkOutput:
+        """(N, C, H, W) float pixel values as stored -> what the frozen part makes of them; there must be halves."""
+        assert self.halves is not None
+        return TrunkOutput(self.halves.trunk(self.preprocess(pixels)))
 
     def features(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> (N, features), what the head gets."""
@@ -63,7 +91,9 @@ class Classifier(nn.Module):
         """
         order = ("none", *STAGES)
         stages = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
-        frozen = {p for name, p in self.backbone.named_parameters() if self.stages[name] in stages}
+        self.uncut()
+        self._frozen = {name for name, _ in self.backbone.named_parameters() if self.stages[name] in stages}
+        frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
         for parameter in self.parameters():
             parameter.requires_grad_(parameter not in frozen)
         held = _without_others(self.backbone, frozen)
@@ -83,6 +113,10 @@ class Classifier(nn.Module):
         for module in self._resting:
             module.training = False
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy cuts itself: halves are of one network's modules."""
+        return self.__dict__ | {"_halves": None, "_cut": False}
 
 
 def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:

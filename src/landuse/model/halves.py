@@ -1,0 +1,169 @@
+"""A network in two halves: a trunk that is frozen, and a tail that learns.
+
+The trunk needs no gradient, so it runs without one and with its BatchNorms folded into its convolutions, and what it
+makes of a tile stays the same for as long as it is frozen.
+"""
+
+import copy
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import torch
+from timm.layers import is_notrace_module  # type: ignore[attr-defined]
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+class TrunkOutput(NamedTuple):
+    """What the trunk made of a batch: the input of the tail, (B, ...)."""
+
+    values: Tensor
+
+
+class Halves(NamedTuple):
+    """trunk: normalised pixels -> (B, ...). tail: that -> (B, features); it shares its modules with the network."""
+
+    trunk: fx.GraphModule
+    tail: fx.GraphModule
+
+
+def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Halves | None:
+    """Cut a network after everything that is computed from frozen parts alone.
+
+    resting: modules that stay in eval mode. frozen: parameters that do not learn.
+
+    Returns:
+        None where there is nothing to cut: nothing is frozen, or the network's code cannot be traced, depends on
+        the mode it is in, or passes on more than one tensor at the cut.
+    """
+    if not resting:
+        return None
+    mixed = {module for module in backbone.modules() if len({p in frozen for p in module.parameters()}) == 2}
+    # a network that resists to be traced in full may let its parts that are not cut be taken whole
+    for graph in (_traced(backbone, lambda _: False), _traced(backbone, lambda module: module not in mixed)):
+        cut = _cut(graph, _settled(graph, backbone, set(resting), set(frozen))) if graph else None
+        if graph and cut:
+            return Halves(_trunk(backbone, graph, cut), _tail(backbone, graph, cut))
+    return None
+
+
+class _Tracer(fx.Tracer):
+    """Looks into what is made of modules; a module without any, and what timm knows to resist, is one node."""
+
+    def __init__(self, whole: Callable[[nn.Module], bool]) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        whole = isinstance(m, _BatchNorm) or is_notrace_module(type(m)) or not any(m.children()) or self._whole(m)
+        return whole or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph | None:
+    """Return the graph of a network, if it can be traced and is the same in training and in eval mode."""
+    modes = [(module, module.training) for module in network.modules()]
+    graphs = []
+    try:
+        for mode in (True, False):
+            for module, _ in modes:
+                module.training = mode
+            graphs.append(_Tracer(whole).trace(network))
+    except Exception:  # anything may go wrong in code that was not written to be traced
+        return None
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return graphs[0] if str(graphs[0]) == str(graphs[1]) else None
+
+
+def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
+    """Return the last settled node through which everything after it gets what comes before it."""
+    nodes = list(graph.nodes)
+    for position in range(len(nodes) - 1, -1, -1):
+        before = set(nodes[: position + 1])
+        crossing = {n for n in before if n.op != "get_attr" and any(user not in before for user in n.users)}
+        if nodes[position] in settled and crossing == {nodes[position]}:
+            return None if nodes[position].op == "placeholder" else nodes[position]
+    return None
+
+
+def _settled(
+    graph: fx.Graph, network: nn.Module, resting: set[nn.Module], frozen: set[nn.Parameter]
+) -> set[fx.Node]:
+    """Return the nodes whose value depends on the input and on frozen parts only."""
+    modules = dict(network.named_modules())
+    settled: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "output" or any(before not in settled for before in node.all_input_nodes):
+            continue
+        if node.op == "call_module":
+            module = modules[str(node.target)]
+            still = module in resting or not (_has_state(module) or _is_random(module))
+        elif node.op == "get_attr":
+            still = _attribute(network, str(node.target)) in frozen
+        else:
+            still = True
+        if still:
+            settled.add(node)
+    return settled
+
+
+def _has_state(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
+
+
+def _is_random(module: nn.Module) -> bool:
+    return any(word in type(module).__name__.lower() for word in ("drop", "stochastic"))
+
+
+def _attribute(network: nn.Module, path: str) -> Any:
+    owner, _, name = path.rpartition(".")
+    return getattr(network.get_submodule(owner), name)
+
+
+def _trunk(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
+    first = fx.Graph()
+    copied: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        copied[node] = first.node_copy(node, lambda n: copied[n])
+        if node is end:
+            break
+    first.output(copied[end])
+    trunk = fx.GraphModule(network, first)
+    _fold_batch_norms(trunk)
+    trunk.graph.eliminate_dead_code()
+    trunk.delete_all_unused_submodules()
+    trunk.recompile()
+    return trunk.requires_grad_(False).eval()
+
+
+def _tail(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule:
+    second = fx.Graph()
+    copied = {start: second.placeholder("values")}
+    after = False
+    for node in graph.nodes:
+        if after or node.op == "get_attr":
+            copied[node] = second.node_copy(node, lambda n: copied[n])
+        after = after or node is start
+    tail = fx.GraphModule(network, second)
+    tail.graph.eliminate_dead_code()
+    tail.recompile()
+    return tail
+
+
+def _fold_batch_norms(trunk: fx.GraphModule) -> None:
+    """Replace a convolution and the BatchNorm after it by one convolution; timm's norms keep their activation."""
+    modules = dict(trunk.named_modules())
+    for node in list(trunk.graph.nodes):
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        before = node.args[0] if isinstance(norm, _BatchNorm) else None
+        if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+            continue
+        conv = modules[str(before.target)]
+        if not isinstance(conv, nn.Conv2d) or norm is None or norm.running_mean is None:
+            continue
+        with torch.no_grad():
+            folded = fuse_conv_bn_eval(copy.deepcopy(conv).eval(), copy.deepcopy(norm).eval())
+        trunk.add_submodule(str(before.target), folded.to(memory_format=torch.channels_last))
+        trunk.add_submodule(str(node.target), getattr(norm, "act", nn.Identity()))
