@@ -19,11 +19,12 @@ CPU = torch.device("cpu")
 def load(
     tmp_path: Path, phases: list[dict[str, Any]] | None = None, changes: Any = None, **recipe: Any
 ) -> params.Params:
-    """Return the params of the repository with other phases and settings in the recipe `fast`.
+    """Return the params of the repository with other phases and settings in the recipe `fast`, in fp32.
 
     changes: as in ``params.read``.
     """
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["train"]["precision"] = "fp32"  # auto would be another on another machine
     fast = content["recipes"]["fast"]
     fast |= {"batch_size": 16, **recipe}
     if phases is not None:

@@ -80,7 +80,7 @@ class Optimizers(Section):
 class Train(Section):
     recipe: str
     seed: Seed
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     checkpoint_minutes: Positive
     lr: LearningRate | None
     freeze: Freeze | None

@@ -57,7 +57,8 @@ def run(p: params.Params) -> None:
 def _introduction(p: params.Params, ready: Prepared) -> str:
     spec, train, val = ready.spec, ready.train, ready.val
     return (
-        f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on {train.device.type}, "
+        f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on {train.device.type} "
+        f"in {spec.params['train.precision']}, "
         f"{len(spec.classes)} classes, {len(train.rows):,} tiles to train on, {len(val.rows):,} to validate on"
     )
 

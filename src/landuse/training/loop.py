@@ -22,6 +22,7 @@ from landuse.model.predict import logits
 from landuse.params import Params, Phase
 from landuse.training.guards import EpochFacts, Guards
 from landuse.training.optim import better_is_lower
+from landuse.training.precision import autocast
 from landuse.training.state import Keeper
 from landuse.training.step import Stepper
 
@@ -113,7 +114,7 @@ class Loop:
         average = self.stepper.average
         self.epochs_in_phase += 1
         average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
-        validated, predicted = validate(average.model, self.val)
+        validated, predicted = validate(average.model, self.val, self.stepper.precision)
         row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
         row |= {"train_accuracy": train_accuracy, **validated}
         self._refuse_nonsense(epoch, row["val_loss"])
@@ -225,9 +226,10 @@ def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
 
 
-def validate(model: Classifier, val: Batches) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
+def validate(model: Classifier, val: Batches, precision: str) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
     """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions."""
-    output = torch.from_numpy(logits(model, val))
+    with autocast(precision, val.device):
+        output = torch.from_numpy(logits(model, val))
     targets = torch.from_numpy(val.targets)
     predicted = output.argmax(1).numpy()
     f1 = f1_score(val.targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)

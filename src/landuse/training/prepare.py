@@ -16,6 +16,7 @@ from landuse.model.predict import pick_device
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 from landuse.training.identity import digest, flatten, identity
+from landuse.training.precision import resolve
 
 _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
 
@@ -36,19 +37,23 @@ def prepare(p: params.Params) -> Prepared:
     store, split = open_store(), read_split()
     device = pick_device()
     torch.manual_seed(p.train.seed)
-    model, spec = _model(p, store, split)
+    model, spec = _model(p, store, split, device)
     model.to(device).to(memory_format=torch.channels_last)
     train, val = (_batches(store, split, part, p.recipe.batch_size, device) for part in ("train", "val"))
     return Prepared(model, spec, train, val)
 
 
-def _model(p: params.Params, store: TileStore, split: pd.DataFrame) -> tuple[Classifier, saved.Spec]:
+def _model(
+    p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
+) -> tuple[Classifier, saved.Spec]:
     classes = split[split["target"] >= 0].drop_duplicates("target").sort_values("target")["label"].tolist()
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
     backbone = backbones.build(p.model.backbone, channels, weights, p.model.stem, p.model.pooling)
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
-    flat = flatten(p)
+    flat = flatten(p) | {
+        "train.precision": resolve(p.train.precision, backbone.module, device)
+    }  # it changes the result
     data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])
     spec = saved.Spec(
         backbone=p.model.backbone,

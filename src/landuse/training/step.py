@@ -26,16 +26,17 @@ class Stepper:
                 f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {train.steps()} "
                 f"batches: set it to at most that, or lower batch_size"
             )
-        precision.check(p.train.precision, train.device)
-        if phase.optimizer == "sam" and p.train.precision == "fp16":
+        self.precision = precision.resolve(p.train.precision, model, train.device)
+        precision.check(self.precision, train.device)
+        if phase.optimizer == "sam" and self.precision == "fp16":
             raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")
-        self.model, self.device, self.precision = model, train.device, p.train.precision
+        self.model, self.device = model, train.device
         self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
         self.opt = optimizer(model, phase, p.train.optimizers)
         steps_per_epoch = -(-train.steps() // recipe.accumulate)
         self.plan = schedule(self.opt, phase, p.train.schedulers, steps_per_epoch)
         self.average = Average(model, recipe, phase)
-        self.scaler = precision.scaler(p.train.precision, train.device)
+        self.scaler = precision.scaler(self.precision, train.device)
         self._parameters = [parameter for group in self.opt.param_groups for parameter in group["params"]]
         self._rho = p.train.optimizers.sam.rho if phase.optimizer == "sam" else None
         self._clip, self._group = recipe.clip_norm, recipe.accumulate
