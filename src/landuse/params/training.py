@@ -81,6 +81,7 @@ class Train(Section):
     recipe: str
     seed: Seed
     precision: Literal["auto", "fp32", "bf16", "fp16"]
+    compile: bool
     checkpoint_minutes: Positive
     lr: LearningRate | None
     freeze: Freeze | None

@@ -143,6 +143,10 @@ class Loop:
                 pixels, targets = augment.mix(self.augment, pixels, targets, self.model.classes)
                 loss, weight, output = self.stepper.batch(pixels, targets, last=self.batch + 1 == steps)
                 self.batch += 1
+                if self.stepper.cold:
+                    self.stepper.cold = False
+                    print(f"{self.phase.name}: compiled in {time.perf_counter() - started:.0f} s", flush=True)
+                    started, first = time.perf_counter(), self.batch  # the speed is that of the other batches
                 self._count(loss, weight, output, targets)
                 if self.batch % 20 == 0 or self.batch == steps or self.train.device.type == "cpu":
                     self._refuse_nonsense(

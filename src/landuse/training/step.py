@@ -12,6 +12,7 @@ from landuse.errors import UserError
 from landuse.model.classifier import Classifier
 from landuse.training import precision
 from landuse.training.averaging import Average, still_statistics
+from landuse.training.compiling import compiled
 from landuse.training.losses import Loss
 from landuse.training.optim import optimizer, schedule
 
@@ -31,6 +32,8 @@ class Stepper:
         if phase.optimizer == "sam" and self.precision == "fp16":
             raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")
         self.model, self.device = model, train.device
+        self._forward = compiled(model, train.device) if p.train.compile else model
+        self.cold = p.train.compile  # the next batch compiles
         self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
         self.opt = optimizer(model, phase, p.train.optimizers)
         steps_per_epoch = -(-train.steps() // recipe.accumulate)
@@ -59,7 +62,7 @@ class Stepper:
 
     def _backward(self, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | float, Tensor]:
         with precision.autocast(self.precision, self.device):
-            logits = self.model(pixels)
+            logits = self._forward(pixels)
         total, weight = self.loss(logits, targets)
         self.scaler.scale(total / self._nominal).backward()
         return total.detach(), weight, logits.detach()
