@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from landuse import params, tracking
 from landuse.files import write_csv, write_json
@@ -58,7 +59,7 @@ def _introduction(p: params.Params, ready: Prepared) -> str:
     spec, train, val = ready.spec, ready.train, ready.val
     return (
         f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on {train.device.type} "
-        f"in {spec.params['train.precision']}, "
+        f"({torch.get_num_threads()} threads) in {spec.params['train.precision']}, "
         f"{len(spec.classes)} classes, {len(train.rows):,} tiles to train on, {len(val.rows):,} to validate on"
     )
 

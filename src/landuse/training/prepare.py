@@ -17,6 +17,7 @@ from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.precision import resolve
+from landuse.training.threads import share_cores
 
 _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
 
@@ -34,6 +35,7 @@ class Prepared:
 def prepare(p: params.Params) -> Prepared:
     """Build what a training needs, from ``data/tiles`` and ``data/split.csv`` and the seed."""
     _deterministic()
+    share_cores()
     store, split = open_store(), read_split()
     device = pick_device()
     torch.manual_seed(p.train.seed)
