@@ -1,9 +1,13 @@
 """Order and augmentation are functions of (seed, epoch, tile) and of nothing else."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from landuse import batches as batches_module
 from landuse.batches import Batches
 from landuse.params.recipe import Augment, RandAugment
 
@@ -72,6 +76,49 @@ def test_what_happens_to_a_tile_does_not_depend_on_its_batch(augment: Augment) -
     assert same == len(shared)
     other_epoch = by_target(batches(3), 6, augment)
     assert sum(small[k] != other_epoch[k] for k in shared) > len(shared) / 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("augment", [Augment(), DIHEDRAL, FULL])
+def test_tiles_in_the_devices_memory_give_the_bits_of_tiles_that_are_streamed(
+    dtype: type[np.generic], augment: Augment, tmp_path: Path
+) -> None:
+    """Streamed from a map of a file; resident as an accelerator would hold them."""
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 60_000, (40, 8, 8, 5)).astype(dtype))
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    streamed = Batches(images, np.arange(30)[::-1].copy(), np.arange(30), 4, CPU)
+    resident = replace(streamed, resident=torch.from_numpy(images.view(np.uint8).copy()))
+    for ours, theirs in (
+        (streamed.in_order(), resident.in_order()),
+        (streamed.shuffled(1, 2, augment), resident.shuffled(1, 2, augment)),
+    ):
+        for (pixels, targets), (pixels_again, targets_again) in zip(ours, theirs, strict=True):
+            assert pixels.dtype == pixels_again.dtype == torch.float32
+            assert pixels.is_contiguous(memory_format=torch.channels_last)
+            assert torch.equal(pixels, pixels_again)
+            assert torch.equal(targets, targets_again)
+
+
+def test_tiles_go_to_an_accelerator_if_they_take_half_of_its_free_memory_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.random.default_rng(0).integers(0, 60_000, (40, 8, 8, 3), dtype=np.uint16)
+    assert batches_module.on_device(images, CPU) is None
+    monkeypatch.setattr(batches_module, "_CHUNK", 16)
+    monkeypatch.setattr(batches_module, "_free_memory", lambda _: 2 * images.nbytes)
+    resident = batches_module.on_device(images, CPU)
+    assert resident is not None
+    assert np.array_equal(resident.view(torch.uint16).numpy(), images)
+    monkeypatch.setattr(batches_module, "_free_memory", lambda _: 2 * images.nbytes - 1)
+    assert batches_module.on_device(images, CPU) is None
+
+
+def test_an_error_in_the_reading_thread_is_raised_and_an_epoch_can_be_left_early() -> None:
+    b = batches()
+    assert len(next(b.shuffled(1, 1, DIHEDRAL))[0]) == 4
+    missing = replace(b, rows=np.array([1, 2, 99]), targets=np.zeros(3, np.int64))
+    with pytest.raises(IndexError, match="99"):
+        list(missing.in_order())
 
 
 @pytest.mark.parametrize("start", [1, 3, 5])

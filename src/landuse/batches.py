@@ -1,13 +1,17 @@
 """From the tile store to batches on the device: order, augmentation, moving.
 
-Tiles stay uint8 (or uint16) in one memory-mapped array until a batch is gathered; a batch is moved and
-augmented as a whole on the training device. Randomness is counter-based: what happens to a tile depends on
-(seed, epoch, row of the tile) and on nothing else, so neither batch order nor resumption can change it.
-Normalisation belongs to the model.
+Tiles stay uint8 (or uint16) in one memory-mapped array, or in the memory of an accelerator where they fit, until a
+batch is gathered; a batch is augmented as a whole on the training device. From the map, a thread reads the next batch
+while the device computes on this one: data larger than memory streams.
+
+Randomness is counter-based: what happens to a tile depends on (seed, epoch, row of the tile) and on nothing else, so
+neither batch order nor resumption can change it. Normalisation belongs to the model.
 """
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,9 @@ from landuse import augment
 from landuse.params import Augment
 
 _ORDER, _AUGMENT = 1, 2  # separate the streams of random numbers
+_CHUNK = 1024  # tiles that move to an accelerator at once
+_Ints = npt.NDArray[np.int64]
+_Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -27,21 +34,24 @@ class Batches:
     """The tiles of one part of the split.
 
     images: (N, H, W, C) of the whole store. rows: (n,) of this part. targets: (n,) int64.
+    resident: ``images`` as bytes in the device's memory, (N, H, W, bytes) uint8, from ``on_device``; None streams.
     """
 
     images: npt.NDArray[Any]
-    rows: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
+    rows: _Ints
+    targets: _Ints
     batch_size: int
     device: torch.device
+    resident: Tensor | None = None
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every tile once: pixels (B, C, H, W) float32 as stored, targets (B,)."""
-        for start in range(0, len(self.rows), self.batch_size):
-            yield self._gather(np.arange(start, min(start + self.batch_size, len(self.rows))))
+        all_ = np.arange(len(self.rows))
+        for pixels, targets in self._gathered(np.split(all_, range(self.batch_size, len(all_), self.batch_size))):
+            yield pixels.float(), targets
 
     def shuffled(self, seed: int, epoch: int, settings: Augment, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield one epoch in random order, augmented. The last batch is dropped unless it is the only one.
@@ -53,25 +63,76 @@ class Batches:
         order = _generator(_ORDER, seed, epoch).permutation(len(self.rows))
         draws = _generator(_AUGMENT, seed, epoch).random((len(self.images), augment.DRAWS), dtype=np.float32)
         full = len(order) // self.batch_size * self.batch_size or len(order)
-        for first in range(start * self.batch_size, full, self.batch_size):
-            chosen = order[first : first + self.batch_size]
-            pixels, targets = self._gather(chosen)
-            own = torch.from_numpy(draws[self.rows[chosen]]).to(self.device)
+        parts = [order[i : i + self.batch_size] for i in range(start * self.batch_size, full, self.batch_size)]
+        for chosen, (pixels, targets) in zip(parts, self._gathered(parts), strict=True):
+            own = torch.from_numpy(draws[self.rows[chosen]]).to(self.device, non_blocking=True)
             yield augment.apply(settings, pixels, own), targets
 
     def steps(self) -> int:
         """Batches that ``shuffled`` yields in an epoch."""
         return max(1, len(self.rows) // self.batch_size)
 
-    def _gather(self, chosen: npt.NDArray[Any]) -> tuple[Tensor, Tensor]:
+    def _gathered(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
+        """Yield pixels (B, C, H, W) in the stored dtype, and targets, on the device. parts: positions in ``rows``."""
+        stored = getattr(torch, self.images.dtype.name)
+        for pixels, targets in self._selected(parts) if self.resident is not None else self._streamed(parts):
+            # (N, H, W, C) seen as (N, C, H, W) is already channels-last: the layout convolutions like best
+            yield pixels.view(stored).permute(0, 3, 1, 2), targets
+
+    def _selected(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
+        assert self.resident is not None
+        for chosen in parts:
+            rows, targets = (
+                torch.from_numpy(of[chosen]).to(self.device, non_blocking=True) for of in (self.rows, self.targets)
+            )
+            yield self.resident.index_select(0, rows), targets
+
+    def _streamed(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
+        reading: deque[Future[_Pair]] = deque()
+        with ThreadPoolExecutor(1) as thread:
+            for chosen in parts:
+                reading.append(thread.submit(self._read, chosen))
+                if len(reading) > 1:
+                    yield self._moved(reading.popleft())
+            while reading:
+                yield self._moved(reading.popleft())
+
+    def _read(self, chosen: _Ints) -> _Pair:
         rows = self.rows[chosen]
         by_address = np.argsort(rows, kind="stable")  # a mapped file is read in one direction
-        pixels = np.empty((len(rows), *self.images.shape[1:]), self.images.dtype)
-        pixels[by_address] = self.images[rows[by_address]]
-        moved = torch.from_numpy(pixels).to(self.device, non_blocking=True)
-        targets = torch.from_numpy(self.targets[chosen]).to(self.device, non_blocking=True)
-        # (N, H, W, C) seen as (N, C, H, W) is already channels-last: the layout convolutions like best
-        return moved.permute(0, 3, 1, 2).float(), targets
+        tiles = self.images.view(np.uint8)
+        pinned = self.device.type == "cuda"  # memory that the device reads while the processor goes on
+        pixels = torch.empty((len(rows), *tiles.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
+        pixels.numpy()[by_address] = tiles[rows[by_address]]
+        return pixels, torch.from_numpy(self.targets[chosen])
+
+    def _moved(self, read: Future[_Pair]) -> _Pair:
+        pixels, targets = read.result()
+        return pixels.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
+
+
+def on_device(images: npt.NDArray[Any], device: torch.device) -> Tensor | None:
+    """Return the bytes of all tiles in an accelerator's memory, for ``Batches``, if they fit into half of what is free.
+
+    Returns:
+        (N, H, W, bytes) uint8; None for a CPU, whose memory the map is in already, and for what does not fit.
+    """
+    tiles = images.view(np.uint8)
+    if tiles.nbytes > _free_memory(device) / 2:
+        return None
+    resident = torch.empty(tiles.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(tiles), _CHUNK):
+        resident[start : start + _CHUNK] = torch.from_numpy(tiles[start : start + _CHUNK].copy())
+    return resident
+
+
+def _free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on an accelerator; none on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return 0
 
 
 def _generator(stream: int, seed: int, epoch: int) -> np.random.Generator:

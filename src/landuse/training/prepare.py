@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from landuse import params
-from landuse.batches import Batches
+from landuse.batches import Batches, on_device
 from landuse.errors import UserError
 from landuse.model import backbones, saved
 from landuse.model.classifier import Classifier
@@ -41,7 +41,8 @@ def prepare(p: params.Params) -> Prepared:
     torch.manual_seed(p.train.seed)
     model, spec = _model(p, store, split, device)
     model.to(device).to(memory_format=torch.channels_last)
-    train, val = (_batches(store, split, part, p.recipe.batch_size, device) for part in ("train", "val"))
+    resident = on_device(store.images, device)
+    train, val = (_batches(store, split, part, p.recipe.batch_size, device, resident) for part in ("train", "val"))
     return Prepared(model, spec, train, val)
 
 
@@ -100,11 +101,14 @@ def _normalisation(
     return [round(float(m), 4) for m in tile_means.mean(axis=0)], [round(float(s), 4) for s in np.sqrt(variance)]
 
 
-def _batches(store: TileStore, split: pd.DataFrame, part: str, size: int, device: torch.device) -> Batches:
+def _batches(
+    store: TileStore, split: pd.DataFrame, part: str, size: int, device: torch.device, resident: torch.Tensor | None
+) -> Batches:
     chosen = split[split["split"] == part]
     if chosen.empty:
         raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
-    return Batches(store.images, chosen["row"].to_numpy(copy=True), chosen["target"].to_numpy(copy=True), size, device)
+    rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
+    return Batches(store.images, rows, targets, size, device, resident)
 
 
 def _deterministic() -> None:
