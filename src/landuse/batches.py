@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,13 +60,24 @@ class Batches:
 
         start: batches of the epoch to leave out, because they are done.
         """
-        order = _generator(_ORDER, seed, epoch).permutation(len(self.rows))
-        draws = _generator(_AUGMENT, seed, epoch).random((len(self.images), augment.DRAWS), dtype=np.float32)
-        full = len(order) // self.batch_size * self.batch_size or len(order)
-        parts = [order[i : i + self.batch_size] for i in range(start * self.batch_size, full, self.batch_size)]
-        for chosen, (pixels, targets) in zip(parts, self._gathered(parts), strict=True):
-            own = torch.from_numpy(draws[self.rows[chosen]]).to(self.device, non_blocking=True)
+        order, draws = self.drawn(seed, epoch)
+        batches = [slice(i, i + self.batch_size) for i in range(start * self.batch_size, len(order), self.batch_size)]
+        gathered = self._gathered([order[batch] for batch in batches])
+        for batch, (pixels, targets) in zip(batches, gathered, strict=True):
+            own = torch.from_numpy(draws[batch]).to(self.device, non_blocking=True)
             yield augment.apply(settings, pixels, own), targets
+
+    def drawn(self, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:
+        """Return what is random in an epoch: (n,) positions in ``rows``, in order, and (n, DRAWS) numbers of each."""
+        order = _generator(_ORDER, seed, epoch).permutation(len(self.rows))
+        order = order[: len(order) // self.batch_size * self.batch_size or len(order)]
+        draws = _generator(_AUGMENT, seed, epoch).random((len(self.images), augment.DRAWS), dtype=np.float32)
+        return order, draws[self.rows[order]]
+
+    def pixels(self, rows: _Ints) -> Tensor:
+        """Return (n, C, H, W), in the stored dtype and on the device, of rows of the whole store."""
+        part = replace(self, rows=rows, targets=np.zeros_like(rows))
+        return next(part._gathered([np.arange(len(rows))]))[0]
 
     def steps(self) -> int:
         """Batches that ``shuffled`` yields in an epoch."""

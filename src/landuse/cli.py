@@ -60,6 +60,10 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
                       help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
     find.set_defaults(run=_lr_find)
 
+    cache = commands.add_parser("cache", help="what is kept of frozen stages, and how much of the disk it takes")
+    cache.add_argument("--prune", action="store_true", help="remove all of it")
+    cache.set_defaults(run=_cache)
+
     tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
     tune.add_argument("--trials", type=_count, metavar="N", help="so many in all (default: tune.trials)")
     tune.set_defaults(run=_tune)
@@ -121,6 +125,15 @@ def _lr_find(options: argparse.Namespace) -> None:
     from landuse.tuning import lr_find
 
     lr_find.run(params.read(changes=dict(options.changes)), options.phase)
+
+
+def _cache(options: argparse.Namespace) -> None:
+    from landuse.features import shelf
+
+    if options.prune:
+        print(shelf.prune(Path()))
+    else:
+        print("\n".join(shelf.listing(Path())) or "nothing is kept")
 
 
 def _tune(options: argparse.Namespace) -> None:

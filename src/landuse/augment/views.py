@@ -4,7 +4,6 @@ Then what a frozen trunk makes of each can be kept. Flips and turns by right ang
 Other augmentations have endless ones; ``frozen_views`` chooses some of them for each tile, an approximation.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +19,18 @@ _STREAM = 3  # of random numbers, beside those of batches.py
 class Flips:
     """Every combination of the flips that are on. draws: which random number is for each."""
 
-    draws: Sequence[int]
+    draws: tuple[int, ...]
 
     @property
     def count(self) -> int:
-        return 2 ** len(self.draws)
+        return 1 << len(self.draws)
 
     def of(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """(n, DRAWS) random numbers -> (n,) the views that they come to."""
-        return (draws[:, list(self.draws)] < 0.5) @ (1 << np.arange(len(self.draws), dtype=np.int64))
+        views = np.zeros(len(draws), dtype=np.int64)
+        for bit, draw in enumerate(self.draws):
+            views |= (draws[:, draw] < 0.5).astype(np.int64) << bit
+        return views
 
     def numbers(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n,) rows of tiles and (n,) views -> (n, DRAWS) random numbers that come to them."""
@@ -72,5 +74,5 @@ def views(settings: Augment, frozen_views: int | None, seed: int, rows: int) -> 
         return None
     if settings.model_copy(update={"hflip": False, "vflip": False, "dihedral": False}) == Augment():
         on = {d.HFLIP: settings.hflip, d.VFLIP: settings.vflip, d.TRANSPOSE: False}
-        return Flips([draw for draw, own in on.items() if own or settings.dihedral])
+        return Flips(tuple(draw for draw, own in on.items() if own or settings.dihedral))
     return Chosen(frozen_views, seed, rows) if frozen_views else None

@@ -35,7 +35,7 @@ class Classifier(nn.Module):
         self._frozen: set[str] = set()  # names of the backbone's parameters
         self._halves: Halves | None = None
         self._cut = False  # whether the halves are those of these weights and this freezing
-        self.register_load_state_dict_post_hook(lambda model, _: model.uncut())
+        self.register_load_state_dict_post_hook(_uncut)  # type: ignore[no-untyped-call]
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
@@ -56,10 +56,6 @@ class Classifier(nn.Module):
             frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
             self._halves, self._cut = split(self.backbone, self._resting, frozen), True
         return self._halves
-
-    def uncut(self) -> None:
-        """Forget the halves, because weights or freezing changed."""
-        self._halves, self._cut = None, False
 
     @torch.no_grad()
     def trunk(self, pixels: Tensor) -> TrunkOutput:
@@ -91,7 +87,7 @@ class Classifier(nn.Module):
         """
         order = ("none", *STAGES)
         stages = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
-        self.uncut()
+        _uncut(self)
         self._frozen = {name for name, _ in self.backbone.named_parameters() if self.stages[name] in stages}
         frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
         for parameter in self.parameters():
@@ -117,6 +113,11 @@ class Classifier(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """A copy cuts itself: halves are of one network's modules."""
         return self.__dict__ | {"_halves": None, "_cut": False}
+
+
+def _uncut(model: Classifier, *_: object) -> None:
+    """Forget the halves, because weights or freezing changed."""
+    model._halves, model._cut = None, False
 
 
 def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:

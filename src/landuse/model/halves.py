@@ -88,9 +88,7 @@ def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
     return None
 
 
-def _settled(
-    graph: fx.Graph, network: nn.Module, resting: set[nn.Module], frozen: set[nn.Parameter]
-) -> set[fx.Node]:
+def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], frozen: set[nn.Parameter]) -> set[fx.Node]:
     """Return the nodes whose value depends on the input and on frozen parts only."""
     modules = dict(network.named_modules())
     settled: set[fx.Node] = set()

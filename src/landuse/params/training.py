@@ -83,6 +83,9 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
     checkpoint_minutes: Positive
+    cache: bool
+    cache_gb: Positive
+    frozen_views: Count | None
     lr: LearningRate | None
     freeze: Freeze | None
     scheduler: Scheduler | None

@@ -42,7 +42,8 @@ def run(p: params.Params) -> None:
             tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            history, best = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards).run()
+            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
+            history, best = training.run()
         except Collapsed:
             write_json(COLLAPSE, guards.report())
             raise

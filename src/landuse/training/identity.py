@@ -9,7 +9,7 @@ import yaml
 
 from landuse import params
 
-_NO_EFFECT = ("train.checkpoint_minutes",)  # on what is learnt
+_NO_EFFECT = ("train.checkpoint_minutes", "train.cache", "train.cache_gb")  # on what is learnt
 
 
 def digest(content: Any) -> str:

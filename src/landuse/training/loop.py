@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from landuse import augment
 from landuse.batches import Batches
 from landuse.errors import UserError
+from landuse.features.feed import Cache, Part, parts
 from landuse.model.classifier import Classifier
 from landuse.model.predict import logits
 from landuse.params import Params, Phase
@@ -43,7 +45,8 @@ class Best:
 class Loop:
     """A training in progress: everything that its next batch depends on.
 
-    keeper: saves that, and gives it back after a kill. guards: stop what cannot succeed.
+    keeper: saves that, and gives it back after a kill. guards: stop what cannot succeed. cache: where to keep what
+    frozen trunks compute; it changes nothing but the time.
     """
 
     def __init__(
@@ -55,9 +58,10 @@ class Loop:
         on_epoch: OnEpoch,
         keeper: Keeper | None = None,
         guards: Guards | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.model, self.train, self.val, self.p = model, train, val, p
-        self.on_epoch, self.keeper, self.guards = on_epoch, keeper, guards
+        self.on_epoch, self.keeper, self.guards, self.cache = on_epoch, keeper, guards, cache
         self.recipe, self.augment = p.recipe, p.augment
         self.history: list[Row] = []
         self.phase_index, self.epochs_in_phase = 0, 0
@@ -94,7 +98,23 @@ class Loop:
 
     def _start_phase(self) -> Stepper:
         self.model.freeze(self.phase.freeze, self.phase.bn)
+        self._parts: tuple[Batches | Part, Batches | Part] | None = None
         return Stepper(self.model, self.phase, self.p, self.train)
+
+    @property
+    def parts(self) -> tuple[Batches | Part, Batches | Part]:
+        """What the phase trains and validates on, made when its weights are there."""
+        if self._parts is None:
+            p, phase, precision = self.p, self.phase, self.stepper.precision
+            views = augment.views(self.augment, p.train.frozen_views, p.train.seed, len(self.train.images))
+            context = partial(autocast, precision, self.train.device)
+            self._parts = parts(self.model, self.train, self.val, self.augment, views, context)
+            what = {"backbone": p.model.backbone, "freeze": phase.freeze, "precision": precision}
+            for part in self._parts:
+                refusal = part.keep(self.cache, what) if isinstance(part, Part) and self.cache else None
+                if refusal:
+                    print(f"{phase.name}: what is frozen is computed in every epoch: {refusal}", flush=True)
+        return self._parts
 
     def _phase_is_over(self) -> bool:
         phase, best = self.phase, self.best
@@ -114,7 +134,7 @@ class Loop:
         average = self.stepper.average
         self.epochs_in_phase += 1
         average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
-        validated, predicted = validate(average.model, self.val, self.stepper.precision)
+        validated, predicted = validate(average.model, self.parts[1], self.stepper.precision)
         row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
         row |= {"train_accuracy": train_accuracy, **validated}
         self._refuse_nonsense(epoch, row["val_loss"])
@@ -162,7 +182,7 @@ class Loop:
         return (steps - first) * tiles / (time.perf_counter() - started)
 
     def _augmented(self, epoch: int, start: int = 0) -> Any:
-        return self.train.shuffled(self.p.train.seed, epoch, self.augment, start)
+        return self.parts[0].shuffled(self.p.train.seed, epoch, self.augment, start)
 
     def _count(self, loss: Tensor, weight: Tensor | float, output: Tensor, targets: Tensor) -> None:
         labels = targets.argmax(1) if targets.is_floating_point() else targets
@@ -230,7 +250,7 @@ def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
 
 
-def validate(model: Classifier, val: Batches, precision: str) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
+def validate(model: Classifier, val: Batches | Part, precision: str) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
     """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions."""
     with autocast(precision, val.device):
         output = torch.from_numpy(logits(model, val))

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import torch
 from landuse import params
 from landuse.batches import Batches, on_device
 from landuse.errors import UserError
+from landuse.features.feed import Cache
+from landuse.features.shelf import folder_of
 from landuse.model import backbones, saved
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
@@ -24,12 +27,16 @@ _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 a
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network on its device, what will be saved beside its weights, and the tiles to train and validate on."""
+    """A network on its device, what will be saved beside its weights, and the tiles to train and validate on.
+
+    cache: of what frozen trunks compute.
+    """
 
     model: Classifier
     spec: saved.Spec
     train: Batches
     val: Batches
+    cache: Cache | None
 
 
 def prepare(p: params.Params) -> Prepared:
@@ -43,7 +50,9 @@ def prepare(p: params.Params) -> Prepared:
     model.to(device).to(memory_format=torch.channels_last)
     resident = on_device(store.images, device)
     train, val = (_batches(store, split, part, p.recipe.batch_size, device, resident) for part in ("train", "val"))
-    return Prepared(model, spec, train, val)
+    root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    cache = Cache(folder_of(root), store.info["digest"], p.train.cache_gb) if p.train.cache else None
+    return Prepared(model, spec, train, val, cache)
 
 
 def _model(

@@ -102,7 +102,7 @@ def _train(
     try:
         p = read(settings)
         ready = prepare(p)
-        _, best = Loop(ready.model, ready.train, ready.val, p, on_epoch).run()
+        _, best = Loop(ready.model, ready.train, ready.val, p, on_epoch, cache=ready.cache).run()
     except optuna.TrialPruned:
         return {HISTORY: history}, None, TrialState.PRUNED
     except (UserError, torch.OutOfMemoryError) as error:

@@ -1,0 +1,1 @@
+"""What a frozen trunk makes of tiles, kept on disk over epochs, phases and experiments."""

@@ -1,0 +1,98 @@
+"""One kept set of trunk outputs: a sparse, memory-mapped file and a checksum for each entry.
+
+An entry is there when its checksum fits; so a kill, a full disk, a power cut or two processes that write the same entry
+cost nothing but computing it again.
+"""
+
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from landuse.files import write_json
+
+FACTS = "facts.json"
+_VALUES, _CHECKS = "values.bin", "checks.bin"
+
+
+class Entries:
+    """Arrays by (row of the tile store, view). All are of one shape and dtype."""
+
+    def __init__(
+        self, folder: Path, rows: int, views: int, shape: tuple[int, ...], dtype: str, facts: Mapping[str, Any]
+    ) -> None:
+        """Open the set in ``folder``, or make an empty one there. facts: for whoever lists it."""
+        self._views, self._shape = views, shape
+        self._bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        if not folder.exists():
+            _make(folder, rows * views, self._bytes, facts)
+        os.utime(folder / FACTS)  # the set that was not used for longest goes first
+        self._files = [os.open(folder / name, os.O_RDWR) for name in (_VALUES, _CHECKS)]
+        self._values = np.memmap(folder / _VALUES, dtype, "r", shape=(rows * views, *shape))
+        self._checks = np.memmap(folder / _CHECKS, np.uint32, "r", shape=(rows * views,))
+        self._there = np.zeros(rows * views, dtype=bool)  # entries whose checksum was found to fit
+
+    def missing(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which of the (n,) entries have to be computed."""
+        places = rows * self._views + views
+        unsure = np.unique(places[~self._there[places]])
+        unsure = unsure[self._checks[unsure] != 0]
+        for place in unsure:
+            self._there[place] = self._checks[place] == _checksum(self._values[place])
+        there: npt.NDArray[np.bool_] = self._there[places]
+        return ~there
+
+    def get(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return a copy of (n,) entries that are there, (n, ...)."""
+        found: npt.NDArray[Any] = self._values[rows * self._views + views]
+        return found
+
+    def put(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+        """Keep (n, ...) entries.
+
+        Raises:
+            OSError: the disk is full; what was there before is unharmed. (Written through the map, it would be a
+                signal that kills the process.)
+        """
+        data, checks = self._files
+        for place, value in zip((rows * self._views + views).tolist(), np.ascontiguousarray(values), strict=True):
+            _write(data, value.tobytes(), place * self._bytes)
+            _write(checks, _checksum(value).tobytes(), place * 4)
+            self._there[place] = True
+
+    def close(self) -> None:
+        for file in self._files:
+            os.close(file)
+        self._files = []
+
+
+def _make(folder: Path, entries: int, size: int, facts: Mapping[str, Any]) -> None:
+    """Make an empty set beside ``folder`` and move it there, unless another process was faster."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}")
+    part.mkdir(parents=True)
+    for name, length in ((_VALUES, entries * size), (_CHECKS, entries * 4)):
+        with (part / name).open("wb") as file:
+            file.truncate(length)
+    write_json(part / FACTS, dict(facts))
+    try:
+        part.rename(folder)
+    except OSError:
+        shutil.rmtree(part)
+        if not folder.exists():
+            raise
+
+
+def _checksum(value: npt.NDArray[Any]) -> np.uint32:
+    return np.uint32(max(1, zlib.crc32(np.ascontiguousarray(value).data)))  # 0 is an entry that is not there
+
+
+def _write(file: int, content: bytes, at: int) -> None:
+    done = os.pwrite(file, content, at)
+    if done < len(content):
+        os.pwrite(file, content[done:], at + done)  # the disk is full: this one raises
