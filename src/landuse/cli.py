@@ -56,18 +56,27 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
     find = commands.add_parser("lr-find", help="learning-rate range test: a curve and a suggestion for train.lr")
     find.add_argument("--phase", metavar="NAME", help="a phase of the recipe, on the initial weights (default: first)")
-    find.add_argument("-S", dest="changes", type=_change, action="append", default=[], metavar="KEY=VALUE",
-                      help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
+    _add_changes(find)
     find.set_defaults(run=_lr_find)
 
     cache = commands.add_parser("cache", help="what is kept of frozen stages, and how much of the disk it takes")
     cache.add_argument("--prune", action="store_true", help="remove all of it")
     cache.set_defaults(run=_cache)
 
+    speed = commands.add_parser("speed", help="tiles/s on this machine in each precision, and the fastest choice")
+    speed.add_argument("--compile", action="store_true", help="measure train.compile too: it takes minutes")
+    _add_changes(speed)
+    speed.set_defaults(run=_speed)
+
     tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
     tune.add_argument("--trials", type=_count, metavar="N", help="so many in all (default: tune.trials)")
     tune.set_defaults(run=_tune)
     return parser, list(commands.choices)
+
+
+def _add_changes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-S", dest="changes", type=_change, action="append", default=[], metavar="KEY=VALUE",
+                         help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
 
 
 def _size(text: str) -> int:
@@ -134,6 +143,13 @@ def _cache(options: argparse.Namespace) -> None:
         print(shelf.prune(Path()))
     else:
         print("\n".join(shelf.listing(Path())) or "nothing is kept")
+
+
+def _speed(options: argparse.Namespace) -> None:
+    from landuse import params
+    from landuse.tuning import speed
+
+    speed.run(params.read(changes=dict(options.changes)), options.compile)
 
 
 def _tune(options: argparse.Namespace) -> None:
