@@ -19,13 +19,14 @@ def jitter(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
 
     rgb = x.shape[1] == 3
     top = 255.0 if rgb else 65535.0
+    # clamped in place: each is a new tensor already, and a fresh one of this size costs page faults
     if settings.brightness:
-        x = (x * factor(d.BRIGHTNESS, settings.brightness)).clamp(0, top)
+        x = (x * factor(d.BRIGHTNESS, settings.brightness)).clamp_(0, top)
     if settings.contrast:
         mean = _grey(x).mean(dim=(2, 3), keepdim=True)
-        x = torch.lerp(mean, x, factor(d.CONTRAST, settings.contrast)).clamp(0, top)
+        x = torch.lerp(mean, x, factor(d.CONTRAST, settings.contrast)).clamp_(0, top)
     if settings.saturation:
-        x = torch.lerp(_grey(x), x, factor(d.SATURATION, settings.saturation)).clamp(0, top)
+        x = torch.lerp(_grey(x), x, factor(d.SATURATION, settings.saturation)).clamp_(0, top)
     if settings.hue and rgb:  # other bands have none
         x = turn_hue(x, (draws[:, d.HUE] * 2 - 1) * settings.hue)
     return x
