@@ -15,6 +15,7 @@ Scheduler = Literal["constant", "step", "exponential", "plateau", "cosine", "war
 Optimizer = Literal["adam", "adamw", "sgd", "sam"]
 Monitor = Literal["val_loss", "val_accuracy", "val_macro_f1"]
 Normalise = Literal["auto", "tiles", "unscaled"]
+InputSize = Annotated[int, Field(ge=8, le=1024)]
 LearningRate = Annotated[Positive, Field(le=10)]
 
 
@@ -70,6 +71,7 @@ class Phase(Section):
 
     bn: BatchNorm of the frozen stages; eval: nothing moves; adapt: its statistics follow the tiles; train: its
         scale and shift learn too.
+    input_size: pixels the backbone works at in this phase; None is ``model.input_size``, as the last phase must have.
     lr: learning rate of the head. lr_factors: of "backbone" or of single stages, relative to it. lr_decay: or one
         factor from the head to layer4, from layer4 to layer3, and so on.
     patience: epochs without an improvement of ``monitor`` by more than ``min_delta`` before the phase ends.
@@ -78,6 +80,7 @@ class Phase(Section):
     name: str
     freeze: Freeze
     bn: BatchNormMode = "eval"
+    input_size: InputSize | None = None
     epochs: Count
     lr: LearningRate
     lr_factors: dict[Part, Positive] = Field(default_factory=dict)
@@ -131,6 +134,8 @@ class Recipe(Section):
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError(f"phases share a name ({', '.join(names)}): each needs its own")
+        if self.phases[-1].input_size is not None:
+            raise ValueError("the last phase has an input_size: what is kept works at model.input_size, leave it out")
         if self.ema is not None and self.swa is not None:
             raise ValueError("ema and swa both average the weights: set one of them to null")
         if self.accumulate > 1 and any(phase.optimizer == "sam" for phase in self.phases):

@@ -5,13 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from landuse.params.base import Count, Float, Positive, Section, Seed, Share
-from landuse.params.recipe import Freeze, LearningRate, Monitor, Scheduler
+from landuse.params.recipe import Freeze, InputSize, LearningRate, Monitor, Scheduler
 
 
 class Model(Section):
     backbone: str
     weights: str
-    input_size: Annotated[int, Field(ge=8, le=1024)]
+    input_size: InputSize
     stem: Literal["standard", "small"]
     pooling: Literal["avg", "gem"]
 

@@ -97,6 +97,7 @@ class Loop:
         return self.history, self.best
 
     def _start_phase(self) -> Stepper:
+        self.model.input_size = self.phase.input_size or self.p.model.input_size
         self.model.freeze(self.phase.freeze, self.phase.bn)
         self._parts: tuple[Batches | Part, Batches | Part] | None = None
         return Stepper(self.model, self.phase, self.p, self.train)

@@ -19,6 +19,7 @@ from landuse.model.predict import pick_device
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 from landuse.training.identity import digest, flatten, identity
+from landuse.training.memory import keep_memory
 from landuse.training.precision import resolve
 from landuse.training.threads import share_cores
 
@@ -43,6 +44,7 @@ def prepare(p: params.Params) -> Prepared:
     """Build what a training needs, from ``data/tiles`` and ``data/split.csv`` and the seed."""
     _deterministic()
     share_cores()
+    keep_memory()
     store, split = open_store(), read_split()
     device = pick_device()
     torch.manual_seed(p.train.seed)
