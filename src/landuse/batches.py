@@ -53,19 +53,21 @@ class Batches:
         for pixels, targets in self._gathered(np.split(all_, range(self.batch_size, len(all_), self.batch_size))):
             yield pixels.float(), targets
 
-    def shuffled(self, seed: int, epoch: int, settings: Augment, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(
+        self, seed: int, epoch: int, settings: Augment, start: int = 0, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield one epoch in random order, augmented. The last batch is dropped unless it is the only one.
 
         A last batch of one or two tiles would disturb BatchNorm; every epoch drops other tiles.
 
         start: batches of the epoch to leave out, because they are done.
+        part: which part of each batch to yield, of how many.
         """
         order, draws = self.drawn(seed, epoch)
-        batches = [slice(i, i + self.batch_size) for i in range(start * self.batch_size, len(order), self.batch_size)]
-        gathered = self._gathered([order[batch] for batch in batches])
-        for batch, (pixels, targets) in zip(batches, gathered, strict=True):
-            own = torch.from_numpy(draws[batch]).to(self.device, non_blocking=True)
-            yield augment.apply(settings, pixels, own), targets
+        chosen = dealt(len(order), self.batch_size, start, part)
+        for own, (pixels, targets) in zip(chosen, self._gathered([order[own] for own in chosen]), strict=True):
+            numbers = torch.from_numpy(draws[own]).to(self.device, non_blocking=True)
+            yield augment.apply(settings, pixels, numbers), targets
 
     def drawn(self, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:
         """Return what is random in an epoch: (n,) positions in ``rows``, in order, and (n, DRAWS) numbers of each."""
@@ -144,6 +146,12 @@ def _free_memory(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return 0
+
+
+def dealt(count: int, batch_size: int, start: int, part: tuple[int, int]) -> list[_Ints]:
+    """Return the positions in an epoch's order of one part, of so many, of each batch from ``start`` on."""
+    batches = (np.arange(i, min(i + batch_size, count)) for i in range(start * batch_size, count, batch_size))
+    return [np.array_split(batch, part[1])[part[0]] for batch in batches]
 
 
 def _generator(stream: int, seed: int, epoch: int) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def user_errors() -> Iterator[None]:
     except UserError as error:
         _leave(" ".join(str(error).split()))
     except Interrupted as stop:
-        print(f"landuse: {stop}", file=sys.stderr)
+        _say(f"landuse: {stop}")
         raise SystemExit(128 + stop.signal) from None
     except OSError as error:
         remedy = _DISK_REMEDIES.get(error.errno or 0)
@@ -61,5 +62,11 @@ _DISK_REMEDIES = {
 
 
 def _leave(line: str) -> None:
-    print(f"landuse: error: {line}", file=sys.stderr)
+    _say(f"landuse: error: {line}")
     raise SystemExit(2) from None
+
+
+def _say(line: str) -> None:
+    """Print to standard error; of the processes that torchrun starts on a machine, the first speaks for all."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(line, file=sys.stderr)

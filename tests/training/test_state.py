@@ -82,15 +82,15 @@ def test_a_state_is_due_by_the_clock_and_by_a_signal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_for_the_state_and_says_how_to_go_on(
+def test_a_signal_is_noted_and_ends_in_one_line_later(
     keeper: Keeper, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.kill(os.getpid(), number)
     assert keeper.signal == number
     with pytest.raises(SystemExit) as end, user_errors():
-        keeper.stop_if_asked("batch 3 of epoch 2")
+        raise Interrupted("stopped, state saved: the same command goes on", keeper.signal)
     assert end.value.code == 128 + number
-    assert "stopped at batch 3 of epoch 2, state saved: the same command goes on" in capsys.readouterr().err
+    assert "landuse: stopped, state saved: the same command goes on" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("keeper")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from landuse import augment
-from landuse.batches import Batches
+from landuse.batches import Batches, dealt
 from landuse.features.shelf import make_room
 from landuse.features.store import Entries
 from landuse.model.classifier import Classifier
@@ -72,28 +72,31 @@ class Part:
     def in_order(self) -> Iterator[tuple[TrunkOutput, Tensor]]:
         """Yield every tile once, unaugmented; as ``Batches.in_order``."""
         rows = self._batches.rows
-        yield from self._yield(rows, np.zeros_like(rows), self.targets)
+        chosen = dealt(len(rows), self._batches.batch_size, 0, (0, 1))
+        yield from self._yield(rows, np.zeros_like(rows), self.targets, chosen)
 
     def shuffled(
-        self, seed: int, epoch: int, settings: Augment, start: int = 0
+        self, seed: int, epoch: int, settings: Augment, start: int = 0, part: tuple[int, int] = (0, 1)
     ) -> Iterator[tuple[TrunkOutput, Tensor]]:
         """Yield one epoch in random order, augmented; as ``Batches.shuffled``."""
         assert settings == self._settings
         order, draws = self._batches.drawn(seed, epoch)
-        order, views = (of[start * self._batches.batch_size :] for of in (order, self._views.of(draws)))
-        yield from self._yield(self._batches.rows[order], views, self.targets[order])
+        chosen = dealt(len(order), self._batches.batch_size, start, part)
+        yield from self._yield(self._batches.rows[order], self._views.of(draws), self.targets[order], chosen)
 
-    def _yield(self, rows: _Ints, views: _Ints, targets: _Ints) -> Iterator[tuple[TrunkOutput, Tensor]]:
-        missing = np.flatnonzero(self._entries.missing(rows, views)) if self._entries else np.empty(0, np.int64)
-        size = self._batches.batch_size
-        for first in range(0, len(rows), size):
-            batch = slice(first, first + size)
-            while len(missing) and missing[0] < first + size:
+    def _yield(
+        self, rows: _Ints, views: _Ints, targets: _Ints, chosen: list[_Ints]
+    ) -> Iterator[tuple[TrunkOutput, Tensor]]:
+        """Yield batches by their positions in what is given of each tile."""
+        wanted = np.concatenate(chosen)
+        missing = wanted[self._entries.missing(rows[wanted], views[wanted])] if self._entries else wanted[:0]
+        for own in chosen:
+            while len(missing) and missing[0] <= own[-1]:
                 chunk, missing = missing[:_CHUNK], missing[_CHUNK:]
                 self._fill(rows[chunk], views[chunk])
-            values = self._get(rows[batch], views[batch]).to(self.device, non_blocking=True)
+            values = self._get(rows[own], views[own]).to(self.device, non_blocking=True)
             values = values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # channels-last without a copy
-            yield TrunkOutput(values), torch.from_numpy(targets[batch]).to(self.device, non_blocking=True)
+            yield TrunkOutput(values), torch.from_numpy(targets[own]).to(self.device, non_blocking=True)
 
     def _get(self, rows: _Ints, views: _Ints) -> Tensor:
         if self._entries:

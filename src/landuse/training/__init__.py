@@ -10,7 +10,7 @@ import torch
 from landuse import params, tracking
 from landuse.files import write_csv, write_json
 from landuse.model import saved
-from landuse.training import curves, loop, state
+from landuse.training import curves, distributed, loop, state
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import Prepared, prepare
@@ -21,10 +21,12 @@ METRICS = Path("metrics/train.json")
 COLLAPSE = Path("metrics/collapse.json")
 
 
+@distributed.group()
 def run(p: params.Params) -> None:
     """Train the chosen backbone by the chosen recipe; write the model, metrics, history, curves and guards' findings.
 
-    A training of the same params, data and code that was interrupted is continued.
+    A training of the same params, data and code that was interrupted is continued. Under ``torchrun`` several processes
+    train as one.
     """
     ready = prepare(p)
     spec = ready.spec
@@ -33,20 +35,24 @@ def run(p: params.Params) -> None:
     facts = spec.params | {"data": spec.data_digest}
     guards = Guards(p.collapse, spec.classes)
     with (
-        state.keep(root, spec.identity, p.train.checkpoint_minutes, facts) as keeper,
-        tracking.run(spec.identity, spec.params, _tags(p, spec)) as tracked,
+        distributed.entered_by_first(state.keep(root, spec.identity, p.train.checkpoint_minutes, facts)) as keeper,
+        distributed.entered_by_first(tracking.run(spec.identity, spec.params, _tags(p, spec))) as tracked,
     ):
 
         def on_epoch(row: loop.Row, speed: float) -> None:
             print(_line(row, speed), flush=True)
-            tracked.epoch(row, {"tiles_per_second": speed})
+            if tracked:
+                tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
             training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
             history, best = training.run()
         except Collapsed:
-            write_json(COLLAPSE, guards.report())
+            if keeper:
+                write_json(COLLAPSE, guards.report())
             raise
+        if keeper is None:
+            return  # rank 0 writes
         keeper.finish()
         saved.save(ready.model, spec)
         table = pd.DataFrame(history)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,12 @@ from tqdm import tqdm
 
 from landuse import augment
 from landuse.batches import Batches
-from landuse.errors import UserError
+from landuse.errors import Interrupted, UserError
 from landuse.features.feed import Cache, Part, parts
 from landuse.model.classifier import Classifier
 from landuse.model.predict import logits
 from landuse.params import Params, Phase
+from landuse.training import distributed
 from landuse.training.guards import EpochFacts, Guards
 from landuse.training.optim import better_is_lower
 from landuse.training.precision import autocast
@@ -83,6 +84,7 @@ class Loop:
         """
         if not self._resume() and self.guards:
             self.guards.before_training(self.model, self.train, self.val)
+            self.guards.restore(distributed.on_first(self.guards.state))
         while True:
             while not self._phase_is_over():
                 self._epoch()
@@ -109,7 +111,8 @@ class Loop:
             p, phase, precision = self.p, self.phase, self.stepper.precision
             views = augment.views(self.augment, p.train.frozen_views, p.train.seed, len(self.train.images))
             context = partial(autocast, precision, self.train.device)
-            self._parts = parts(self.model, self.train, self.val, self.augment, views, context)
+            val = replace(self.val, rows=distributed.share(self.val.rows), targets=distributed.share(self.val.targets))
+            self._parts = parts(self.model, self.train, val, self.augment, views, context)
             what = {"backbone": p.model.backbone, "freeze": phase.freeze, "precision": precision}
             for part in self._parts:
                 refusal = part.keep(self.cache, what) if isinstance(part, Part) and self.cache else None
@@ -135,12 +138,12 @@ class Loop:
         average = self.stepper.average
         self.epochs_in_phase += 1
         average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
-        validated, predicted = validate(average.model, self.parts[1], self.stepper.precision)
+        validated, predicted = validate(average.model, self.parts[1], self.val.targets, self.stepper.precision)
         row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
         row |= {"train_accuracy": train_accuracy, **validated}
         self._refuse_nonsense(epoch, row["val_loss"])
         self.history.append(row)
-        self.on_epoch(row, speed)
+        distributed.on_first(lambda: self.on_epoch(row, speed))
         self.stepper.plan.after_epoch(row[self.phase.monitor])
         self._note_best(row)
         self.batch = 0
@@ -148,6 +151,7 @@ class Loop:
         if self.guards:
             facts = EpochFacts(row, predicted, self.stepper.gradient_norm)
             self.guards.after_epoch(self.model, self.train, self.val, facts)
+            self.guards.restore(distributed.on_first(self.guards.state))
         self._save(f"the end of epoch {epoch}")
 
     def _batches(self, epoch: int) -> float:
@@ -156,8 +160,9 @@ class Loop:
         started, first, steps = time.perf_counter(), self.batch, self.train.steps()
         total = sum(phase.epochs for phase in self.recipe.phases)
         title, tiles = f"epoch {epoch}/{total}", min(self.train.batch_size, len(self.train.rows))
+        hidden = distributed.rank() > 0 or None  # None: where there is no terminal
         with tqdm(
-            total=steps * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=None
+            total=steps * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=hidden
         ) as bar:
             for pixels, targets in self._augmented(epoch, first):
                 _seed(self.p.train.seed, epoch, self.batch, self.train.device)
@@ -169,28 +174,32 @@ class Loop:
                     print(f"{self.phase.name}: compiled in {time.perf_counter() - started:.0f} s", flush=True)
                     started, first = time.perf_counter(), self.batch  # the speed is that of the other batches
                 self._count(loss, weight, output, targets)
-                if self.batch % 20 == 0 or self.batch == steps or self.train.device.type == "cpu":
-                    self._refuse_nonsense(
-                        epoch, self.sums[0].item()
-                    )  # on an accelerator, reading the loss waits for it
-                bar.update(len(targets))
+                # on an accelerator, reading the loss waits for it
+                look = self.batch % 20 == 0 or self.batch == steps or self.train.device.type == "cpu"
+                if look:
+                    self._refuse_nonsense(epoch, self.sums[0].item())
+                bar.update(tiles)
                 if self.batch % 20 == 0 and not bar.disable:
                     mean, lr = (self.sums[0] / self.sums[1]).item(), self.stepper.opt.param_groups[0]["lr"]
                     bar.set_postfix(loss=f"{mean:.3f}", lr=f"{lr:.1e}")
-                if self.keeper and self.keeper.due() and not self.stepper.pending and self.batch < steps:
+                may_save = (look or distributed.size() == 1) and not self.stepper.pending and self.batch < steps
+                if may_save and distributed.on_first(self._due):
                     self._refuse_nonsense(epoch, self.sums[0].item())
                     self._save(f"batch {self.batch} of epoch {epoch}")
         return (steps - first) * tiles / (time.perf_counter() - started)
 
     def _augmented(self, epoch: int, start: int = 0) -> Any:
-        return self.parts[0].shuffled(self.p.train.seed, epoch, self.augment, start)
+        part = distributed.rank(), distributed.size()
+        return self.parts[0].shuffled(self.p.train.seed, epoch, self.augment, start, part)
 
     def _count(self, loss: Tensor, weight: Tensor | float, output: Tensor, targets: Tensor) -> None:
         labels = targets.argmax(1) if targets.is_floating_point() else targets
-        self.sums[0] += loss
-        self.sums[1] += weight
-        self.sums[2] += (output.argmax(1) == labels).sum()
-        self.sums[3] += len(labels)
+        counts = torch.zeros_like(self.sums)
+        counts[0] += loss
+        counts[1] += weight
+        counts[2] += (output.argmax(1) == labels).sum()
+        counts[3] += len(labels)
+        self.sums += distributed.total(counts)
 
     def _refuse_nonsense(self, epoch: int, loss: float) -> None:
         if not math.isfinite(loss):
@@ -209,10 +218,18 @@ class Loop:
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
+    def _due(self) -> bool:
+        return self.keeper is not None and self.keeper.due()
+
     def _save(self, where: str) -> None:
-        if self.keeper:
+        def save() -> int:
+            if self.keeper is None:
+                return 0
             self.keeper.save(self.state())
-            self.keeper.stop_if_asked(where)
+            return self.keeper.signal
+
+        if stop := distributed.on_first(save):
+            raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", stop)
 
     def state(self) -> dict[str, Any]:
         """All that the next batch depends on, besides params, data and code."""
@@ -225,11 +242,13 @@ class Loop:
         }
 
     def _resume(self) -> bool:
-        state = self.keeper.latest(self.train.device) if self.keeper else None
+        # on the CPU: the tensors may go to other processes, and from there to other devices
+        state = distributed.on_first(lambda: self.keeper.latest(torch.device("cpu")) if self.keeper else None)
         if state is None:
             return False
         for name in _PLAIN:
             setattr(self, name, state[name])
+        self.sums = self.sums.to(self.train.device)
         self.best = Best(**state["best"]) if state["best"] else None
         self.stepper = self._start_phase()  # of the phase it was in
         self.model.load_state_dict(state["model"])
@@ -242,8 +261,8 @@ class Loop:
 
 
 def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
-    """Make dropout and mixing a function of seed, epoch and batch alone, so that a resumed run draws the same."""
-    number = ((seed * 100_003 + epoch) * 1_000_003 + batch) % 2**63
+    """Make dropout and mixing a function of seed, epoch, batch and rank alone, so that a resumed run draws the same."""
+    number = ((seed * 100_003 + epoch) * 1_000_003 + batch + (distributed.rank() << 40)) % 2**63
     torch.default_generator.manual_seed(number)  # torch.manual_seed is ten times slower
     if device.type == "cuda":
         torch.cuda.manual_seed(number)
@@ -251,16 +270,23 @@ def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
 
 
-def validate(model: Classifier, val: Batches | Part, precision: str) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
-    """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions."""
-    with autocast(precision, val.device):
-        output = torch.from_numpy(logits(model, val))
-    targets = torch.from_numpy(val.targets)
+def validate(
+    model: Classifier, own: Batches | Part, targets: npt.NDArray[np.int64], precision: str
+) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
+    """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions.
+
+    own: this rank's share of the tiles. targets: of all of them.
+    """
+    with autocast(precision, own.device):
+        output = torch.from_numpy(distributed.joined(logits(model, own)))
     predicted = output.argmax(1).numpy()
-    f1 = f1_score(val.targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)
-    metrics = {
-        "val_loss": F.cross_entropy(output, targets).item(),
-        "val_accuracy": float(np.mean(predicted == val.targets)),
-        "val_macro_f1": float(f1),
-    }
-    return metrics, predicted
+
+    def metrics() -> dict[str, float]:
+        f1 = f1_score(targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)
+        return {
+            "val_loss": F.cross_entropy(output, torch.from_numpy(targets)).item(),
+            "val_accuracy": float(np.mean(predicted == targets)),
+            "val_macro_f1": float(f1),
+        }
+
+    return distributed.on_first(metrics), predicted

@@ -18,6 +18,8 @@ from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
+from landuse.training import distributed
+from landuse.training.global_batchnorm import share_statistics
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.memory import keep_memory
 from landuse.training.precision import resolve
@@ -50,8 +52,15 @@ def prepare(p: params.Params) -> Prepared:
     torch.manual_seed(p.train.seed)
     model, spec = _model(p, store, split, device)
     model.to(device).to(memory_format=torch.channels_last)
+    share_statistics(model)
     resident = on_device(store.images, device)
     train, val = (_batches(store, split, part, p.recipe.batch_size, device, resident) for part in ("train", "val"))
+    smallest = min(p.recipe.batch_size, len(train.rows), len(val.rows))
+    if smallest < distributed.size():
+        raise UserError(
+            f"{distributed.size()} processes cannot share {smallest} tiles (batch_size is {p.recipe.batch_size}, tiles "
+            f"to train on {len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
+        )
     root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
     cache = Cache(folder_of(root), store.info["digest"], p.train.cache_gb) if p.train.cache else None
     return Prepared(model, spec, train, val, cache)

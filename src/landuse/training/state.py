@@ -21,7 +21,6 @@ from typing import Any
 import filelock
 import torch
 
-from landuse.errors import Interrupted
 from landuse.files import write_json
 
 _KEPT = 2  # states of one training: the last, and one to fall back on
@@ -73,11 +72,6 @@ class Keeper:
             print(f"the saved state {file.name} is damaged: going back to the one before it", flush=True)
             file.unlink()
         return None
-
-    def stop_if_asked(self, where: str) -> None:
-        """Leave when a signal asked to, the state being saved."""
-        if self.signal:
-            raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", self.signal)
 
     @property
     def finished(self) -> bool:
@@ -161,7 +155,7 @@ def _prune(states: Path, identity: str) -> None:
 @contextmanager
 def _noting_signals(keeper: Keeper) -> Iterator[None]:
     def note(number: int, _: FrameType | None) -> None:
-        if keeper.signal:
+        if keeper.signal and number == signal.SIGINT:  # Slurm and torchrun may each send a SIGTERM
             raise KeyboardInterrupt
         keeper.signal = number
         os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print is not safe in here

@@ -1,5 +1,6 @@
 """One step of the optimiser: precision, accumulation, clipping, SAM and the mean of the weights."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from landuse import params
 from landuse.batches import Batches
 from landuse.errors import UserError
 from landuse.model.classifier import Classifier
-from landuse.training import precision
+from landuse.training import distributed, precision
 from landuse.training.averaging import Average, still_statistics
 from landuse.training.compiling import compiled
 from landuse.training.losses import Loss
@@ -32,7 +33,8 @@ class Stepper:
         if phase.optimizer == "sam" and self.precision == "fp16":
             raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")
         self.model, self.device = model, train.device
-        self._forward = compiled(model, train.device) if p.train.compile else model
+        self._network = distributed.parallel(model)
+        self._forward = compiled(self._network, train.device) if p.train.compile else self._network
         self.cold = p.train.compile  # the next batch compiles
         self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
         self.opt = optimizer(model, phase, p.train.optimizers)
@@ -51,12 +53,16 @@ class Stepper:
     def batch(self, pixels: Tensor, targets: Tensor, *, last: bool = False) -> tuple[Tensor, Tensor | float, Tensor]:
         """Learn from a batch; return its summed loss, the weight it stands for, and its logits, all detached.
 
+        Of several processes, each gets its share of the batch, and returns what is true of that.
+
         last: of the epoch; it takes the step that is due even if its group is not full, and notes the gradient norm.
         """
-        total, weight, logits = self._backward(pixels, targets)
         self.pending += 1
+        due = self.pending == self._group or last
+        with nullcontext() if due else distributed.apart(self._network):
+            total, weight, logits = self._backward(pixels, targets)
         self._weight = self._weight + weight
-        if self.pending == self._group or last:
+        if due:
             self._step(pixels, targets, measure=last)
         return total, weight, logits
 
@@ -64,10 +70,13 @@ class Stepper:
         with precision.autocast(self.precision, self.device):
             logits = self._forward(pixels)
         total, weight = self.loss(logits, targets)
-        self.scaler.scale(total / self._nominal).backward()
+        # gradients become the mean over ranks, and are to be their sum
+        self.scaler.scale(total / (self._nominal / distributed.size())).backward()
         return total.detach(), weight, logits.detach()
 
     def _step(self, pixels: Tensor, targets: Tensor, measure: bool) -> None:
+        if distributed.size() > 1:
+            self._weight = distributed.total(torch.as_tensor(self._weight, device=self.device))
         self._finish_gradients()
         if self._rho:
             self._sharpness_aware(pixels, targets, self._rho)
