@@ -56,7 +56,8 @@ def test_the_stages_are_the_six_of_the_design() -> None:
     assert list(STAGES) == list(ROOM)
     for stage, content in STAGES.items():
         assert content["desc"], stage
-        assert content["cmd"] == f"PYTHONPATH=src python stages/{stage}.py"
+        python = r"\${LANDUSE_LAUNCHER:-python}" if stage == "train" else "python"
+        assert content["cmd"] == f"PYTHONPATH=src {python} stages/{stage}.py"
 
 
 @pytest.mark.parametrize("stage", STAGES)
