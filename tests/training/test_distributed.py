@@ -12,6 +12,7 @@ import ranks
 import torch
 import trained
 from conftest import ROOT
+from small import load, network, tiles
 from torch.nn.modules.batchnorm import _BatchNorm
 from workspace import BIN, Workspace, clean_environment, clone
 
@@ -20,6 +21,7 @@ from landuse.errors import UserError, user_errors
 from landuse.training import distributed
 from landuse.training.global_batchnorm import share_statistics
 from landuse.training.prepare import prepare
+from landuse.training.step import Stepper
 
 TWO = f"{BIN}/torchrun --nproc-per-node 2 --standalone"
 
@@ -96,6 +98,13 @@ def test_more_processes_than_tiles_in_a_batch_are_refused(ready: Workspace, monk
         prepare(p)
 
 
+def test_compiling_is_for_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = load(tmp_path, changes={"train.compile": True})
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    with pytest.raises(UserError, match="start without torchrun"):
+        Stepper(network(), p.recipe.phases[0], p, tiles()[0])
+
+
 def test_the_first_process_of_a_machine_says_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,7 +116,7 @@ def test_the_first_process_of_a_machine_says_what_is_wrong(
 
 
 def test_one_process_is_left_as_it_is() -> None:
-    model = ranks.network()
+    model = network()
     kinds = [type(module) for module in model.modules()]
     share_statistics(model)
     assert [type(module) for module in model.modules()] == kinds

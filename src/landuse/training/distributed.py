@@ -133,7 +133,7 @@ def parallel(network: nn.Module) -> nn.Module:
     return DistributedDataParallel(network, find_unused_parameters=True)
 
 
-def apart(network: nn.Module) -> AbstractContextManager[None]:
+def apart(network: object) -> AbstractContextManager[None]:
     """Return the context in which backward passes leave gradients to their ranks, until one outside of it."""
     if isinstance(network, DistributedDataParallel):
         return network.no_sync()

@@ -33,8 +33,9 @@ class Stepper:
         if phase.optimizer == "sam" and self.precision == "fp16":
             raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")
         self.model, self.device = model, train.device
-        self._network = distributed.parallel(model)
-        self._forward = compiled(self._network, train.device) if p.train.compile else self._network
+        if p.train.compile and distributed.size() > 1:  # BatchNorm over all ranks comes out as no number
+            raise UserError("train.compile is for one process alone: set it to false, or start without torchrun")
+        self._forward = compiled(model, train.device) if p.train.compile else distributed.parallel(model)
         self.cold = p.train.compile  # the next batch compiles
         self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
         self.opt = optimizer(model, phase, p.train.optimizers)
@@ -59,7 +60,7 @@ class Stepper:
         """
         self.pending += 1
         due = self.pending == self._group or last
-        with nullcontext() if due else distributed.apart(self._network):
+        with nullcontext() if due else distributed.apart(self._forward):
             total, weight, logits = self._backward(pixels, targets)
         self._weight = self._weight + weight
         if due:
