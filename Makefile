@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro compare test fast-test format clean
+.PHONY: help install repro compare bench test fast-test format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ repro: install ## Run the whole pipeline (dvc repro) and sum up its result
 
 compare: install ## Compare finished experiments: means over seeds, paired differences
 	@landuse compare
+
+bench: install benchmarks/.venv/installed ## Measure this project beside its peers (WORKLOADS="W1 W3" DATA=EuroSAT_RGB.zip)
+	python benchmarks/compare.py $(WORKLOADS) $(if $(DATA),--data "$(DATA)")
 
 test: install ## Lint, check types and layers, run all tests and the pipeline end to end
 	ruff check .
@@ -45,4 +48,11 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	else $(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock; fi
 	if command -v uv >/dev/null; then uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .; \
 	else $(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; fi
+	touch $@
+
+# the peers' packages stay out of the project's own environment
+benchmarks/.venv/installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	if command -v uv >/dev/null; then uv pip sync --python benchmarks/.venv/bin/python benchmarks/requirements-peers.txt; \
+	else benchmarks/.venv/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt; fi
 	touch $@

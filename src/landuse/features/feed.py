@@ -15,13 +15,13 @@ from torch import Tensor
 
 from landuse import augment
 from landuse.batches import Batches, dealt
-from landuse.features.shelf import make_room
+from landuse.features.shelf import alone, make_room
 from landuse.features.store import Entries
 from landuse.model.classifier import Classifier
 from landuse.model.halves import TrunkOutput
 from landuse.params import Augment
 
-_CHUNK = 64  # tiles that the trunk computes at once
+_CHUNK = 64  # tiles that the trunk computes at once: libraries round by the size of a batch, not by the place in it
 _Ints = npt.NDArray[np.int64]
 Autocast = Callable[[], AbstractContextManager[object]]
 
@@ -38,8 +38,8 @@ class Cache:
 class Part:
     """One part of the split as the tail of a network gets it: ``Batches`` of ``TrunkOutput`` instead of pixels.
 
-    What the trunk makes of a tile depends on the tile and its view alone, so that it does not matter in which batch it
-    is computed, and whether it is kept.
+    What the trunk makes of a tile depends on the tile and its view alone, to the bit, because it always computes the
+    same number of tiles at once. So it does not matter when that is, beside which tiles, and whether it is kept.
 
     autocast: makes the context that the trunk runs in.
     """
@@ -58,15 +58,20 @@ class Part:
         Returns:
             Why nothing can be kept, or None.
         """
-        example = self._compute(self._batches.rows[:1], np.zeros(1, np.int64))[0]
-        key = _key(self._model, self._batches, self._settings, self._views, cache.tiles, example)
-        rows, count = len(self._batches.images), self._views.count
-        refusal = make_room(cache.shelf, key, len(self._batches.rows) * count * example.nbytes, cache.limit_gb)
+        images, count = self._batches.images, self._views.count
+        first = np.arange(min(_CHUNK, len(images)))
+        example = self._compute(first, first % count)
+        key = _key(self._model, self._batches, self._settings, self._views, cache.tiles, self._autocast, example)
+        shape, bits = tuple(example.shape[1:]), f"int{8 * example.element_size()}"
+        facts = what | {"views": count, "shape": "x".join(map(str, shape))}
+        try:
+            with alone(cache.shelf):
+                entries = Entries(cache.shelf / key, len(images), count, shape, bits, facts)
+                refusal = make_room(cache.shelf, key, entries.absent(self._batches.rows), cache.limit_gb)
+        except OSError as error:
+            return f"nothing can be written to .landuse ({error.strerror})"
         if refusal is None:
-            facts = what | {"views": count, "shape": "x".join(map(str, example.shape))}
-            bits = f"int{8 * example.element_size()}"
-            self._dtype = example.dtype
-            self._entries = Entries(cache.shelf / key, rows, count, tuple(example.shape), bits, facts)
+            self._entries, self._dtype = entries, example.dtype
         return refusal
 
     def in_order(self) -> Iterator[tuple[TrunkOutput, Tensor]]:
@@ -88,38 +93,55 @@ class Part:
         self, rows: _Ints, views: _Ints, targets: _Ints, chosen: list[_Ints]
     ) -> Iterator[tuple[TrunkOutput, Tensor]]:
         """Yield batches by their positions in what is given of each tile."""
-        wanted = np.concatenate(chosen)
-        missing = wanted[self._entries.missing(rows[wanted], views[wanted])] if self._entries else wanted[:0]
-        for own in chosen:
-            while len(missing) and missing[0] <= own[-1]:
-                chunk, missing = missing[:_CHUNK], missing[_CHUNK:]
-                self._fill(rows[chunk], views[chunk])
-            values = self._get(rows[own], views[own]).to(self.device, non_blocking=True)
+        wanted, sizes = np.concatenate([rows[:0], *chosen]), [len(own) for own in chosen]
+        for own, values in zip(chosen, self._values(rows[wanted], views[wanted], sizes), strict=True):
             values = values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # channels-last without a copy
             yield TrunkOutput(values), torch.from_numpy(targets[own]).to(self.device, non_blocking=True)
 
-    def _get(self, rows: _Ints, views: _Ints) -> Tensor:
-        if self._entries:
-            return torch.from_numpy(self._entries.get(rows, views)).view(self._dtype)
-        return self._compute(rows, views)
-
-    def _fill(self, rows: _Ints, views: _Ints) -> None:
-        if self._entries is None:
+    def _values(self, rows: _Ints, views: _Ints, sizes: list[int]) -> Iterator[Tensor]:
+        """Yield what is kept, in batches of these sizes, computing first what is missing; maps as (B, H, W, C)."""
+        entries = self._entries
+        if entries is None:
+            yield from self._computed(rows, views, sizes)
             return
-        values = self._compute(rows, views).cpu()
-        try:
-            self._entries.put(rows, views, values.view(getattr(torch, f"int{8 * values.element_size()}")).numpy())
-        except OSError as error:
-            print(f"trunk outputs are not kept any more ({error.strerror}): training goes on without", flush=True)
-            self._entries.close()
-            self._entries = None
+        missing, first = np.flatnonzero(entries.missing(rows, views)), 0
+        for number, size in enumerate(sizes):
+            try:
+                while len(missing) and missing[0] < first + size:
+                    chunk, missing = missing[:_CHUNK], missing[_CHUNK:]
+                    values = self._compute(rows[chunk], views[chunk]).cpu()
+                    bits = values.view(getattr(torch, f"int{8 * values.element_size()}"))
+                    entries.put(rows[chunk], views[chunk], bits.numpy())
+            except OSError as error:
+                print(f"trunk outputs are not kept any more ({error.strerror}): training goes on without", flush=True)
+                self._entries = None
+                yield from self._computed(rows[first:], views[first:], sizes[number:])
+                return
+            kept = entries.get(rows[first : first + size], views[first : first + size])
+            yield torch.from_numpy(kept).view(self._dtype).to(self.device, non_blocking=True)
+            first += size
+
+    def _computed(self, rows: _Ints, views: _Ints, sizes: list[int]) -> Iterator[Tensor]:
+        """Yield batches of these sizes, computed now."""
+        wanted = done = 0
+        ready: list[Tensor] = []  # from the next batch on
+        for size in sizes:
+            wanted += size
+            while done < wanted:
+                chunk = slice(done, done + _CHUNK)
+                ready.append(self._compute(rows[chunk], views[chunk]))
+                done += len(ready[-1])
+            values = torch.cat(ready)
+            yield values[:size]
+            ready = [values[size:]]
 
     def _compute(self, rows: _Ints, views: _Ints) -> Tensor:
-        """Return (n, ...) of tiles by row and view; maps as (n, H, W, C)."""
-        numbers = torch.from_numpy(self._views.numbers(rows, views)).to(self.device)
-        pixels = augment.apply(self._settings, self._batches.pixels(rows), numbers)
-        with self._autocast():
-            values = self._model.trunk(pixels).values
+        """Return (n, ...) of at most a chunk of tiles by row and view; maps as (n, H, W, C)."""
+        filled = np.resize(np.arange(len(rows)), _CHUNK)
+        numbers = torch.from_numpy(self._views.numbers(rows, views)[filled]).to(self.device)
+        pixels = augment.apply(self._settings, self._batches.pixels(rows[filled]), numbers)
+        with torch.no_grad(), self._autocast():
+            values = self._model.trunk(pixels).values[: len(rows)]
         return values.permute(0, 2, 3, 1).contiguous() if values.ndim == 4 else values.contiguous()
 
 
@@ -142,17 +164,27 @@ def parts(
 
 
 def _key(
-    model: Classifier, batches: Batches, settings: Augment, views: augment.Views, tiles: str, example: Tensor
+    model: Classifier,
+    batches: Batches,
+    settings: Augment,
+    views: augment.Views,
+    tiles: str,
+    autocast: Autocast,
+    example: Tensor,
 ) -> str:
-    """Digest of all that an entry depends on."""
+    """Digest of all that an entry depends on.
+
+    example: what some tiles came to. It stands for what has no name: the code, the processor, the libraries.
+    """
     assert model.halves is not None
-    threads = torch.get_num_threads() if batches.device.type == "cpu" else 0  # another number may round otherwise
-    device = torch.cuda.get_device_name() if batches.device.type == "cuda" else batches.device.type
-    # what only chooses among the views does not change them
-    flips = {"hflip": False, "vflip": False, "dihedral": False}
-    facts: list[Any] = [tiles, settings.model_copy(update=flips).model_dump(), repr(views), str(example.dtype)]
-    facts += [torch.__version__, device, threads, model.input_size, model.halves.trunk.code]
+    kind, trunk, images = batches.device.type, model.halves.trunk, batches.images
+    with autocast():
+        precision = str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else "fp32"
+    threads = torch.get_num_threads() if kind == "cpu" else 0  # another number may round otherwise
+    device = torch.cuda.get_device_name() if kind == "cuda" else kind
+    facts: list[Any] = [tiles, images.shape, str(images.dtype), settings.model_dump(), repr(views)]
+    facts += [torch.__version__, device, threads, precision, str(example.dtype), model.input_size, trunk.code]
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for tensor in (model.mean, model.std, *model.halves.trunk.state_dict().values()):
+    for tensor in (model.mean, model.std, *trunk.state_dict().values(), example):
         found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

@@ -6,7 +6,6 @@ cost nothing but computing it again.
 
 import math
 import os
-import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse.files import write_json
+from landuse.files import atomic, write_json
 
 FACTS = "facts.json"
 _VALUES, _CHECKS = "values.bin", "checks.bin"
@@ -27,16 +26,23 @@ class Entries:
     def __init__(
         self, folder: Path, rows: int, views: int, shape: tuple[int, ...], dtype: str, facts: Mapping[str, Any]
     ) -> None:
-        """Open the set in ``folder``, or make an empty one there. facts: for whoever lists it."""
-        self._views, self._shape = views, shape
+        """Open the set in ``folder``, or make an empty one there; no other process may do that meanwhile.
+
+        facts: for whoever lists it.
+        """
+        self._views = views
         self._bytes = math.prod(shape) * np.dtype(dtype).itemsize
         if not folder.exists():
-            _make(folder, rows * views, self._bytes, facts)
+            _make(folder, {_VALUES: rows * views * self._bytes, _CHECKS: rows * views * 4}, facts)
         os.utime(folder / FACTS)  # the set that was not used for longest goes first
-        self._files = [os.open(folder / name, os.O_RDWR) for name in (_VALUES, _CHECKS)]
+        self._files = [(folder / name).open("r+b", buffering=0) for name in (_VALUES, _CHECKS)]
         self._values = np.memmap(folder / _VALUES, dtype, "r", shape=(rows * views, *shape))
         self._checks = np.memmap(folder / _CHECKS, np.uint32, "r", shape=(rows * views,))
         self._there = np.zeros(rows * views, dtype=bool)  # entries whose checksum was found to fit
+
+    def absent(self, rows: npt.NDArray[np.int64]) -> int:
+        """Return the bytes that all views of (n,) rows would take, less those that were written before."""
+        return int(np.sum(self._checks.reshape(-1, self._views)[rows] == 0)) * self._bytes
 
     def missing(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which of the (n,) entries have to be computed."""
@@ -60,7 +66,7 @@ class Entries:
             OSError: the disk is full; what was there before is unharmed. (Written through the map, it would be a
                 signal that kills the process.)
         """
-        data, checks = self._files
+        data, checks = (file.fileno() for file in self._files)
         for place, value in zip((rows * self._views + views).tolist(), np.ascontiguousarray(values), strict=True):
             _write(data, value.tobytes(), place * self._bytes)
             _write(checks, _checksum(value).tobytes(), place * 4)
@@ -68,24 +74,16 @@ class Entries:
 
     def close(self) -> None:
         for file in self._files:
-            os.close(file)
-        self._files = []
+            file.close()
 
 
-def _make(folder: Path, entries: int, size: int, facts: Mapping[str, Any]) -> None:
-    """Make an empty set beside ``folder`` and move it there, unless another process was faster."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}")
-    part.mkdir(parents=True)
-    for name, length in ((_VALUES, entries * size), (_CHECKS, entries * 4)):
-        with (part / name).open("wb") as file:
-            file.truncate(length)
-    write_json(part / FACTS, dict(facts))
-    try:
-        part.rename(folder)
-    except OSError:
-        shutil.rmtree(part)
-        if not folder.exists():
-            raise
+def _make(folder: Path, sizes: Mapping[str, int], facts: Mapping[str, Any]) -> None:
+    with atomic(folder) as part:
+        part.mkdir()
+        for name, size in sizes.items():
+            with (part / name).open("wb") as file:
+                file.truncate(size)
+        write_json(part / FACTS, dict(facts))
 
 
 def _checksum(value: npt.NDArray[Any]) -> np.uint32:
@@ -93,6 +91,6 @@ def _checksum(value: npt.NDArray[Any]) -> np.uint32:
 
 
 def _write(file: int, content: bytes, at: int) -> None:
-    done = os.pwrite(file, content, at)
-    if done < len(content):
-        os.pwrite(file, content[done:], at + done)  # the disk is full: this one raises
+    while content:  # where the disk is nearly full, less is written than was given
+        done = os.pwrite(file, content, at)
+        content, at = content[done:], at + done

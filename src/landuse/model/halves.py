@@ -5,14 +5,19 @@ makes of a tile stays the same for as long as it is frozen.
 """
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import torch
-from timm.layers import is_notrace_module  # type: ignore[attr-defined]
+from timm.layers import Conv2dSame, is_notrace_module  # type: ignore[attr-defined]
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from landuse.model.reach import ReachingConv2d
+
+_LINEAR = (nn.Conv2d, ReachingConv2d, Conv2dSame)  # in their weights; others may rescale what is folded into them
 
 
 class TrunkOutput(NamedTuple):
@@ -96,8 +101,8 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
         if node.op == "output" or any(before not in settled for before in node.all_input_nodes):
             continue
         if node.op == "call_module":
-            module = modules[str(node.target)]
-            still = module in resting or not (_has_state(module) or _is_random(module))
+            inside = modules[str(node.target)].modules()
+            still = all(module in resting or not (_has_state(module) or _is_random(module)) for module in inside)
         elif node.op == "get_attr":
             still = _attribute(network, str(node.target)) in frozen
         else:
@@ -108,7 +113,8 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
 
 
 def _has_state(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    return bool(own)
 
 
 def _is_random(module: nn.Module) -> bool:
@@ -153,13 +159,16 @@ def _tail(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule
 def _fold_batch_norms(trunk: fx.GraphModule) -> None:
     """Replace a convolution and the BatchNorm after it by one convolution; timm's norms keep their activation."""
     modules = dict(trunk.named_modules())
+    calls = Counter(node.target for node in trunk.graph.nodes if node.op == "call_module")
     for node in list(trunk.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        before = node.args[0] if isinstance(norm, _BatchNorm) else None
+        if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
+            continue
+        before = node.args[0]
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
             continue
         conv = modules[str(before.target)]
-        if not isinstance(conv, nn.Conv2d) or norm is None or norm.running_mean is None:
+        if type(conv) not in _LINEAR or calls[before.target] + calls[node.target] > 2:
             continue
         with torch.no_grad():
             folded = fuse_conv_bn_eval(copy.deepcopy(conv).eval(), copy.deepcopy(norm).eval())

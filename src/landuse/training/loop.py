@@ -63,7 +63,7 @@ class Loop:
     ) -> None:
         self.model, self.train, self.val, self.p = model, train, val, p
         self.on_epoch, self.keeper, self.guards, self.cache = on_epoch, keeper, guards, cache
-        self.recipe, self.augment = p.recipe, p.augment
+        self.recipe, self.augment, self._input_size = p.recipe, p.augment, model.input_size
         self.history: list[Row] = []
         self.phase_index, self.epochs_in_phase = 0, 0
         self.batch = 0  # batches done in the current epoch
@@ -99,7 +99,7 @@ class Loop:
         return self.history, self.best
 
     def _start_phase(self) -> Stepper:
-        self.model.input_size = self.phase.input_size or self.p.model.input_size
+        self.model.input_size = self.phase.input_size or self._input_size
         self.model.freeze(self.phase.freeze, self.phase.bn)
         self._parts: tuple[Batches | Part, Batches | Part] | None = None
         return Stepper(self.model, self.phase, self.p, self.train)
