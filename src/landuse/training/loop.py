@@ -152,7 +152,8 @@ class Loop:
             facts = EpochFacts(row, predicted, self.stepper.gradient_norm)
             self.guards.after_epoch(self.model, self.train, self.val, facts)
             self.guards.restore(distributed.on_first(self.guards.state))
-        self._save(f"the end of epoch {epoch}")
+        if distributed.on_first(lambda: self._due() or self._phase_is_over() or self._cheap()):
+            self._save(f"the end of epoch {epoch}")
 
     def _batches(self, epoch: int) -> float:
         """Train on the batches of an epoch that are not done yet; return the speed in tiles per second."""
@@ -220,6 +221,9 @@ class Loop:
 
     def _due(self) -> bool:
         return self.keeper is not None and self.keeper.due()
+
+    def _cheap(self) -> bool:
+        return self.keeper is not None and self.keeper.cheap()
 
     def _save(self, where: str) -> None:
         def save() -> int:

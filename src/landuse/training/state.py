@@ -38,13 +38,19 @@ class Keeper:
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder, self.signal = folder, 0
         self._every, self._saved_at = minutes * 60, time.monotonic()
+        self._cost = 0.0  # seconds of the last save
 
     def due(self) -> bool:
         """Whether the state should be saved before the next batch."""
         return self.signal != 0 or time.monotonic() - self._saved_at > self._every
 
+    def cheap(self) -> bool:
+        """Whether saving would take less than 2 % of the time since the last save, as epochs of seconds do not let."""
+        return self._cost < 0.02 * (time.monotonic() - self._saved_at)
+
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a state, whole or not at all; leave two."""
+        started = time.monotonic()
         content = io.BytesIO()
         torch.save(dict(state), content)
         states = self._states()
@@ -59,6 +65,7 @@ class Keeper:
         for old in states[: 1 - _KEPT]:
             old.unlink()
         self._saved_at = time.monotonic()
+        self._cost = self._saved_at - started
 
     def latest(self, device: torch.device) -> dict[str, Any] | None:
         """Return the newest state that is whole, its tensors on the device, or None; damaged ones are removed."""
