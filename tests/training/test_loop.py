@@ -26,7 +26,8 @@ def test_it_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
     p = load(tmp_path, [{"epochs": 6, "lr": 0.003, "monitor": "val_loss"}])
     model, history, best = fit(p)
     assert best.value == min(row["val_loss"] for row in history)
-    assert loop.validate(model, tiles()[1], tiles()[1].targets, "fp32")[0]["val_loss"] == pytest.approx(best.value, abs=1e-6)
+    val = tiles()[1]
+    assert loop.validate(model, val, val.targets, "fp32")[0]["val_loss"] == pytest.approx(best.value, abs=1e-6)
     assert max(row["val_accuracy"] for row in history) > 0.8
 
 
@@ -117,7 +118,8 @@ def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path: Path, m
     model, history, best = fit(load(tmp_path, phases, **mean))
     assert [row["train_loss"] for row in history] == [row["train_loss"] for row in plain[1]]
     assert history[-1]["val_loss"] != plain[1][-1]["val_loss"]
-    assert loop.validate(model, tiles()[1], tiles()[1].targets, "fp32")[0]["val_loss"] == pytest.approx(best.value, abs=1e-6)
+    val = tiles()[1]
+    assert loop.validate(model, val, val.targets, "fp32")[0]["val_loss"] == pytest.approx(best.value, abs=1e-6)
 
 
 def test_a_loss_that_explodes_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,6 @@ class Chosen:
 
     count: int
     seed: int
-    rows: int  # of the whole tile store
 
     def of(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """(n, DRAWS) random numbers -> (n,) the views to take for them."""
@@ -54,18 +53,16 @@ class Chosen:
 
     def numbers(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n,) rows of tiles and (n,) views -> (n, DRAWS) random numbers that come to them."""
-        found = np.empty((len(rows), d.DRAWS), dtype=np.float32)
-        for view in np.unique(views):
-            seeds = np.random.SeedSequence([_STREAM, self.seed, int(view)])
-            table = np.random.Generator(np.random.Philox(seeds)).random((self.rows, d.DRAWS), dtype=np.float32)
-            found[views == view] = table[rows[views == view]]
-        return found
+        key = np.random.SeedSequence([_STREAM, self.seed]).generate_state(2, np.uint64)
+        pairs = zip(rows.tolist(), views.tolist(), strict=True)
+        streams = (np.random.Philox(counter=[0, 0, row, view], key=key) for row, view in pairs)
+        return np.stack([np.random.Generator(stream).random(d.DRAWS, dtype=np.float32) for stream in streams])
 
 
 Views = Flips | Chosen
 
 
-def views(settings: Augment, frozen_views: int | None, seed: int, rows: int) -> Views | None:
+def views(settings: Augment, frozen_views: int | None, seed: int) -> Views | None:
     """Return the views of an augmentation, or None where every epoch shall see new ones.
 
     Mixed batches (mixup, cutmix) have none.
@@ -75,4 +72,4 @@ def views(settings: Augment, frozen_views: int | None, seed: int, rows: int) -> 
     if settings.model_copy(update={"hflip": False, "vflip": False, "dihedral": False}) == Augment():
         on = {d.HFLIP: settings.hflip, d.VFLIP: settings.vflip, d.TRANSPOSE: False}
         return Flips(tuple(draw for draw, own in on.items() if own or settings.dihedral))
-    return Chosen(frozen_views, seed, rows) if frozen_views else None
+    return Chosen(frozen_views, seed) if frozen_views else None

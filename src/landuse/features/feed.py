@@ -157,7 +157,7 @@ def parts(
     if model.halves is None:
         return train, val
     plain = Augment()
-    unchanged = augment.views(plain, None, 0, 0)
+    unchanged = augment.views(plain, None, 0)
     assert unchanged is not None  # what is not augmented has one view
     own = Part(model, train, settings, views, autocast) if views else train
     return own, Part(model, val, plain, unchanged, autocast)

@@ -109,7 +109,7 @@ class Loop:
         """What the phase trains and validates on, made when its weights are there."""
         if self._parts is None:
             p, phase, precision = self.p, self.phase, self.stepper.precision
-            views = augment.views(self.augment, p.train.frozen_views, p.train.seed, len(self.train.images))
+            views = augment.views(self.augment, p.train.frozen_views, p.train.seed)
             context = partial(autocast, precision, self.train.device)
             val = replace(self.val, rows=distributed.share(self.val.rows), targets=distributed.share(self.val.targets))
             self._parts = parts(self.model, self.train, val, self.augment, views, context)
@@ -137,7 +137,8 @@ class Loop:
         train_loss, train_accuracy = (self.sums[0] / self.sums[1]).item(), (self.sums[2] / self.sums[3]).item()
         average = self.stepper.average
         self.epochs_in_phase += 1
-        average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
+        with autocast(self.stepper.precision, self.train.device):
+            average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
         validated, predicted = validate(average.model, self.parts[1], self.val.targets, self.stepper.precision)
         row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
         row |= {"train_accuracy": train_accuracy, **validated}
