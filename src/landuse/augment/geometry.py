@@ -59,7 +59,8 @@ def resample(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
         torch.stack([sin * width, cos * height, sin * left + cos * top + down_shift], 1),
     ]
     grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    moved = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return moved.contiguous(memory_format=torch.channels_last)  # as it came
 
 
 def _signed(draw: Tensor) -> Tensor:

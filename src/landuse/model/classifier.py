@@ -61,7 +61,7 @@ class Classifier(nn.Module):
     def trunk(self, pixels: Tensor) -> TrunkOutput:
         """(N, C, H, W) float pixel values as stored -> what the frozen part makes of them; there must be halves."""
         assert self.halves is not None
-        return TrunkOutput(self.halves.trunk(self.preprocess(pixels)))
+        return TrunkOutput(self.halves.before(self.preprocess(pixels)))
 
     def features(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> (N, features), what the head gets."""

@@ -7,6 +7,7 @@ makes of a tile stays the same for as long as it is frozen.
 import copy
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -26,11 +27,26 @@ class TrunkOutput(NamedTuple):
     values: Tensor
 
 
-class Halves(NamedTuple):
+@dataclass(frozen=True)
+class Halves:
     """trunk: normalised pixels -> (B, ...). tail: that -> (B, features); it shares its modules with the network."""
 
     trunk: fx.GraphModule
     tail: fx.GraphModule
+    _rounded: dict[torch.dtype, fx.GraphModule] = field(default_factory=dict)
+
+    def before(self, x: Tensor) -> Tensor:
+        """Run the trunk; in autocast with weights that are rounded once and not, as autocast would, for every batch."""
+        kind = x.device.type
+        if not torch.is_autocast_enabled(kind):
+            return self.trunk(x)  # type: ignore[no-any-return]
+        dtype = torch.get_autocast_dtype(kind)
+        if dtype not in self._rounded:
+            self._rounded[dtype] = copy.deepcopy(self.trunk)
+            for module in self._rounded[dtype].modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    module.to(dtype)
+        return self._rounded[dtype](x)  # type: ignore[no-any-return]
 
 
 def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Halves | None:
