@@ -5,7 +5,7 @@
 Each tile gets random numbers of its own, from stored bytes to float32. torchvision's v2 draws once for all that it is
 given, so it goes tile by tile; kornia draws for each tile of a batch. kornia is no dependency; in a folder of its own:
 
-    uv pip install --target /tmp/kornia --no-deps kornia kornia_rs && export PYTHONPATH=/tmp/kornia
+    uv pip install --target ../kornia --no-deps kornia kornia_rs && export PYTHONPATH=../kornia
 
 Rounds of the contenders alternate, so that a busy machine disturbs them alike; printed are medians.
 """
