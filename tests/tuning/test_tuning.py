@@ -189,11 +189,11 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
 
     Loop, calls = tuning.Loop, []
 
-    def interrupted(*given: Any) -> Any:
+    def interrupted(*given: Any, **more: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return Loop(*given)
+        return Loop(*given, **more)
 
     monkeypatch.setattr(tuning, "Loop", interrupted)
     with pytest.raises(Interrupted, match="2 of 5 trials are done and kept: the same command goes on") as caught:
@@ -337,13 +337,13 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
         import test_tuning
         tuning.prepare = test_tuning.prepared
         Loop, calls = tuning.Loop, []
-        def killed(model, train, val, p, on_epoch):
+        def killed(model, train, val, p, on_epoch, **more):
             calls.append(1)
             def die(row, speed):
                 on_epoch(row, speed)
                 if len(calls) == 2 and row["epoch"] == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
-            return Loop(model, train, val, p, die)
+            return Loop(model, train, val, p, die, **more)
         tuning.Loop = killed
         tuning.run()
     """

@@ -151,7 +151,8 @@ class Loop:
         self.sums.zero_()
         if self.guards:
             facts = EpochFacts(row, predicted, self.stepper.gradient_norm)
-            self.guards.after_epoch(self.model, self.train, self.val, facts)
+            with autocast(self.stepper.precision, self.train.device):
+                self.guards.after_epoch(self.model, self.train, self.val, facts)
             self.guards.restore(distributed.on_first(self.guards.state))
         if distributed.on_first(lambda: self._due() or self._phase_is_over() or self._cheap()):
             self._save(f"the end of epoch {epoch}")

@@ -39,7 +39,7 @@ class Prepared:
     spec: saved.Spec
     train: Batches
     val: Batches
-    cache: Cache | None
+    cache: Cache | None = None
 
 
 def prepare(p: params.Params) -> Prepared:
