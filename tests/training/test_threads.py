@@ -1,6 +1,7 @@
 """Threads: shared between the workers of one DVC queue, left alone elsewhere."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -16,7 +17,10 @@ def workers() -> Iterator[list[psutil.Process]]:
     """Three processes whose command lines are those of queue workers: two of one repository, one of another."""
     names = ("dvc-exp-feed00-1@localhost", "dvc-exp-feed00-2@localhost", "dvc-exp-beef00-1@localhost")
     running = [subprocess.Popen(["sh", "-c", "sleep 60; true", "dvc", "exp", "queue-worker", name]) for name in names]
-    yield [psutil.Process(process.pid) for process in running]
+    found = [psutil.Process(process.pid) for process in running]
+    while not all("queue-worker" in process.cmdline() for process in found):  # empty for a moment after the start
+        time.sleep(0.01)
+    yield found
     for process in running:
         for child in psutil.Process(process.pid).children():
             child.kill()
