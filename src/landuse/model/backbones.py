@@ -21,9 +21,8 @@ from typing import Any
 from torch import nn
 
 from landuse.errors import UserError, did_you_mean
-from landuse.model import small_cnns
+from landuse.model import small_cnns, small_maps
 from landuse.model import weights as weight_files
-from landuse.model.reach import leave_out_padding
 from landuse.model.variants import gem_pooling, small_stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -77,7 +76,7 @@ def build(name: str, channels: int, weights: str, stem: str = "standard", poolin
     if pooling == "gem":
         backbone.stages[gem_pooling(backbone.module, name)] = "head"
     _adapt_input(backbone.module, channels)
-    leave_out_padding(backbone.module)
+    small_maps.adapt(backbone.module)
     return backbone
 
 

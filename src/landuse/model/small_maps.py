@@ -1,0 +1,105 @@
+"""Convolutions that know small maps: of small tiles, the last maps have a few positions and very many channels.
+
+Taps of a kernel that can meet nothing but padding are left out. Of 64-pixel tiles, EfficientNet-Lite0's last 5 x 5
+kernels see maps of 2 x 2, so that 16 of 25 taps meet zeros only: a training step takes a sixth less time without.
+
+In bfloat16 on a CPU the convolution of few positions is one product of matrices. PyTorch's convolutions, made for
+large maps, reach a quarter of that speed there (ResNet-50's last stage, forwards and backwards): see
+``benchmarks/small_maps.py``. In float32 they are the faster, and on accelerators they choose by themselves.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_POINTWISE = 64  # positions of a map up to which a 1 x 1 convolution is faster as a product; never slower
+_KERNEL = 4  # the same for larger kernels, whose patches take time to gather
+
+
+class SmallMapConv2d(nn.Conv2d):
+    """A convolution with odd kernels and as many zeros around as they reach, fast on small maps too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H', W'), as ``nn.Conv2d``."""
+        if self._as_product(x):
+            return self._product(x)
+        height, width = (side // 2 for side in self.kernel_size)
+        up, along = min(height, x.shape[-2] - 1), min(width, x.shape[-1] - 1)
+        if (up, along) == (height, width):
+            return super().forward(x)
+        weight = self.weight[:, :, height - up : height + up + 1, width - along : width + along + 1]
+        return F.conv2d(x, weight, self.bias, self.stride, (up, along), self.dilation, self.groups)
+
+    def _as_product(self, x: Tensor) -> bool:
+        if x.device.type != "cpu" or self.groups != 1 or torch.compiler.is_compiling():
+            return False
+        height, width = ((side - 1) // step + 1 for side, step in zip(x.shape[-2:], self.stride, strict=True))
+        if height * width > (_POINTWISE if self.kernel_size == (1, 1) else _KERNEL):
+            return False
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        return dtype == torch.bfloat16
+
+    def _product(self, x: Tensor) -> Tensor:
+        down, right = self.stride
+        if self.kernel_size == (1, 1):
+            seen = x[:, :, ::down, ::right].permute(0, 2, 3, 1)
+        else:
+            seen = _Patches.apply(x, self.kernel_size, self.stride)
+        weight = self.weight.permute(0, 2, 3, 1).reshape(self.out_channels, -1)
+        made = F.linear(seen.reshape(-1, weight.shape[1]), weight, self.bias)
+        return made.view(*seen.shape[:3], -1).permute(0, 3, 1, 2)
+
+
+class _Patches(torch.autograd.Function):
+    """(N, C, H, W) -> (N, H', W', taps x C): what a kernel sees from each of its positions, zeros beyond the border.
+
+    Slices of the padded map and their sum do the same, but autograd then fills a map of zeros for every tap.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+        ctx.shape, ctx.kernel, ctx.stride = x.shape, kernel, stride
+        up, along = kernel[0] // 2, kernel[1] // 2
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, along, along, up, up))
+        return torch.cat([padded[window] for window in _windows(x.shape, kernel, stride)], dim=3)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        count, channels, height, width = ctx.shape
+        up, along = ctx.kernel[0] // 2, ctx.kernel[1] // 2
+        padded = gradient.new_zeros(count, height + 2 * up, width + 2 * along, channels, dtype=torch.float32)
+        taps = gradient.chunk(ctx.kernel[0] * ctx.kernel[1], dim=3)
+        for window, tap in zip(_windows(ctx.shape, ctx.kernel, ctx.stride), taps, strict=True):
+            padded[window] += tap
+        inner = padded[:, up : up + height, along : along + width]
+        return inner.to(gradient.dtype).permute(0, 3, 1, 2), None, None
+
+
+def _windows(shape: torch.Size, kernel: tuple[int, int], stride: tuple[int, int]) -> list[tuple[slice, slice, slice]]:
+    """The positions of the padded map (N, H, W, C) that each tap of the kernel meets, tap by tap."""
+    (down, right), (height, width) = stride, shape[-2:]
+    return [
+        (slice(None), slice(i, i + height, down), slice(j, j + width, right))
+        for i in range(kernel[0])
+        for j in range(kernel[1])
+    ]
+
+
+def adapt(network: nn.Module) -> None:
+    """Make each convolution a ``SmallMapConv2d`` where it can be one; weights and names stay."""
+    for module in network.modules():
+        if type(module) is nn.Conv2d and _reaches_evenly(module):
+            module.__class__ = SmallMapConv2d
+
+
+def _reaches_evenly(conv: nn.Conv2d) -> bool:
+    odd = all(side % 2 == 1 for side in conv.kernel_size)
+    return (
+        odd
+        and conv.padding == tuple(side // 2 for side in conv.kernel_size)
+        and conv.padding_mode == "zeros"
+        and conv.dilation == (1, 1)
+    )

@@ -1,0 +1,107 @@
+"""Convolutions on small maps: the results, gradients and names of plain ones."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from landuse.model import backbones
+from landuse.model.small_maps import SmallMapConv2d, adapt
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (2, 7), (3, 1), (9, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_results_and_gradients_are_those_of_a_plain_convolution(
+    shape: tuple[int, int], stride: int, groups: int
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(4, 8, (5, 7), stride, (2, 3), groups=groups)
+    ours = copy.deepcopy(plain)
+    adapt(ours)
+    assert type(ours) is SmallMapConv2d
+    x = torch.randn(3, 4, *shape, requires_grad=True)
+    x_too = x.detach().clone().requires_grad_()
+    expected, got = plain(x), ours(x_too)
+    torch.testing.assert_close(got, expected)
+    target = torch.randn_like(expected)
+    (expected * target).sum().backward()
+    (got * target).sum().backward()
+    torch.testing.assert_close(x_too.grad, x.grad)
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(ours.bias.grad, plain.bias.grad)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "side"),
+    [(1, 1, 2), (1, 2, 4), (1, 1, 8), (3, 1, 2), (3, 2, 4), (3, 2, 3), (5, 1, 1), (5, 2, 4)],
+)
+@pytest.mark.parametrize("autocast", [False, True])
+def test_products_in_bfloat16_are_as_near_the_truth_as_convolutions(
+    kernel: int, stride: int, side: int, autocast: bool
+) -> None:
+    torch.manual_seed(0)
+    exact = nn.Conv2d(32, 48, kernel, stride, kernel // 2).to(memory_format=torch.channels_last)
+    plain, ours = copy.deepcopy(exact), copy.deepcopy(exact)
+    adapt(ours)
+    x = torch.randn(8, 32, side, side).bfloat16().to(memory_format=torch.channels_last)
+    target = torch.randn_like(exact(x.float())).bfloat16()
+
+    def results(conv: nn.Conv2d, bfloat16: bool) -> list[torch.Tensor]:
+        given = (x if bfloat16 else x.float()).detach().clone(memory_format=torch.preserve_format).requires_grad_()
+        if bfloat16 and not autocast:
+            conv.bfloat16()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16 and autocast):
+            out = conv(given)
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        (out * target).sum().backward()
+        return [t.detach().float() for t in (out, given.grad, conv.weight.grad, conv.bias.grad)]
+
+    truth = results(exact, False)
+    for right, theirs, own in zip(truth, results(plain, True), results(ours, True), strict=True):
+        assert own.shape == right.shape
+        assert (own - right).norm() <= 1.3 * (theirs - right).norm() + 1e-6 * right.norm()
+
+
+def test_products_are_taken_on_few_positions_and_in_bfloat16_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[int, ...]] = []
+    product = SmallMapConv2d._product
+    monkeypatch.setattr(SmallMapConv2d, "_product", lambda self, x: (taken.append(x.shape), product(self, x))[1])
+    pointwise, three, depthwise = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1, groups=8)
+    for conv in (pointwise, three, depthwise):
+        adapt(conv)
+        conv.bfloat16()
+        for side in (2, 8, 9):
+            conv(torch.randn(1, 8, side, side).bfloat16())
+        conv.float()(torch.randn(1, 8, 2, 2))
+    assert taken == [(1, 8, 2, 2), (1, 8, 8, 8), (1, 8, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(2, 2, 3),
+        nn.Conv2d(2, 2, 4, padding=2),
+        nn.Conv2d(2, 2, 3, padding="same"),
+        nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(2, 2, 3, padding=1, dilation=2),
+    ],
+    ids=str,
+)
+def test_other_convolutions_stay_as_they_are(conv: nn.Conv2d) -> None:
+    adapt(conv)
+    assert type(conv) is nn.Conv2d
+
+
+def test_the_copy_that_an_average_keeps_has_weights_of_its_own() -> None:
+    network = backbones.build("efficientnet_lite0", 3, "none").module.eval()
+    x = torch.randn(2, 3, 64, 64)
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        before = twin(x)
+        for parameter in network.parameters():
+            parameter.zero_()
+        torch.testing.assert_close(twin(x), before, rtol=0, atol=0)
+    seen = [m for m in network.modules() if isinstance(m, SmallMapConv2d) and m.kernel_size == (5, 5)]
+    assert seen
