@@ -13,6 +13,7 @@ from landuse.model import saved
 from landuse.training import curves, distributed, loop, state
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
+from landuse.training.memory import return_memory
 from landuse.training.prepare import Prepared, prepare
 
 HISTORY = Path("plots/history.csv")
@@ -45,8 +46,9 @@ def run(p: params.Params) -> None:
                 tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
-            history, best = training.run()
+            history, best = loop.Loop(
+                ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache
+            ).run()
         except Collapsed:
             if keeper:
                 write_json(COLLAPSE, guards.report())
@@ -54,6 +56,7 @@ def run(p: params.Params) -> None:
         if keeper is None:
             return  # rank 0 writes
         keeper.finish()
+        return_memory()  # the optimiser and the best weights have gone with the loop
         saved.save(ready.model, spec)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)

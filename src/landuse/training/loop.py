@@ -90,6 +90,7 @@ class Loop:
                 self._epoch()
             assert self.best is not None  # a phase has at least one epoch
             self.model.load_state_dict(self.best.weights)
+            self.best.weights = {}
             if self.phase_index + 1 == len(self.recipe.phases) or (self.guards and self.guards.stopped):
                 break
             self.phase_index, self.epochs_in_phase, self.best = self.phase_index + 1, 0, None
@@ -216,8 +217,9 @@ class Loop:
         value, phase = row[self.phase.monitor], self.phase
         gain = 0.0 if self.best is None else self.best.value - value
         if self.best is None or (gain if better_is_lower(phase.monitor) else -gain) > phase.min_delta:
+            frozen = {name for name, weight in self.model.named_parameters() if not weight.requires_grad}
             weights = self.stepper.average.model.state_dict()
-            self.best = Best(value, row["epoch"], {k: v.detach().clone() for k, v in weights.items()})
+            self.best = Best(value, row["epoch"], {k: v if k in frozen else v.clone() for k, v in weights.items()})
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 

@@ -16,3 +16,10 @@ def keep_memory() -> None:
     if mallopt:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, _LARGEST)
+
+
+def return_memory() -> None:
+    """Give back what is free: of many tensors' memory, no piece may be large enough for what comes next."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import torch
@@ -51,14 +51,15 @@ class Keeper:
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a state, whole or not at all; leave two."""
         started = time.monotonic()
-        content = io.BytesIO()
-        torch.save(dict(state), content)
         states = self._states()
         number = int(states[-1].stem) + 1 if states else 1
         part = self.folder / ".part"
         with part.open("wb") as file:
-            file.write(hashlib.sha256(content.getbuffer()).digest())
-            file.write(content.getbuffer())
+            file.write(bytes(_DIGEST_BYTES))
+            content = _Hashed(file)
+            torch.save(dict(state), content)  # type: ignore[arg-type]
+            file.seek(0)
+            file.write(content.hash.digest())
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.folder / f"{number:08}.state")
@@ -97,6 +98,20 @@ class Keeper:
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"))
+
+
+class _Hashed:
+    """A file to write to that hashes what goes into it: a state is as large as the network and its optimiser."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.hash = file, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.hash.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 @contextmanager
