@@ -1,0 +1,112 @@
+"""Galleries of the tiles that are worth a look: errors, doubts, successes and suspected labels."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from landuse.batches import Batches
+from landuse.evaluation.explain import gradcam, pictures
+from landuse.evaluation.gallery import Exhibit, Gallery
+from landuse.model.classifier import Classifier
+from landuse.tiles import TileStore
+
+_SHOWN = 24  # tiles of a gallery, at most
+_BATCH = 16  # tiles explained at once: their activations and gradients are all in memory
+_HEAT = "heat: where Grad-CAM finds what speaks for the predicted label"
+_NO_HEAT = f"no heat maps: this backbone has no feature map of at least {gradcam.SMALLEST} x {gradcam.SMALLEST}"
+
+_Positions = npt.NDArray[np.int64]
+
+
+def build(
+    store: TileStore,
+    model: Classifier,
+    tiles: pd.DataFrame,
+    probabilities: npt.NDArray[np.float64],
+    names: list[str],
+    suspects: pd.DataFrame,
+) -> tuple[Gallery, ...]:
+    """Return the galleries "errors", "uncertain", "correct" and "suspects"; one that is empty says so.
+
+    tiles: validation and test rows of the split table, indexed from 0. probabilities: (n, classes) of them.
+    suspects: as from ``suspects.find``, indexed as ``tiles``.
+    """
+    targets, predicted = tiles["target"].to_numpy(dtype=np.int64), probabilities.argmax(axis=1)
+    test = np.flatnonzero(tiles["split"] == "test")
+    test = test[np.argsort(probabilities[test].max(axis=1), kind="stable")]  # the least certain first
+    wrong, right = (test[(predicted[test] == targets[test]) == is_right] for is_right in (False, True))
+    suspected: _Positions = suspects.index.to_numpy(dtype=np.int64)
+    chosen = {
+        "errors": wrong[::-1][:_SHOWN],
+        "uncertain": test[:_SHOWN],
+        "correct": _of_each_label(right, targets),
+        "suspects": suspected[:_SHOWN],
+    }
+    heat = _heat(store, model, tiles, np.unique(np.concatenate(list(chosen.values()))))
+
+    def gallery(name: str, title: str, about: str, of: int) -> Gallery:
+        shown = chosen[name]
+        how = "none" if not len(shown) else f"{len(shown)} of {of:,}; {_NO_HEAT if heat is None else _HEAT}"
+        exhibits = (_exhibit(store, tiles, probabilities, names, position, heat) for position in shown)
+        return Gallery(name, title, f"{about}: {how}.", tuple(exhibits))
+
+    return (
+        gallery("errors", "Worst errors", "Test tiles with a wrong prediction, the surest first", len(wrong)),
+        gallery("uncertain", "Least certain", "Test tiles whose prediction has the lowest probability", len(test)),
+        gallery("correct", "Correct", "Test tiles with a right prediction, less and more certain ones", len(right)),
+        gallery(
+            "suspects",
+            "Suspected label errors",
+            "Validation and test tiles whose label may be wrong, the likeliest first (20 to 30 % of such lists are "
+            "false alarms, and every measure counts all tiles as they are labelled)",
+            len(suspected),
+        ),
+    )
+
+
+def _of_each_label(right: _Positions, targets: _Positions) -> _Positions:
+    """Spread the places over the labels, the commonest first, and within a label over the ranks of certainty."""
+    labels, counts = np.unique(targets[right], return_counts=True)
+    commonest = np.sort(labels[np.argsort(-counts, kind="stable")][:_SHOWN])
+    chosen = [np.zeros(0, np.int64)]
+    for label in commonest:
+        own = right[targets[right] == label]
+        each = min(_SHOWN // len(commonest), len(own))
+        chosen.append(own[((np.arange(each) + 0.5) / each * len(own)).astype(int)])
+    return np.concatenate(chosen)
+
+
+def _heat(
+    store: TileStore, model: Classifier, tiles: pd.DataFrame, positions: _Positions
+) -> dict[int, npt.NDArray[np.float32]] | None:
+    """Explain each tile once, in however many galleries it is."""
+    part = tiles.iloc[positions]
+    rows, targets = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
+    maps = gradcam.heat_maps(model, Batches(store.images, rows, targets, _BATCH, model.mean.device))
+    return None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
+
+
+def _exhibit(
+    store: TileStore,
+    tiles: pd.DataFrame,
+    probabilities: npt.NDArray[np.float64],
+    names: list[str],
+    position: int,
+    heat: dict[int, npt.NDArray[np.float32]] | None,
+) -> Exhibit:
+    """Show one tile; the note gives the probability of the truth or, where that was predicted, of the runner-up."""
+    tile, shares = tiles.iloc[position], probabilities[position]
+    second, first = np.argsort(shares, kind="stable")[-2:]
+    first = int(shares.argmax())
+    other = int(tile["target"]) if tile["target"] != first else int(second)
+    shown = pictures.picture(store, int(tile["row"]))
+    return Exhibit(
+        file=tile["file"],
+        picture=shown,
+        overlay=None if heat is None else pictures.overlay(shown, heat[position]),
+        original_class=tile["class"],
+        truth=tile["label"],
+        prediction=names[first],
+        probability=float(shares[first]),
+        note=f"{names[other]}: {shares[other]:.1%}",
+    )

@@ -1,0 +1,34 @@
+"""Tiles as a person sees them, plain and with a heat map."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from landuse.sources import sentinel2
+from landuse.tiles import TileStore
+
+_SIDE = 128  # pixels of a picture, at least: smaller tiles are enlarged by a whole factor
+_OPACITY = 0.6  # of the hottest place; what is cold stays as it is
+
+_Picture = npt.NDArray[np.uint8]
+
+
+def picture(store: TileStore, row: int) -> _Picture:
+    """Return a tile in natural colours, (H, W, 3); each pixel a square of pixels where the tile is small."""
+    bands = store.info["bands"]
+    pixels: npt.NDArray[Any] = store.images[row]
+    shown = pixels if len(bands) == 3 else sentinel2.to_rgb(pixels[..., [bands.index(band) for band in sentinel2.RGB]])
+    factor = max(1, _SIDE // len(shown))
+    return shown.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def overlay(shown: _Picture, heat: npt.NDArray[np.float32]) -> _Picture:
+    """Lay a heat map, (h, w) from 0 to 1, smoothly over a picture, (H, W, 3)."""
+    resized = Image.fromarray(heat).resize(shown.shape[1::-1], Image.Resampling.BICUBIC)
+    heat = np.asarray(resized).clip(0, 1)
+    colours = matplotlib.colormaps["inferno"](heat)[..., :3] * 255
+    opacity = _OPACITY * heat[..., None]
+    return np.rint(shown * (1 - opacity) + colours * opacity).astype(np.uint8)
