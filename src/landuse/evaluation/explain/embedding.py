@@ -21,7 +21,7 @@ from landuse.files import atomic
 _TILES = 2000  # at most: t-SNE takes 5 s for them on one core, 15 s for 4,650
 _COMPONENTS = 50  # of the features that t-SNE sees; the usual number (van der Maaten and Hinton 2008)
 _PERPLEXITY = 30.0
-# Paul Tol's muted scheme, and two more; further classes take them again: their names are in the picture
+# Paul Tol's muted scheme and a grey; further classes take them again: their names are in the picture
 _COLOURS = [
     "#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499", "#777777",
 ]  # fmt: skip
@@ -60,16 +60,16 @@ def embed(
 
 
 def _components(features: npt.NDArray[np.float32], seed: int) -> _Points:
-    """Principal components, (n, 2 to 50), centred; zero where there are fewer."""
+    """Principal components, (n, 2 to 50), centred; zero where there are none."""
     count = min(_COMPONENTS, *features.shape)
     found = np.zeros((len(features), max(2, count)))
-    if len(features) > 1:
+    if np.ptp(features, axis=0).any():
         found[:, :count] = PCA(count, random_state=seed).fit_transform(features.astype(np.float64))
     return found
 
 
 def _tsne(components: _Points, seed: int) -> _Points:
-    if len(components) < 5 or components[:, 0].std() < 1e-9:
+    if len(components) < 5 or not components.any():
         return components[:, :2]
     perplexity = min(_PERPLEXITY, (len(components) - 1) / 3)  # it looks at three times as many neighbours
     places: _Points = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(components)
@@ -82,12 +82,10 @@ def draw(table: pd.DataFrame, tiles: int, path: Path) -> None:
     classes = sorted(table["class"].unique())
     for i, name in enumerate(classes):
         _scatter(by_class, table[table["class"] == name], _COLOURS[i % len(_COLOURS)])
-    for i, name in enumerate(classes):
+    size = 9 if len(classes) <= 12 else 6
+    for name in classes:
         middle = table.loc[table["class"] == name, ["tsne_x", "tsne_y"]].median()
-        text = by_class.text(
-            *middle, name, ha="center", va="center", fontsize=9 if len(classes) <= 12 else 6,
-            fontweight="bold", color=_COLOURS[i % len(_COLOURS)],
-        )  # fmt: skip
+        text = by_class.text(*middle, name, size=size, weight="bold", color="0.15", ha="center", parse_math=False)
         text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
     for split, colour in (("val", "#66ccee"), ("test", "#4477aa")):
         own = table[table["split"] == split]
@@ -96,12 +94,16 @@ def draw(table: pd.DataFrame, tiles: int, path: Path) -> None:
     _scatter(errors, table[table["correct"]], "#dddddd")
     _scatter(errors, wrong, "#cc3311", s=22, label=f"wrong prediction: {len(wrong):,}")
     of = f"{len(table):,} tiles" if len(table) == tiles else f"{len(table):,} of {tiles:,} tiles"
-    for axis, title in ((by_class, f"t-SNE of the features, by class ({of})"), (by_split, "by split"), (errors, "errors")):
+    for axis, title in (
+        (by_class, f"t-SNE of the features, by class ({of})"),
+        (by_split, "by split"),
+        (errors, "errors"),
+    ):
         axis.set_title(title, loc="left", fontsize=11)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("0.85")
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(frameon=False, fontsize=9, loc="upper left")
+            axis.legend(edgecolor="none", fontsize=9, loc="upper left", markerscale=1.5)
     with atomic(path) as part:
         figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
     plt.close(figure)

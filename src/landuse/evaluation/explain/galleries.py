@@ -96,9 +96,10 @@ def _exhibit(
 ) -> Exhibit:
     """Show one tile; the note gives the probability of the truth or, where that was predicted, of the runner-up."""
     tile, shares = tiles.iloc[position], probabilities[position]
-    second, first = np.argsort(shares, kind="stable")[-2:]
     first = int(shares.argmax())
-    other = int(tile["target"]) if tile["target"] != first else int(second)
+    other = int(tile["target"])
+    if other == first:
+        other = int(np.where(np.arange(len(shares)) == first, -1, shares).argmax())
     shown = pictures.picture(store, int(tile["row"]))
     return Exhibit(
         file=tile["file"],

@@ -6,11 +6,13 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from landuse.sources import sentinel2
 from landuse.tiles import TileStore
 
 _SIDE = 128  # pixels of a picture, at least: smaller tiles are enlarged by a whole factor
+_BLUR = 1 / 20  # of a picture's side, standard deviation: hides the grid of a heat map of 4 x 4, and moves nothing
 _OPACITY = 0.6  # of the hottest place; what is cold stays as it is
 
 _Picture = npt.NDArray[np.uint8]
@@ -27,8 +29,10 @@ def picture(store: TileStore, row: int) -> _Picture:
 
 def overlay(shown: _Picture, heat: npt.NDArray[np.float32]) -> _Picture:
     """Lay a heat map, (h, w) from 0 to 1, smoothly over a picture, (H, W, 3)."""
-    resized = Image.fromarray(heat).resize(shown.shape[1::-1], Image.Resampling.BICUBIC)
-    heat = np.asarray(resized).clip(0, 1)
+    resized = Image.fromarray(heat).resize(shown.shape[1::-1], Image.Resampling.BILINEAR)
+    heat = gaussian_filter(np.asarray(resized), _BLUR * len(shown))
+    heat = heat / max(heat.max(), 1e-6)
     colours = matplotlib.colormaps["inferno"](heat)[..., :3] * 255
     opacity = _OPACITY * heat[..., None]
-    return np.rint(shown * (1 - opacity) + colours * opacity).astype(np.uint8)
+    mixed: _Picture = np.rint(shown * (1 - opacity) + colours * opacity).astype(np.uint8)
+    return mixed
