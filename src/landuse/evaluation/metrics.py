@@ -22,8 +22,8 @@ Interval = dict[str, float | None]  # value, low, high; None where a metric is u
 def wilson(successes: int, count: int, confidence: float) -> Interval:
     """A proportion with Wilson's score interval; undefined for a count of 0."""
     if count == 0:
-        return _interval(np.nan, np.nan, np.nan)
-    return _interval(successes / count, *_wilson_ends(successes, count, confidence))
+        return interval(np.nan, np.nan, np.nan)
+    return interval(successes / count, *_wilson_ends(successes, count, confidence))
 
 
 def _wilson_ends(successes: float, count: float, confidence: float) -> tuple[float, float]:
@@ -89,12 +89,12 @@ def percentile(
     """
     defined = resampled[~np.isnan(resampled)]
     if np.isnan(value) or not len(defined):
-        return _interval(value, np.nan, np.nan)
+        return interval(value, np.nan, np.nan)
     if value == 1 and defined.min() == 1:
         low, high = _wilson_ends(count, count, confidence)
-        return _interval(1.0, (low - chance) / (1 - chance), high)
+        return interval(1.0, (low - chance) / (1 - chance), high)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return _interval(value, low, high)
+    return interval(value, low, high)
 
 
 def evidence(truth: npt.NDArray[np.int64]) -> int:
@@ -208,7 +208,9 @@ def _ratio(above: Any, below: Any, otherwise: float) -> Floats:
     return shares
 
 
-def _interval(value: float, low: float, high: float) -> Interval:
+def interval(value: float, low: float, high: float) -> Interval:
+    """Round to six places; NaN, where a metric is undefined, becomes None."""
+
     def rounded(number: float) -> float | None:
         return None if np.isnan(number) else round(float(number), 6)
 
