@@ -1,0 +1,157 @@
+"""Out-of-distribution tiles: how well do scores tell tiles of known labels from those of classes kept aside?
+
+Every score is higher where a tile looks more like what was learnt.
+
+max_softmax: the largest probability (Hendrycks and Gimpel 2017, ICLR).
+energy: logsumexp of the logits (Liu et al. 2020, NeurIPS).
+mahalanobis: minus the smallest squared distance to the mean of a label, with one shrunk covariance (Lee et al. 2018,
+    NeurIPS; shrinkage of Ledoit and Wolf 2004).
+knn: minus the distance to the tenth nearest of the reference tiles, features of length 1 (Sun et al. 2022, ICML).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+from scipy.special import log_softmax, logsumexp
+from sklearn.covariance import ledoit_wolf
+from sklearn.neighbors import NearestNeighbors
+
+from landuse import params
+from landuse.errors import UserError
+from landuse.evaluation.metrics import Interval, interval, percentile
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Scores = Mapping[str, Floats]
+_NEIGHBOURS = 10
+_RECALL = 0.95
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Features (n, F) of tiles of known labels that the network did not learn from, and what is fitted to them."""
+
+    means: Floats  # (labels, F), whitened
+    whitening: Floats  # (F, F) lower triangle; features are divided by it
+    neighbours: NearestNeighbors
+
+    @classmethod
+    def fit(cls, features: Floats32, targets: npt.NDArray[np.int64]) -> Self:
+        """features: (n, F); targets: (n,).
+
+        Raises:
+            UserError: a feature is not a finite number.
+        """
+        _refuse_no_number(features)
+        labels, number = np.unique(targets, return_inverse=True)
+        means = np.stack([features[targets == label].mean(axis=0, dtype=np.float64) for label in labels])
+        covariance, _ = ledoit_wolf(features - means[number], assume_centered=True)
+        # features that never vary, or one tile a label, leave nothing to divide by
+        covariance[np.diag_indices(len(covariance))] += 1e-6 * np.trace(covariance) / len(covariance) or 1.0
+        triangle = cholesky(covariance, lower=True)
+        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(features)), algorithm="brute")
+        return cls(_divided(means, triangle), triangle, nearest.fit(_unit(features)))
+
+    def mahalanobis(self, features: Floats32) -> Floats:
+        white = _divided(features, self.whitening)
+        nearest: Floats = np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0)
+        return -nearest
+
+    def knn(self, features: Floats32) -> Floats:
+        distances: Floats = self.neighbours.kneighbors(_unit(features))[0].astype(np.float64)
+        return -distances[:, -1]
+
+
+def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[str, Floats]:
+    """Each score of every tile, (n,). logits: (n, labels), not scaled. features: (n, F), as those of the reference.
+
+    Raises:
+        UserError: a logit or a feature is not a finite number.
+    """
+    _refuse_no_number(logits)
+    _refuse_no_number(features)
+    wide = logits.astype(np.float64)
+    return {
+        "max_softmax": log_softmax(wide, axis=1).max(axis=1),  # the logarithm tells apart what rounds to 1
+        "energy": logsumexp(wide, axis=1),
+        "mahalanobis": reference.mahalanobis(features),
+        "knn": reference.knn(features),
+    }
+
+
+def section(
+    inside: Scores, outside: Scores, classes: Sequence[str], settings: params.Evaluate
+) -> dict[str, Any] | None:
+    """The section ood of metrics/evaluate.json; None where no class is kept aside.
+
+    inside, outside: ``scores`` of the test tiles and of the tiles kept aside, classes: the class of each of those.
+    """
+    names = np.asarray(classes)
+    if not len(names):
+        return None
+
+    def separated(score: str, chosen: npt.NDArray[np.bool_]) -> dict[str, Interval]:
+        rng = np.random.default_rng(settings.seed)
+        return separation(inside[score], outside[score][chosen], settings.confidence, settings.bootstrap, rng)
+
+    found = {score: separated(score, np.ones(len(names), dtype=bool)) for score in inside}
+    best = max(found, key=lambda score: found[score]["auroc"]["value"] or 0.0)
+    counted = dict(zip(*np.unique(names, return_counts=True), strict=True))
+    return {
+        "n": len(names),
+        "classes": {str(name): int(count) for name, count in counted.items()},
+        "scores": found,
+        "best": best,
+        "by_class": {str(name): separated(best, names == name)["auroc"] for name in counted},
+    }
+
+
+def separation(
+    inside: Floats, outside: Floats, confidence: float, resamples: int, rng: np.random.Generator
+) -> dict[str, Interval]:
+    """AUROC, and the share of tiles outside that pass where 95 % of those inside do (FPR95), by the bootstrap.
+
+    AUROC is the share of pairs in the right order, ties counted as half. Both sets of tiles are resampled.
+    """
+    n, m = len(inside), len(outside)
+    ranked = np.sort(inside)
+    lower, upper = (np.searchsorted(ranked, outside, side) for side in _SIDES)
+
+    def measured(weights: Floats, others: Floats) -> tuple[float, float]:
+        """The same from how often each tile is drawn: (n,) as in ``ranked``, (m,) as in ``outside``."""
+        below = np.concatenate([[0.0], np.cumsum(weights)])
+        limit = ranked[np.searchsorted(below[1:], (1 - _RECALL) * n + 1e-9, side="right")]
+        return 1 - others @ (below[lower] + below[upper]) / (2 * n * m), others @ (outside >= limit) / m
+
+    def drawn(count: int) -> Floats:
+        return np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float64)
+
+    auroc, fpr = measured(np.ones(n), np.ones(m))
+    resampled = np.array([measured(drawn(n), drawn(m)) for _ in range(resamples)])
+    kept_out = percentile(1 - fpr, 1 - resampled[:, 1], confidence, m)
+    assert kept_out["low"] is not None and kept_out["high"] is not None
+    return {
+        "auroc": percentile(auroc, resampled[:, 0], confidence, 2 * min(n, m)),
+        "fpr95": interval(fpr, 1 - kept_out["high"], 1 - kept_out["low"]),
+    }
+
+
+def _divided(features: npt.NDArray[Any], triangle: Floats) -> Floats:
+    white: Floats = solve_triangular(triangle, features.T, lower=True, check_finite=False).T
+    return white
+
+
+def _unit(features: Floats32) -> Floats32:
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: Floats32 = features / np.maximum(length, np.finfo(np.float32).tiny)
+    return unit
+
+
+def _refuse_no_number(values: npt.NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
