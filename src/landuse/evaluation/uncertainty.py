@@ -77,10 +77,10 @@ def measure(
     """
     log_p = fitted.scaling.log_probabilities(logits)
     probabilities, right = np.exp(log_p), log_p.argmax(axis=1) == targets
-    rng = np.random.default_rng(settings.seed)
 
     def measures(scaled: Scaling) -> dict[str, Any]:
         found = scaled.log_probabilities(logits)
+        rng = np.random.default_rng(settings.seed)  # the same draws before and after
         return calibration.measures(found, targets, settings.confidence, settings.bootstrap, rng)
 
     return {

@@ -13,7 +13,7 @@ class Evaluate(Section):
     confidence: Annotated[Float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=100)]
     seed: Seed
-    scaling: Literal["auto"] | Scaler
+    scaling: Literal["auto", Scaler]
     coverage: Annotated[Positive, Field(le=1)]
     conformal_coverage: Annotated[Positive, Field(lt=1)]
 
