@@ -17,7 +17,7 @@ def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Pa
     *path, last = key.split(".")
     table = content
     for step in path:
-        table = table[step]
+        table = table[int(step) if isinstance(table, list) else step]
     if delete:
         del table[last]
     else:
@@ -47,6 +47,10 @@ def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Pa
         ("mapping.preset", "city_farm", ["'city_farm'", "did you mean 'city_farmland'"]),
         ("split.fractions.train", 0.8, ["split.fractions", "add to 1.1", "must add to 1"]),
         ("recipes.fast.phases", [], ["recipes.fast.phases"]),
+        ("evaluate.views", 4, ["evaluate.views is 4, allowed: 1, 8"]),
+        ("ensemble.members", ["a", "b", "a"], ["ensemble", "names a twice: leave one of them out"]),
+        ("ensemble.members", [""], ["ensemble.members.0 is ''"]),
+        ("recipes.two_phase.phases.0.name", "../top", ["recipes.two_phase.phases.0.name is '../top'"]),
         ("recipes.fast.head.hiden", 4, ["'recipes.fast.head.hiden'", "did you mean 'hidden'"]),
     ],
 )

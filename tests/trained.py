@@ -15,10 +15,13 @@ from torch import nn
 from landuse import evaluation, params, tiles
 from landuse.model import saved
 from landuse.model.classifier import Classifier
+from landuse.prediction import CALIBRATION
+from landuse.prediction.members import Member
 from landuse.sources import sentinel2
 from landuse.sources.collection import Collection, Tile
 from landuse.splits import read_split
 
+TEMPERATURE = 1.7
 CLASSES = ("Forest", "Highway", "Pasture")  # of the data; the first is kept aside
 
 
@@ -40,7 +43,6 @@ def spec(
         "input_size": input_size,
         "mean": [120.0 if rgb else 1500.0] * bands,
         "std": [50.0 if rgb else 700.0] * bands,
-        "temperature": 1.7,
         "source": "sample",
         "data_licence": "MIT (simulated)",
         "weights": "none",
@@ -97,6 +99,13 @@ def evaluate(folder: Path, described: saved.Spec) -> dict[str, object]:
     return evaluation.measure(settings, store, split, probabilities, described.classes)
 
 
+def calibration(folder: Path, described: saved.Spec, views: int = 1) -> dict[str, object]:
+    """What the evaluate stage leaves for the export, of a model on disk alone."""
+    digest = hashlib.sha256((folder / saved.FOLDER / saved.WEIGHTS).read_bytes()).hexdigest()
+    own = Member(network(described), described, None, digest).facts()
+    return {"temperature": TEMPERATURE, "scaled": True, "views": views, "members": [own]}
+
+
 def split_table(names: list[str], tests: int) -> pd.DataFrame:
     table = pd.DataFrame({"row": range(len(names)), "file": names})
     table["class"] = table["file"].str.split("/").str[0]
@@ -127,7 +136,8 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
     )
     tiles.write(folder / "data/tiles", source)
     split_table(names, tests).to_csv(folder / "data/split.csv", index=False)
-    saved.save(network(described), described, folder / "models/model")
+    saved.save(network(described), described, folder / saved.FOLDER)
+    (folder / CALIBRATION).write_text(json.dumps(calibration(folder, described)))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder)
     (folder / "metrics").mkdir()

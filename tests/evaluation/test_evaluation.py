@@ -182,16 +182,16 @@ def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.
     assert report["accuracy"]["value"] == pytest.approx(table["correct"].mean(), abs=1e-6)
 
 
-def test_the_temperature_changes_how_sure_the_model_is_and_not_what_it_says(workspace: trained.Workspace) -> None:
-    evaluation.run(params.load("evaluate"))
+@pytest.mark.usefixtures("workspace")
+def test_views_change_how_sure_the_model_is() -> None:
+    settings = params.load("evaluate")
+    evaluation.run(settings)
     before = pd.read_csv("data/predictions.csv")
-    file = workspace.path / "models/model/model.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": 2 * workspace.spec.temperature}))
-    evaluation.run(params.load("evaluate"))
+    evaluation.run(settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"views": 8})}))
     after = pd.read_csv("data/predictions.csv")
-    assert (before["prediction"] == after["prediction"]).all()
-    odds = [np.log(table["p_City"] / table["p_Farmland"]) for table in (before, after)]
-    assert np.allclose(odds[0], 2 * odds[1], rtol=1e-4, atol=1e-4)
+    assert (before["file"] == after["file"]).all()
+    assert (before["p_City"] - after["p_City"]).abs().max() > 1e-3
+    assert json.loads(Path("models/calibration.json").read_text())["views"] == 8
 
 
 def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_written(workspace: trained.Workspace) -> None:

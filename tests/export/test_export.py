@@ -15,12 +15,13 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from torch import Tensor
-from trained import Workspace, build, spec, with_export
+from trained import TEMPERATURE, Workspace, build, calibration, spec, with_export
 
 from landuse import export, tracking
 from landuse.errors import UserError
 from landuse.export import onnx_file
 from landuse.model import saved
+from landuse.prediction import CALIBRATION
 
 FOLDER = Path("models/export")
 
@@ -42,7 +43,8 @@ def test_it_writes_the_model_its_description_and_its_card(
 ) -> None:
     export.run(with_export(workspace.params, log_model=True))
     assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json", "MODEL_CARD.md"}
-    assert (FOLDER / "model.json").read_bytes() == (saved.FOLDER / "model.json").read_bytes()
+    described, calibration = (json.loads(file.read_text()) for file in (saved.FOLDER / "model.json", CALIBRATION))
+    assert json.loads((FOLDER / "model.json").read_text()) == described | {"calibration": calibration}
     report = json.loads(Path("metrics/export.json").read_text())
     assert report["tiles"] == 41
     assert report["opset"] == workspace.params.export.opset
@@ -101,13 +103,40 @@ def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> 
     with torch.no_grad():
         model.head[-1].bias.fill_(torch.nan)
     saved.save(model, described)
+    CALIBRATION.write_text(json.dumps(calibration(Path(), described)))
     refused(workspace, "largest probability difference nan")
 
 
-@pytest.mark.parametrize("missing", ["metrics/evaluate.json", "metrics/train.json", "data/split.csv"])
-def test_what_is_missing_is_named_with_the_remedy(workspace: Workspace, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "stage"),
+    [
+        ("metrics/evaluate.json", "evaluate"),
+        ("metrics/train.json", "train"),
+        ("data/split.csv", "split"),
+        ("models/calibration.json", "evaluate"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_remedy(workspace: Workspace, missing: str, stage: str) -> None:
     Path(missing).unlink()
-    refused(workspace, f"no .*{missing}: run 'dvc repro {Path(missing).stem}' first")
+    refused(workspace, f"no .*{missing}: run 'dvc repro {stage}' first")
+
+
+def test_another_model_than_the_evaluated_one_is_refused(workspace: Workspace) -> None:
+    model, described = saved.load()
+    with torch.no_grad():
+        model.head[-1].bias += 0.01
+    saved.save(model, described)
+    refused(workspace, r"calibration\.json is of another model or ensemble: run 'dvc repro evaluate' first")
+
+
+def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None:
+    CALIBRATION.write_text(json.dumps(calibration(Path(), workspace.spec, views=8)))
+    export.run(workspace.params)
+    content = (FOLDER / "model.onnx").read_bytes()
+    rows, turned = np.arange(20), workspace.images[:, ::-1].swapaxes(1, 2).copy()
+    answers = [onnx_file.predict(content, images, rows, 20) for images in (workspace.images, turned)]
+    assert np.allclose(*answers, atol=1e-5)
+    assert "sees each tile in its 8 flips and turns" in (FOLDER / "MODEL_CARD.md").read_text()
 
 
 def test_an_empty_test_split_is_refused(workspace: Workspace) -> None:
@@ -135,7 +164,7 @@ def expected(tile: np.ndarray) -> dict[str, float]:
     model, described = saved.load()
     with torch.inference_mode():
         logits = model(torch.from_numpy(tile[np.newaxis].astype(np.float32)).permute(0, 3, 1, 2))
-    probabilities = torch.softmax(logits / described.temperature, 1)[0]
+    probabilities = torch.softmax(logits / TEMPERATURE, 1)[0]
     return dict(zip(described.classes, probabilities.tolist(), strict=True))
 
 

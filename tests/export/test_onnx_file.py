@@ -14,19 +14,24 @@ import pytest
 import torch
 from conftest import ROOT
 from torch import nn
-from trained import network, pixels, spec
+from trained import TEMPERATURE, network, pixels, spec
 
 from landuse.errors import UserError
 from landuse.export import onnx_file
 from landuse.model.saved import Spec
+from landuse.prediction.predictor import Predictor
 
 OPSET = 20
+
+
+def exported_of(described: Spec, opset: int = OPSET) -> bytes:
+    return onnx_file.export(Predictor([network(described)], 1), described, TEMPERATURE, opset)
 
 
 @pytest.fixture(scope="module")
 def exported() -> tuple[Spec, bytes]:
     described = spec(source="a source", units="a unit")
-    return described, onnx_file.export(network(described), described, OPSET)
+    return described, exported_of(described)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +54,33 @@ def test_it_answers_as_the_network_does(
     tiles = pixels(described, 50)
     with torch.inference_mode():
         logits = model(torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2))
-    expected = torch.softmax(logits / described.temperature, dim=1).numpy()
+    expected = torch.softmax(logits / TEMPERATURE, dim=1).numpy()
     assert expected[:, 0].std() > 0.05, "a constant answer would prove nothing"
-    content = onnx_file.export(model, described, OPSET)
+    content = exported_of(described)
     for batch_size in (1, 37):
         answers = onnx_file.predict(content, tiles, np.arange(50), batch_size)
         assert answers.dtype == np.float32
         assert onnx_file.compare(answers, expected).differing == 0
         assert np.abs(answers - expected).max() < 1e-4
     assert capfd.readouterr() == ("", ""), "the exporter talks"
+
+
+def test_members_and_views_are_inside(exported: tuple[Spec, bytes]) -> None:
+    """Two networks of other kinds and input sizes; the views are made by turning here, by flipping there."""
+    described = spec()
+    members = [network(described), network(spec("cnn_54k", input_size=40, head={"hidden": None, "dropout": 0.0}))]
+    tiles = pixels(described, 40)
+    with torch.inference_mode():
+        given = torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2)
+        turned = [x.rot90(k, (2, 3)) for x in (given, given.flip(3)) for k in range(4)]
+        shares = torch.stack([member(x).double().softmax(1) for member in members for x in turned]).mean(0)
+    expected = (shares.log() / TEMPERATURE).softmax(1).numpy()
+    content = onnx_file.export(Predictor(members, 8), described, TEMPERATURE, OPSET)
+    for batch_size in (1, 37):
+        answers = onnx_file.predict(content, tiles, np.arange(40), batch_size)
+        assert np.abs(answers - expected).max() < 1e-5
+    alone = onnx_file.predict(exported[1], tiles, np.arange(40), 37)
+    assert np.abs(alone - expected).max() > 1e-3
 
 
 def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[Spec, bytes]) -> None:
@@ -91,8 +114,9 @@ def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[Spec, byt
 def test_another_process_writes_the_same_bytes(exported: tuple[Spec, bytes]) -> None:
     code = (
         "import hashlib; from trained import *; from landuse.export import onnx_file\n"
-        "s = spec(source='a source', units='a unit')\n"
-        f"print(hashlib.sha256(onnx_file.export(network(s), s, {OPSET})).hexdigest())"
+        "from landuse.prediction.predictor import Predictor; s = spec(source='a source', units='a unit')\n"
+        f"content = onnx_file.export(Predictor([network(s)], 1), s, TEMPERATURE, {OPSET})\n"
+        "print(hashlib.sha256(content).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(ROOT / "tests")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -112,7 +136,7 @@ def test_differences_are_counted() -> None:
 def test_an_opset_from_the_future_is_refused() -> None:
     described = spec()
     with pytest.raises(UserError, match=r"export\.opset is 99, which torch.onnx cannot write: use a lower one"):
-        onnx_file.export(network(described), described, 99)
+        exported_of(described, opset=99)
 
 
 def test_an_opset_that_onnxruntime_does_not_know_is_refused(exported: tuple[Spec, bytes]) -> None:
@@ -139,6 +163,6 @@ def test_a_network_without_onnx_form_is_refused_in_one_line(capfd: pytest.Captur
     model = network(described)
     model.backbone, model.head = Undecided(), nn.Linear(3, 2)
     with pytest.raises(UserError, match=r"^test_resnet has no ONNX form .*choose another model.backbone$") as caught:
-        onnx_file.export(model.eval(), described, OPSET)
+        onnx_file.export(Predictor([model], 1), described, TEMPERATURE, OPSET)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

@@ -12,6 +12,7 @@ from landuse.export import onnx_file
 from landuse.model import backbones, saved
 from landuse.model.small_cnns import Quarters
 from landuse.model.variants import GeM
+from landuse.prediction.predictor import Predictor
 
 
 def last_map(name: str, stem: str, size: int = 64) -> int:
@@ -137,9 +138,10 @@ def test_variants_survive_the_disk_and_onnx(name: str, variant: dict[str, object
     model, read = saved.load(tmp_path / "model")
     assert read == described
     images = pixels(described, 5)
-    session = onnxruntime.InferenceSession(onnx_file.export(model, described, opset=20))
+    content = onnx_file.export(Predictor([model], 1), described, 1.0, opset=20)
+    session = onnxruntime.InferenceSession(content)
     (answers,) = session.run(None, {"pixels": images})
     with torch.inference_mode():
         logits = model(torch.from_numpy(images).permute(0, 3, 1, 2).float())
-    expected = torch.softmax(logits / described.temperature, dim=1).numpy()
+    expected = torch.softmax(logits, dim=1).numpy()
     assert np.abs(answers - expected).max() < 1e-5

@@ -53,6 +53,22 @@ def test_phases_follow_each_other_from_the_best_weights(tmp_path: Path) -> None:
         assert same == (stage in ("stem", "layer1", "layer2")), name
 
 
+def test_best_weights_of_earlier_phases_are_kept_if_asked_for(tmp_path: Path) -> None:
+    phases = [{"freeze": "backbone", "epochs": 2, "lr": 0.01}, {"epochs": 1}, {"epochs": 1}]
+    done = {}
+    for keep in (False, True):
+        model = network()
+        training = loop.Loop(model, *tiles(), load(tmp_path, phases, {"train.keep_phases": keep}), lambda *_: None)
+        training.run()
+        done[keep] = model, training.kept
+    assert done[False][1] == {}
+    assert list(done[True][1]) == ["p0", "p1"]
+    assert same(done[False][0].state_dict(), done[True][0].state_dict())
+    first = network()
+    loop.Loop(first, *tiles(), load(tmp_path, phases[:1]), lambda *_: None).run()
+    assert same(done[True][1]["p0"], first.state_dict())
+
+
 def test_early_stopping_takes_a_tie_for_no_improvement(tmp_path: Path) -> None:
     """A learning rate of almost nothing changes no prediction: the accuracy stays what it is."""
     quiet = {"augment": "none", "head": {"hidden": None, "dropout": 0.0}}
@@ -152,8 +168,10 @@ def test_going_on_from_any_batch_ends_in_the_same_bits(
         {"freeze": "backbone", "epochs": 2, "lr": 1e-2, "scheduler": "cosine"},
         {"freeze": "layer2", "epochs": 2, "scheduler": "plateau", "optimizer": "sam" if not extra else "adamw"},
     ]
-    p = load(tmp_path, phases, **extra)
-    model, history, best = fit(p)
+    p = load(tmp_path, phases, {"train.keep_phases": True}, **extra)
+    model = network()
+    unbroken = loop.Loop(model, *tiles(), p, lambda *_: None)
+    history, best = unbroken.run()
     saved = 0
 
     def save(self: state.Keeper, content: dict[str, Any]) -> None:
@@ -168,7 +186,9 @@ def test_going_on_from_any_batch_ends_in_the_same_bits(
         loop.Loop(network(), *tiles(), p, lambda *_: None, keeper).run()
     again = network()
     with state.keep(tmp_path, "me", 10, {}) as keeper:
-        history_again, best_again = loop.Loop(again, *tiles(), p, lambda *_: None, keeper).run()
+        resumed = loop.Loop(again, *tiles(), p, lambda *_: None, keeper)
+        history_again, best_again = resumed.run()
+    assert same(unbroken.kept["p0"], resumed.kept["p0"])
     assert same(model.state_dict(), again.state_dict())
     assert history == history_again
     assert (best.epoch, best.value) == (best_again.epoch, best_again.value)

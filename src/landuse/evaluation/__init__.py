@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from landuse import baselines, params, tracking
-from landuse.batches import Batches
 from landuse.errors import UserError
 from landuse.evaluation import metrics, plots
 from landuse.files import write_csv, write_json
-from landuse.model import saved
-from landuse.model.predict import logits, pick_device
+from landuse.model.predict import pick_device
+from landuse.prediction import CALIBRATION, members
+from landuse.prediction.predictor import Predictor, predict
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
@@ -28,17 +27,23 @@ def run(p: params.Params) -> None:
     test = split[split["split"] == "test"]
     if test.empty:
         raise UserError("the test split has no tile: change split.fractions or split.method")
-    device = pick_device()
-    model, spec = saved.load(device=device)
-    model.to(memory_format=torch.channels_last)
-    truth = test["target"].to_numpy(copy=True)
-    batches = Batches(store.images, test["row"].to_numpy(copy=True), truth, 64, device)
-    probabilities = softmax(logits(model, batches) / spec.temperature)
+    found = members.load(p.ensemble.members)
+    spec, predictor = found[0].spec, Predictor([member.model for member in found], p.evaluate.views)
+    truth, rows = test["target"].to_numpy(copy=True), test["row"].to_numpy(copy=True)
+    answers = predict(predictor, store.images, rows, pick_device())
+    calibration = {
+        "temperature": 1.0,
+        "scaled": False,
+        "views": p.evaluate.views,
+        "members": [member.facts() for member in found],
+    }
+    probabilities = softmax(answers.logits())
     if not np.isfinite(probabilities).all():
         raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
     report = measure(p.evaluate, store, split, probabilities, spec.classes)
     write_csv(PREDICTIONS, _predictions(test, probabilities, spec.classes))
     plots.write(truth, probabilities, report["labels"])
+    write_json(CALIBRATION, calibration)
     write_json(METRICS, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]

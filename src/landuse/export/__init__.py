@@ -1,7 +1,6 @@
-"""Export: the trained model as one ONNX file that agrees with it, its description and its model card."""
+"""Export: what was evaluated as one ONNX file that agrees with it, its description and its model card."""
 
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import numpy.typing as npt
 import torch
 
 from landuse import params, tracking
-from landuse.batches import Batches
 from landuse.errors import UserError
 from landuse.export import card, onnx_file
 from landuse.files import atomic, write_json, write_text
-from landuse.model import predict, saved
-from landuse.model.classifier import Classifier
+from landuse.prediction import CALIBRATION, members
+from landuse.prediction.predictor import Predictor, predict
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
@@ -33,13 +31,17 @@ def run(p: params.Params) -> None:
             probability differs by ``export.tolerance`` or more. Nothing is written then.
     """
     store, split = open_store(), read_split()
-    results = {stage: _read(stage) for stage in ("split", "train", "evaluate")}
+    results = {stage: _read(Path("metrics", f"{stage}.json"), stage) for stage in ("split", "train", "evaluate")}
+    calibration = _read(CALIBRATION, "evaluate")
     rows = split.loc[split["split"] == "test", "row"].to_numpy(copy=True)
     if not len(rows):
         raise UserError("the test split has no tile: change split.fractions or split.method")
-    model, spec = saved.load()
-    content = onnx_file.export(model, spec, p.export.opset)
-    parity = _check(content, model, spec.temperature, store, rows, p.export.tolerance)
+    found = members.load(p.ensemble.members)
+    if [member.facts() for member in found] != calibration["members"]:
+        raise UserError(f"{CALIBRATION} is of another model or ensemble: run 'dvc repro evaluate' first")
+    spec, predictor = found[0].spec, Predictor([member.model for member in found], calibration["views"])
+    content = onnx_file.export(predictor, spec, calibration["temperature"], p.export.opset)
+    parity = _check(content, predictor, calibration["temperature"], store, rows, p.export.tolerance)
     report = {
         "opset": p.export.opset,
         "bytes": len(content),
@@ -49,8 +51,9 @@ def run(p: params.Params) -> None:
     with atomic(FOLDER) as part:
         part.mkdir()
         (part / "model.onnx").write_bytes(content)
-        shutil.copyfile(saved.FOLDER / "model.json", part / "model.json")
-        write_text(part / "MODEL_CARD.md", card.render(spec, store.info, split, results | {"export": report}))
+        write_json(part / "model.json", asdict(spec) | {"calibration": calibration})
+        results |= {"export": report}
+        write_text(part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, results))
     write_json(METRICS, report)
     tracking.track("export", log_model=p.export.log_model)
     worst = max(found.largest_difference for found in parity.values())
@@ -62,15 +65,14 @@ def run(p: params.Params) -> None:
 
 def _check(
     content: bytes,
-    model: Classifier,
+    predictor: Predictor,
     temperature: float,
     store: TileStore,
     rows: npt.NDArray[np.int64],
     tolerance: float,
 ) -> dict[int, onnx_file.Parity]:
     """Compare ONNX file and network on the test tiles, at every batch size."""
-    batches = Batches(store.images, rows, np.zeros_like(rows), max(_BATCH_SIZES), torch.device("cpu"))
-    logits = torch.from_numpy(predict.logits(model, batches))
+    logits = torch.from_numpy(predict(predictor, store.images, rows, torch.device("cpu")).logits())
     reference = torch.softmax(logits / temperature, dim=1).numpy()
     found = {
         size: onnx_file.compare(onnx_file.predict(content, store.images, rows, size), reference)
@@ -86,8 +88,7 @@ def _check(
     return found
 
 
-def _read(stage: str) -> dict[str, Any]:
-    file = Path("metrics", f"{stage}.json")
+def _read(file: Path, stage: str) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"no {file}: run 'dvc repro {stage}' first")
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -3,11 +3,13 @@
 Everything in it is read from the pipeline's own files; nothing is typed in by hand, so it cannot go stale.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from landuse.export import certainty
+from landuse.export.markdown import bullets, measure, table
 from landuse.model import backbones
 from landuse.model.saved import Spec
 from landuse.params import PARTS
@@ -53,17 +55,21 @@ _READ = {  # dtype -> the library to read a tile with, and how: (H, W, C)
 }
 
 
-def render(spec: Spec, data: Mapping[str, Any], split: pd.DataFrame, results: Results) -> str:
+def render(
+    spec: Spec, calibration: Mapping[str, Any], data: Mapping[str, Any], split: pd.DataFrame, results: Results
+) -> str:
     """Return the card.
 
-    data: what dataset.json says. split: data/split.csv. results: of split, train, evaluate and export. A measure
-    is {"value", "low", "high"}, null where it is undefined.
+    spec: of the first member. calibration: what models/calibration.json says. data: what dataset.json says. split:
+    data/split.csv. results: of split, train, evaluate and export. A measure is {"value", "low", "high"}, null where it
+    is undefined.
     """
     sections = {
         "What it is": _what(spec),
         "How to use it": _use(spec),
         "Limits": _limits(spec, split, results["split"]["method"]),
         "Results": _results(results["evaluate"]),
+        "How sure it is": certainty.section(calibration, results["evaluate"]),
         "Data": _data(spec, data, split, results["split"]),
         "Training": _training(spec, results["train"]),
         "Export": _export(results["export"]),
@@ -118,17 +124,10 @@ def _limits(spec: Spec, split: pd.DataFrame, method: str) -> str:
         f"It knows pixels in these units only: {spec.units}. Other sensors, another scaling, another processing level "
         "or other pixel sizes than the training tiles' give answers that look as sure and mean nothing.",
         _ABOUT_SPLIT[method],
-        _calibration(spec.temperature),
     ]
     if spec.source.startswith("eurosat"):
         lines.append("EuroSAT shows European land, nearly free of cloud: other continents and seasons are untested.")
-    return _bullets(lines)
-
-
-def _calibration(temperature: float) -> str:
-    if temperature == 1:
-        return "Its probabilities are the network's own and not calibrated."
-    return f"Its probabilities are calibrated by a temperature of {temperature:.4g}, fitted on the validation tiles."
+    return bullets(lines)
 
 
 def _results(evaluation: Mapping[str, Any]) -> str:
@@ -144,19 +143,22 @@ def _results(evaluation: Mapping[str, Any]) -> str:
         [
             f"On {evaluation['n']:,} test tiles that neither training nor any choice has seen; {level} intervals "
             "in brackets.",
-            _table(["Measure", "Value"], [[name, _cell(value)] for name, value in (whole | baselines).items()]),
+            table(["Measure", "Value"], [[name, measure(value)] for name, value in (whole | baselines).items()]),
             "Baselines: `majority` gives every tile the commonest label of the training tiles; `band statistics` is a "
             "logistic regression on the mean and deviation of each band.",
-            _table(
+            table(
                 ["Label", "Precision", "Recall", "F1", "Tiles"],
                 [
-                    [name, *(_cell(found[key]) for key in ("precision", "recall", "f1")), f"{found['n']:,}"]
+                    [name, *(measure(found[key]) for key in ("precision", "recall", "f1")), f"{found['n']:,}"]
                     for name, found in evaluation["labels"].items()
                 ],
             ),
-            _table(
+            table(
                 ["Class in the data", "Accuracy", "Tiles"],
-                [[name, _cell(found["accuracy"]), f"{found['n']:,}"] for name, found in evaluation["classes"].items()],
+                [
+                    [name, measure(found["accuracy"]), f"{found['n']:,}"]
+                    for name, found in evaluation["classes"].items()
+                ],
             ),
         ]
     )
@@ -180,7 +182,7 @@ def _data(spec: Spec, data: Mapping[str, Any], split: pd.DataFrame, report: Mapp
         ]
         for label, group in used.groupby("label")
     ]
-    return _bullets(facts) + "\n\n" + _table(["Label", "Classes", "Training", "Validation", "Test"], rows)
+    return bullets(facts) + "\n\n" + table(["Label", "Classes", "Training", "Validation", "Test"], rows)
 
 
 def _training(spec: Spec, report: Mapping[str, Any]) -> str:
@@ -190,7 +192,7 @@ def _training(spec: Spec, report: Mapping[str, Any]) -> str:
         f"{spec.input_size} pixels; {report['epochs']} epochs, of which epoch {report['best_epoch']} was kept for its "
         "validation result "
         f"(accuracy {report['val']['accuracy']:.4f}, macro-F1 {report['val']['macro_f1']:.4f}).\n\n"
-        + _table(["Setting", "Value"], settings)
+        + table(["Setting", "Value"], settings)
     )
 
 
@@ -220,7 +222,7 @@ def _export(report: Mapping[str, Any]) -> str:
 
 
 def _licences(spec: Spec) -> str:
-    return _bullets(
+    return bullets(
         [
             f"Weights that training started from: {_weights_licence(spec)}.",
             f"Data: {spec.data_licence}.",
@@ -248,21 +250,4 @@ def _provenance(spec: Spec, data: Mapping[str, Any]) -> str:
         "Tiles": data["digest"],
         "Params": spec.params_digest,
     }
-    return _table(["Digest", "SHA-256"], [[name, f"`{value}`"] for name, value in digests.items()])
-
-
-def _cell(metric: Mapping[str, Any]) -> str:
-    if metric["value"] is None:
-        return "undefined"
-    if metric["low"] is None:
-        return f"{metric['value']:.4f}"
-    return f"{metric['value']:.4f} ({metric['low']:.4f} to {metric['high']:.4f})"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return table(["Digest", "SHA-256"], [[name, f"`{value}`"] for name, value in digests.items()])

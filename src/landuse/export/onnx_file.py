@@ -1,8 +1,8 @@
 """The trained network as one ONNX file, and the proof that it answers as the network does.
 
 In: ``pixels`` (N, H, W, C), raw values in the dtype of the tile store. Out: ``probabilities`` (N, classes)
-float32. Resizing, normalisation, temperature and softmax are inside, so nobody can forget them. The bytes
-depend on the model and the library versions alone: names of source files and stack traces are taken out.
+float32. Views, resizing, normalisation, all members, temperature and softmax are inside, so nobody can forget them. The
+bytes depend on the model and the library versions alone: names of source files and stack traces are taken out.
 """
 
 import io
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from landuse.errors import UserError
-from landuse.model.classifier import Classifier
 from landuse.model.saved import Spec
+from landuse.prediction.predictor import Predictor, pool
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -39,20 +39,22 @@ class Parity:
 class _Deployed(nn.Module):
     """(N, H, W, C) pixels as stored -> (N, classes) probabilities."""
 
-    def __init__(self, model: Classifier, temperature: float) -> None:
+    def __init__(self, predictor: Predictor, temperature: float) -> None:
         super().__init__()
-        self.model = model
+        self.predictor = predictor
         self.temperature = temperature
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits = self.model(pixels.permute(0, 3, 1, 2).float())
-        return torch.softmax(logits / self.temperature, dim=1)
+        every, _ = self.predictor(pixels.permute(0, 3, 1, 2).float())
+        return torch.softmax(pool(every) / self.temperature, dim=1)
 
 
-def export(model: Classifier, spec: Spec, opset: int) -> bytes:
-    """Return the content of the ONNX file of a model in eval mode on the CPU.
+def export(predictor: Predictor, spec: Spec, temperature: float, opset: int) -> bytes:
+    """Return the content of the ONNX file of a predictor on the CPU, which is left in eval mode.
 
     Its metadata properties: classes and bands (JSON lists, in order), units, identity and data_digest.
+
+    spec: of the first member. temperature: the pooled logits are divided by it.
 
     Raises:
         UserError: the exporter cannot express this backbone, or not in this opset.
@@ -61,7 +63,7 @@ def export(model: Classifier, spec: Spec, opset: int) -> bytes:
     try:
         with _quiet():
             program = torch.onnx.export(
-                _Deployed(model, spec.temperature).eval(),
+                _Deployed(predictor, temperature).eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,

@@ -42,12 +42,16 @@ class Classifier(nn.Module):
 
     def forward(self, given: Tensor | TrunkOutput) -> Tensor:
         """(N, C, H, W) float pixel values as stored, or what ``trunk`` made of them -> (N, classes) logits."""
+        return self.head(self.pooled(given))  # type: ignore[no-any-return]
+
+    def pooled(self, given: Tensor | TrunkOutput) -> Tensor:
+        """Return (N, features), what the head gets, by way of the halves where the network is cut."""
         if not isinstance(given, TrunkOutput):
             if self.halves is None:
-                return self.head(self.features(given))  # type: ignore[no-any-return]
+                return self.features(given)
             given = self.trunk(given)
         assert self.halves is not None
-        return self.head(self.halves.tail(given.values))  # type: ignore[no-any-return]
+        return self.halves.tail(given.values)  # type: ignore[no-any-return]
 
     @property
     def halves(self) -> Halves | None:
@@ -64,7 +68,7 @@ class Classifier(nn.Module):
         return TrunkOutput(self.halves.before(self.preprocess(pixels)))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) float pixel values as stored -> (N, features), what the head gets."""
+        """(N, C, H, W) float pixel values as stored -> (N, features), by the backbone as a whole."""
         return self.backbone(self.preprocess(pixels))  # type: ignore[no-any-return]
 
     def preprocess(self, pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from landuse.errors import UserError, did_you_mean
 from landuse.params.base import Section
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
-from landuse.params.deliverables import Evaluate, Export
+from landuse.params.deliverables import Ensemble, Evaluate, Export
 from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe
 from landuse.params.training import Collapse, Model, Optimizers, Schedulers, Train, Tune
 
@@ -21,6 +21,7 @@ __all__ = [
     "Augment",
     "Collapse",
     "Data",
+    "Ensemble",
     "Evaluate",
     "Export",
     "Fractions",
@@ -56,6 +57,7 @@ class Params(Section):
     model: Model
     train: Train
     evaluate: Evaluate
+    ensemble: Ensemble
     export: Export
     collapse: Collapse
     tune: Tune

@@ -1,8 +1,8 @@
-"""Sections evaluate and export."""
+"""Sections evaluate, ensemble and export."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from landuse.params.base import Float, Positive, Section, Seed
 
@@ -16,6 +16,20 @@ class Evaluate(Section):
     scaling: Literal["auto", Scaler]
     coverage: Annotated[Positive, Field(le=1)]
     conformal_coverage: Annotated[Positive, Field(lt=1)]
+    views: Literal[1, 8]
+
+
+class Ensemble(Section):
+    """Networks that answer together with this training's own; see ``landuse.prediction.members``."""
+
+    members: list[Annotated[str, Field(min_length=1)]]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        twice = sorted({name for name in self.members if self.members.count(name) > 1})
+        if twice:
+            raise ValueError(f"members names {', '.join(twice)} twice: leave one of them out")
+        return self
 
 
 class Export(Section):

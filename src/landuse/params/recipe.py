@@ -69,6 +69,7 @@ class Loss(Section):
 class Phase(Section):
     """Epochs with one set of parameters that learn, and one optimiser.
 
+    name: also of the file that ``train.keep_phases`` writes.
     bn: BatchNorm of the frozen stages; eval: nothing moves; adapt: its statistics follow the tiles; train: its
         scale and shift learn too.
     input_size: pixels the backbone works at in this phase; None is ``model.input_size``, as the last phase must have.
@@ -77,7 +78,7 @@ class Phase(Section):
     patience: epochs without an improvement of ``monitor`` by more than ``min_delta`` before the phase ends.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
     freeze: Freeze
     bn: BatchNormMode = "eval"
     input_size: InputSize | None = None

@@ -85,6 +85,7 @@ class Train(Section):
     checkpoint_minutes: Positive
     cache: bool
     cache_gb: Positive
+    keep_phases: bool
     frozen_views: Count | None
     lr: LearningRate | None
     freeze: Freeze | None

@@ -56,8 +56,10 @@ def run(p: params.Params) -> None:
         if keeper is None:
             return  # rank 0 writes
         keeper.finish()
-        return_memory()  # the optimiser and the best weights have gone with the loop
-        saved.save(ready.model, spec)
+        kept = training.kept
+        del training
+        return_memory()  # of the optimiser and the best weights, which have gone with the loop
+        saved.save(ready.model, spec, phases=kept)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)
         write_json(METRICS, _summary(table, best.epoch))

@@ -30,7 +30,7 @@ from landuse.training.state import Keeper
 from landuse.training.step import Stepper
 
 Row = dict[str, Any]  # what one epoch leaves in the history
-_PLAIN = ("history", "phase_index", "epochs_in_phase", "batch", "lr", "sums")  # of a state
+_PLAIN = ("history", "phase_index", "epochs_in_phase", "batch", "lr", "sums", "kept")  # of a state
 OnEpoch = Callable[[Row, float], None]  # gets the row and the training speed, tiles per second
 
 
@@ -70,6 +70,7 @@ class Loop:
         self.sums = torch.zeros(4, device=train.device)  # loss, its weight, correct, seen: in the current epoch
         self.lr = 0.0  # of the head, at the start of the epoch
         self.best: Best | None = None
+        self.kept: dict[str, dict[str, Tensor]] = {}  # best weights of the phases that are over, by name
         self.stepper = self._start_phase()
 
     @property
@@ -80,7 +81,7 @@ class Loop:
         """Train to the end and leave the last phase's best weights in the model.
 
         Returns:
-            The history, one row an epoch, and the best epoch of the last phase.
+            The history, one row an epoch, and the best epoch of the last phase. ``kept`` holds the phases before it.
         """
         if not self._resume() and self.guards:
             self.guards.before_training(self.model, self.train, self.val)
@@ -93,6 +94,8 @@ class Loop:
             self.best.weights = {}
             if self.phase_index + 1 == len(self.recipe.phases) or (self.guards and self.guards.stopped):
                 break
+            if self.p.train.keep_phases:
+                self.kept[self.phase.name] = {name: tensor.cpu() for name, tensor in self.best.weights.items()}
             self.phase_index, self.epochs_in_phase, self.best = self.phase_index + 1, 0, None
             self.stepper = self._start_phase()
         if self.guards:

@@ -91,7 +91,6 @@ def _model(
         input_size=p.model.input_size,
         mean=mean,
         std=std,
-        temperature=1.0,
         source=store.info["source"],
         data_licence=store.info["licence"],
         weights=weights,
