@@ -46,9 +46,8 @@ def run(p: params.Params) -> None:
                 tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            history, best = loop.Loop(
-                ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache
-            ).run()
+            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
+            history, best = training.run()
         except Collapsed:
             if keeper:
                 write_json(COLLAPSE, guards.report())

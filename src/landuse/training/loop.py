@@ -91,15 +91,15 @@ class Loop:
                 self._epoch()
             assert self.best is not None  # a phase has at least one epoch
             self.model.load_state_dict(self.best.weights)
-            self.best.weights = {}
             if self.phase_index + 1 == len(self.recipe.phases) or (self.guards and self.guards.stopped):
                 break
-            if self.p.train.keep_phases:
-                self.kept[self.phase.name] = {name: tensor.cpu() for name, tensor in self.best.weights.items()}
+            if self.p.train.keep_phases:  # frozen ones are the model's own, and may learn in the next phase
+                self.kept[self.phase.name] = {name: w.cpu().clone() for name, w in self.best.weights.items()}
             self.phase_index, self.epochs_in_phase, self.best = self.phase_index + 1, 0, None
             self.stepper = self._start_phase()
         if self.guards:
             self.guards.at_end(self.history[self.best.epoch - 1])
+        self.best.weights = {}  # the model has them
         return self.history, self.best
 
     def _start_phase(self) -> Stepper:
