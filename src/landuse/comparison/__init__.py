@@ -12,10 +12,10 @@ from scmrepo.exceptions import SCMError
 
 from landuse.comparison import experiments, table
 from landuse.comparison.groups import Group, group
-from landuse.comparison.paired import Difference, differences
 from landuse.comparison.predictions import NotInCache, Predictions, Reader
 from landuse.errors import UserError, did_you_mean
 from landuse.files import write_csv
+from landuse.paired import Difference, differences
 
 
 @dataclass(frozen=True)

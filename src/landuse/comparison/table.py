@@ -10,7 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from landuse.comparison.groups import Group
-from landuse.comparison.paired import CONFIDENCE, Difference
+from landuse.paired import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
 _TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
