@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from landuse.comparison import table
 from landuse.comparison.experiments import Experiment
 from landuse.comparison.groups import Group
@@ -39,8 +41,10 @@ def test_the_table_fits_a_terminal_and_numbers_are_right_aligned() -> None:
     assert [line.rstrip() for line in lines] == lines
     first, second = (next(line for line in lines if cell in line) for cell in ("99.21 ± 0.13", "90.00 ± 14.14"))
     assert first.index("99.21 ± 0.13") + len("99.21 ± 0.13") == second.index("90.00 ± 14.14") + len("90.00 ± 14.14")
-    assert "+0.42 (+0.11 to +0.73)  better" in first
-    assert "0.060 ± 0.000" in first
+    assert first.endswith("0.060 ± 0.000             +0.42  better")
+    below = lines[lines.index(first) + 1]
+    ends = ["98.07 to 100.00", "97.97 to 100.00", "0.060 to 0.060", "+0.11 to +0.73"]  # t of one degree: 12.7
+    assert re.split(" {2,}", below)[1:] == ends
     assert "reference" in second
     assert lines[-1] == "Left out: 2 failed, 1 queued."
     assert " ".join(line.split("  ")[0] for line in lines[2:7]) == LONG  # wrapped
@@ -60,6 +64,7 @@ def test_markdown_is_one_table_with_every_cell_on_one_line() -> None:
     shown = table.text(ROWS, APART, {}, "the best", markdown=True)
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert f"| {LONG} |" in rows[2]
+    assert "| 99.21 ± 0.13<br>98.07 to 100.00 |" in rows[2]
     assert r"a\|b" in rows[-1]
     assert "- reference: train.freeze=none, the best" in shown
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows[:5]} == {8}
@@ -71,7 +76,25 @@ def test_the_notes_say_what_the_numbers_need() -> None:
     several = table.text(ROWS[:2], [], {}, "", markdown=False)
     assert one_seed not in several
     assert "same 2,325 test tiles" in several
-    assert "standard deviation over seeds" in several
+    assert "mean's interval by Student's t (95 % interval)" in " ".join(several.split())
+    assert "interval over test tiles" not in several
+
+
+def test_a_cross_validation_is_one_row_of_folds() -> None:
+    def member(fold: int, seed: int, accuracy: float) -> Experiment:
+        measured = {"accuracy": accuracy, "macro_f1": accuracy}
+        return Experiment(f"{fold}-{seed}", str(seed), {"split.folds": "5"}, measured, "", "", str(fold))
+
+    folds = Group("kfold", tuple(member(i, 1, 0.9 + i / 100) for i in range(5)))
+    some = Group("some", tuple(member(i, seed, 0.8 + i / 100) for i in range(3) for seed in (1, 2)))
+    shown = table.text([row(folds), row(some, -0.1, -0.2, 0.0)], [], {}, "as asked", markdown=False)
+    assert "5 folds" in shown
+    assert "3 of 5 folds x 2" in shown
+    assert "92.00 ± 1.58" in shown
+    half = 2.776445 * 1.581139 * (1 / 5 + 1 / 4) ** 0.5  # Nadeau and Bengio
+    assert f"{92 - half:.2f} to {92 + half:.2f}" in shown
+    assert "Nadeau and Bengio" in shown
+    assert "Student" not in shown
 
 
 def test_the_frame_holds_fractions_and_every_group() -> None:
@@ -81,3 +104,6 @@ def test_the_frame_holds_fractions_and_every_group() -> None:
     assert frame["macro_f1_difference"][0] == 0.0042
     assert frame["macro_f1_difference"].isna().tolist() == [False, True, False, True]
     assert frame["seeds"].tolist() == [2, 2, 1, 2]
+    assert frame["accuracy_deviation"][0] == pytest.approx(0.0018 / 2**0.5)
+    assert (frame["accuracy_low"][0], frame["accuracy_high"][0]) == pytest.approx((0.9921 - 12.7062 * 0.0009, 1.0))
+    assert frame["accuracy_over"].tolist() == ["seeds", "seeds", "tiles", "seeds"]

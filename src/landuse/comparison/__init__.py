@@ -12,10 +12,10 @@ from scmrepo.exceptions import SCMError
 
 from landuse.comparison import experiments, table
 from landuse.comparison.groups import Group, group
-from landuse.comparison.predictions import NotInCache, Predictions, Reader
+from landuse.comparison.predictions import Predictions, Reader, Unreadable
 from landuse.errors import UserError, did_you_mean
 from landuse.files import write_csv
-from landuse.paired import Difference, differences
+from landuse.paired import Difference, differences, mean_interval
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,15 @@ class _Measured:
     predictions: tuple[Predictions, ...]
 
     @property
-    def task(self) -> tuple[object, ...]:
-        return self.predictions[0].task
+    def task(self) -> frozenset[tuple[object, ...]]:
+        """Equal for groups that can be compared; one element a fold, unless its seeds had different test tiles."""
+        return frozenset((m.fold, *p.task) for m, p in zip(self.group.members, self.predictions, strict=True))
+
+    @property
+    def tiles(self) -> int:
+        """Test tiles, those of all folds together."""
+        of_fold = {m.fold: len(p.truth) for m, p in zip(self.group.members, self.predictions, strict=True)}
+        return sum(of_fold.values())
 
 
 def run(to: str | None = None, csv: Path | None = None, markdown: bool = False) -> str:
@@ -76,11 +83,12 @@ def _read(groups: Sequence[Group], reader: Reader) -> tuple[list[_Measured], lis
     for each in groups:
         try:
             predictions = tuple(reader.read(member) for member in each.members)
-        except NotInCache as missing:
-            apart.append(table.Apart(each, f"{missing} (try dvc pull)"))
+        except Unreadable as problem:
+            apart.append(table.Apart(each, str(problem)))
             continue
-        if len({p.task for p in predictions}) == 1:
-            measured.append(_Measured(each, predictions))
+        read = _Measured(each, predictions)
+        if len(read.task) == max(len(each.folds), 1):
+            measured.append(read)
         else:
             apart.append(table.Apart(each, "its seeds were measured on different test tiles"))
     return measured, apart
@@ -115,14 +123,23 @@ def _compare(measured: Sequence[_Measured], reference: _Measured, apart: list[ta
     for each in measured:
         if each.task == reference.task:
             against = None if each is reference else _differences(each, reference)
-            rows.append(table.Row(each.group, len(each.predictions[0].truth), against))
+            rows.append(table.Row(each.group, each.tiles, against))
         else:
             same = each.predictions[0].labels == reference.predictions[0].labels
-            apart.append(table.Apart(each.group, "other test tiles" if same else "other labels"))
+            folds = "" if each.group.folds == reference.group.folds else ": other folds"
+            apart.append(table.Apart(each.group, f"other test tiles{folds}" if same else "other labels"))
     return sorted(rows, key=lambda row: (-row.group.mean("macro_f1"), row.group.name))
 
 
 def _differences(first: _Measured, second: _Measured) -> dict[str, Difference]:
+    """Over the test tiles and seeds; in a cross-validation over the folds."""
+    if first.group.folds:
+        return {metric: _over_folds(first.group, second.group, metric) for metric in ("accuracy", "macro_f1")}
     common = second.predictions[0]
     ours, theirs = (np.stack([p.predicted for p in each.predictions]) for each in (first, second))
     return differences(common.truth, ours, theirs, len(common.labels))
+
+
+def _over_folds(first: Group, second: Group, metric: str) -> Difference:
+    gaps = np.subtract(first.values(metric), second.values(metric))
+    return Difference(float(gaps.mean()), *mean_interval(gaps, first.overlap))

@@ -6,26 +6,34 @@ stage reads, and says nothing of the code.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 from dvc.repo import Repo
+from dvc.repo.experiments.utils import exp_refs
+from dvc.scm import RevError, resolve_rev
 
-SEED = "train.seed"
+from landuse.errors import UserError, did_you_mean
+
+WORKSPACE = "workspace"
+SEED, FOLD = "train.seed", "split.fold"
 TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
-_LOCK = "dvc.lock"
-_FILES = {"test": "metrics/evaluate.json", "val": "metrics/train.json"}
+BASELINE = "band_statistics"
+_LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"
+
+_Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
 
 
 @dataclass(frozen=True)
 class Experiment:
     """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
 
-    settings: every param and code file that made it, but for the seed. metrics: test ``accuracy``, ``macro_f1`` and
-    ``nll``, and ``val_macro_f1``; those that were measured.
+    settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
+    test ``accuracy``, ``macro_f1`` and ``nll``, the baseline's as ``band_statistics.accuracy``, each with the ends of
+    its interval over tiles as ``accuracy.low`` and ``accuracy.high``; and ``val_macro_f1``. Those that were measured.
     """
 
     name: str
@@ -34,17 +42,18 @@ class Experiment:
     metrics: Mapping[str, float]
     tiles: str
     predictions: str
+    fold: str = ""
 
 
 def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """Return the results in ``dvc exp show``, the commit's own first, and counts of what has none, by reason."""
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = _read(repo, baseline)
+        own = _read(baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
-            state = each.executor.state if each.executor else "success"
-            result = _read(repo, each.revs[0]) if state == "success" else state
+            state, last = each.executor.state if each.executor else "success", each.revs[0]
+            result = _read(last.name or last.rev[:7], _committed(repo, last.rev)) if state == "success" else state
             if isinstance(result, Experiment):
                 found.append(result)
             else:
@@ -52,13 +61,43 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     return found, left_out
 
 
-def _read(repo: Repo, state: Any) -> Experiment | str:
-    """An experiment, or why it has no result. state: DVC's ``ExpState``."""
-    metrics = _metrics(state.data.metrics) if state.data else {}
-    files = repo.scm.get_fs(state.rev)
-    if not {"accuracy", "macro_f1"} <= set(metrics) or not files.exists(_LOCK):
+def at(repo: Repo, revision: str) -> Experiment:
+    """The result of a git revision, a DVC experiment or ``workspace``.
+
+    Raises:
+        UserError: there is no such revision, or it has no result.
+    """
+    if revision == WORKSPACE:
+        found = _read(revision, _on_disk(Path(repo.root_dir)))
+    else:
+        try:
+            found = _read(revision, _committed(repo, resolve_rev(repo.scm, revision)))
+        except RevError:
+            known = [*repo.scm.list_branches(), *repo.scm.list_tags(), *(ref.name for ref in exp_refs(repo.scm))]
+            hint = did_you_mean(revision, filter(None, [*known, WORKSPACE]))
+            raise UserError(f"no revision or experiment {revision!r}{hint}") from None
+    if isinstance(found, str):
+        remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
+        raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
+    return found
+
+
+def _committed(repo: Repo, revision: str) -> _Read:
+    files = repo.scm.get_fs(revision)
+    return lambda path: files.cat_file(path) if files.exists(path) else None
+
+
+def _on_disk(root: Path) -> _Read:
+    return lambda path: (root / path).read_bytes() if (root / path).is_file() else None
+
+
+def _read(name: str, read: _Read) -> Experiment | str:
+    """An experiment, or why it has no result."""
+    lock, test, val = read(_LOCK), read(_TEST), read(_VAL)
+    metrics = _metrics(json.loads(test or "{}"), json.loads(val or "{}"))
+    if lock is None or not {"accuracy", "macro_f1"} <= set(metrics):
         return "without test metrics"
-    stages = yaml.safe_load(files.cat_file(_LOCK))["stages"]
+    stages = yaml.safe_load(lock)["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
     if not {TILES, PREDICTIONS} <= set(outs):
         return "without predictions"
@@ -72,18 +111,25 @@ def _read(repo: Repo, state: Any) -> Experiment | str:
                 return "older than what they depend on (dvc repro)"
             if _producer(stages, path) is None:
                 settings[path] = digest[:7]
-    seed = settings.pop(SEED, "")
-    return Experiment(state.name or state.rev[:7], seed, settings, metrics, outs[TILES], outs[PREDICTIONS])
+    seed, folded = settings.pop(SEED, ""), settings.get("split.method") == "kfold"
+    fold = settings.pop(FOLD, "") if folded else ""
+    return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
 
 
-def _metrics(files: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    def content(part: str) -> Mapping[str, Any]:
-        data = files.get(_FILES[part], {}).get("data")
-        return data if isinstance(data, dict) else {}
-
-    test, val = content("test"), content("val").get("val", {})
-    found = {name: test.get(name) for name in ("accuracy", "macro_f1", "nll")} | {"val_macro_f1": val.get("macro_f1")}
-    values = {name: of["value"] if isinstance(of, dict) else of for name, of in found.items()}
+def _metrics(test: Mapping[str, Any], val: Mapping[str, Any]) -> dict[str, float]:
+    baseline = test.get("baselines", {}).get(BASELINE, {})
+    measured = {
+        "accuracy": test.get("accuracy"),
+        "macro_f1": test.get("macro_f1"),
+        "nll": test.get("calibration", {}).get("after", {}).get("nll"),
+        f"{BASELINE}.accuracy": baseline.get("accuracy"),
+        f"{BASELINE}.macro_f1": baseline.get("macro_f1"),
+        "val_macro_f1": val.get("val", {}).get("macro_f1"),
+    }
+    values: dict[str, float | None] = {}
+    for name, of in measured.items():
+        parts = of if isinstance(of, dict) else {"value": of}
+        values |= {name if part == "value" else f"{name}.{part}": value for part, value in parts.items()}
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

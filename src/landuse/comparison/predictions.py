@@ -1,6 +1,5 @@
 """Predictions of experiments, from DVC's cache, with what tells whether two were made for the same test tiles."""
 
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -15,27 +14,35 @@ from dvc.repo import Repo
 from landuse.comparison.experiments import PREDICTIONS, TILES, Experiment
 
 
-class NotInCache(Exception):
-    """What an experiment made is not in DVC's cache."""
+class Unreadable(Exception):
+    """What an experiment made is not in DVC's cache, or holds no numbers. The message says what, and what to do."""
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Labels of the test tiles, in the order of the tiles' digests.
 
-    tiles: a digest of the test tiles' content. labels: in alphabetical order. truth, predicted: (n,) positions in
-    ``labels``.
+    tiles: file and original class of each, by the SHA-256 of its content. labels: in alphabetical order. truth,
+    predicted: (n,) positions in ``labels``. probabilities: (n, labels).
     """
 
-    tiles: str
+    tiles: pd.DataFrame
     labels: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
 
     @property
     def task(self) -> tuple[object, ...]:
         """Equal for predictions that can be compared: same tiles, same labels, same truth."""
-        return self.tiles, self.labels, self.truth.tobytes()
+        return tuple(self.tiles.index), self.labels, self.truth.tobytes()
+
+    @property
+    def losses(self) -> npt.NDArray[np.float64]:
+        """(n,) negative log-likelihood of the truth, in nats; a probability of 0 counts as 2e-16, as scikit-learn's."""
+        of_truth = self.probabilities[np.arange(len(self.truth)), self.truth]
+        losses: npt.NDArray[np.float64] = -np.log(np.maximum(of_truth, np.finfo(np.float64).eps))
+        return losses
 
 
 class Reader:
@@ -49,17 +56,26 @@ class Reader:
         """Read an experiment's predictions.
 
         Raises:
-            NotInCache: they, or the list of its tiles, are not there.
+            Unreadable: they, or the list of its tiles, are not in the cache, or a probability is not a number.
         """
         table = self._table(experiment.predictions, PREDICTIONS)
         table["tile"] = self._digests(experiment.tiles).loc[table["row"].astype(int)].to_numpy()
-        table = table.sort_values("tile")
+        table = table.sort_values("tile").set_index("tile")
         labels = tuple(sorted(name.removeprefix("p_") for name in map(str, table) if name.startswith("p_")))
+        columns = table[[f"p_{label}" for label in labels]]
+        probabilities = columns.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        bad = ~np.isfinite(probabilities).all(axis=1)
+        if bad.any():
+            raise Unreadable(
+                f"{PREDICTIONS} holds probabilities that are not numbers, {bad.sum():,} of {len(table):,} rows, "
+                f"{table['file'].iloc[bad.argmax()]} among them (dvc repro -f evaluate)"
+            )
         return Predictions(
-            hashlib.sha256("\n".join(table["tile"]).encode()).hexdigest(),
+            table[["file", "class"]],
             labels,
             np.searchsorted(labels, table["truth"].to_numpy(str)),
             np.searchsorted(labels, table["prediction"].to_numpy(str)),
+            probabilities,
         )
 
     def _read_digests(self, folder: str) -> "pd.Series[str]":
@@ -75,6 +91,6 @@ class Reader:
     def _bytes(self, digest: str, path: str) -> bytes:
         file = self._cache.oid_to_path(digest)
         if not self._cache.fs.exists(file):
-            raise NotInCache(f"{path} is not in DVC's cache")
+            raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)")
         content: bytes = self._cache.fs.cat_file(file)
         return content

@@ -14,6 +14,15 @@ from landuse.paired import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
 _TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
+_INTERVALS = {
+    "seeds": "several seeds: mean ± standard deviation over seeds; below, the mean's interval by Student's t",
+    "folds": (
+        "folds: mean ± standard deviation over folds; below, the mean's interval, and in the difference that over the "
+        "folds' differences, both by Nadeau and Bengio's corrected t: folds share training tiles, so that they differ "
+        "less than independent trainings would"
+    ),
+    "tiles": "one result: below it, the interval over test tiles; it says nothing of other seeds",
+}
 _WIDTH, _NAME, _NLL, _REASON = 120, 43, 15, 30  # characters: all, settings (with NLL, less that), last column
 
 
@@ -72,10 +81,13 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
         record: dict[str, Any] = {
             "settings": group.name,
             "experiments": " ".join(member.name for member in group.members),
-            "seeds": len(group.members),
+            "seeds": group.seeds,
+            "folds": max(len(group.folds), 1),
         }
         for metric in (*_TITLES, "val_macro_f1"):
+            low, high = group.interval(metric)
             record |= {metric: group.mean(metric), f"{metric}_deviation": group.deviation(metric)}
+            record |= {f"{metric}_low": low, f"{metric}_high": high, f"{metric}_over": group.over(metric)}
         for metric in ("accuracy", "macro_f1"):
             found = differences.get(metric, Difference(np.nan, np.nan, np.nan))
             ends = {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
@@ -85,22 +97,33 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
 
 
 def _cells(group: Group, shown: Sequence[str]) -> list[str]:
-    return [group.name, str(len(group.members)), *(_mean(group, metric) for metric in shown)]
+    return [group.name, _runs(group), *(_measured(group, metric) for metric in shown)]
 
 
-def _mean(group: Group, metric: str) -> str:
-    mean, deviation = group.mean(metric), group.deviation(metric)
+def _runs(group: Group) -> str:
+    if not group.folds:
+        return str(group.seeds)
+    of = group.settings["split.folds"]
+    folds = f"{len(group.folds)} folds" if int(of) == len(group.folds) else f"{len(group.folds)} of {of} folds"
+    return folds if group.seeds == 1 else f"{folds} x {group.seeds}"
+
+
+def _measured(group: Group, metric: str) -> str:
+    """Mean and deviation, and the interval below them."""
+    mean, deviation, (low, high) = group.mean(metric), group.deviation(metric), group.interval(metric)
     scale, form = (1, ".3f") if metric == "nll" else (100, ".2f")
     if np.isnan(mean):
         return ""
-    return f"{scale * mean:{form}}" if np.isnan(deviation) else f"{scale * mean:{form}} ± {scale * deviation:{form}}"
+    spread = "" if np.isnan(deviation) else f" ± {scale * deviation:{form}}"
+    interval = "" if np.isnan(low) else f"\n{scale * low:{form}} to {scale * high:{form}}"
+    return f"{scale * mean:{form}}{spread}{interval}"
 
 
 def _difference(row: Row) -> str:
     if row.differences is None:
         return ""
     value, low, high = (100 * end for end in astuple(row.differences[HEADLINE]))
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{value:+.2f}\n{low:+.2f} to {high:+.2f}"
 
 
 def _verdict(row: Row) -> str:
@@ -117,9 +140,10 @@ def _notes(rows: Sequence[Row], why: str) -> list[str]:
             f"difference: macro-F1 to the reference, in points ({level}), on the same {rows[0].tiles:,} test tiles",
             "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
         ]
-    if any(len(row.group.members) > 1 for row in rows):
-        notes.append("±: standard deviation over seeds")
-    if any(len(row.group.members) == 1 for row in rows):
+    groups = [row.group for row in rows]
+    over = {group.over(metric) for group in groups for metric in _TITLES if not np.isnan(group.interval(metric)[0])}
+    notes += [f"{meaning} ({level})" for kind, meaning in _INTERVALS.items() if kind in over]
+    if any(group.seeds == 1 for group in groups):
         notes.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
     return notes
 
@@ -128,10 +152,15 @@ def _table(
     shown: Sequence[str], cells: list[list[str]], last: Sequence[str], last_align: Sequence[str], markdown: bool
 ) -> str:
     """Settings, seeds and metrics, then the columns of ``last``."""
-    heads = ["settings", "seeds", *(_TITLES[metric] for metric in shown), *last]
+    heads = [
+        "settings",
+        "runs" if any("folds" in row[1] for row in cells) else "seeds",
+        *(_TITLES[metric] for metric in shown),
+        *last,
+    ]
     align = ["left", *["right"] * (1 + len(shown)), *last_align]
     widths = None if markdown else [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
     if markdown:
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+        cells = [[cell.replace("|", "\\|").replace("\n", "<br>") for cell in row] for row in cells]
     form = "github" if markdown else "simple"
     return str(tabulate(cells, heads, form, colalign=align, maxcolwidths=widths, disable_numparse=True))
