@@ -43,9 +43,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     track.set_defaults(run=_track)
 
     compare = commands.add_parser("compare", help="finished experiments: means over seeds, paired differences")
+    compare.add_argument("revisions", metavar="REV", nargs="*",
+                         help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
     compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
-    compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers to a file too")
+    compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers (of two: changed tiles) to a file")
     compare.add_argument("--markdown", action="store_true", help="print Markdown")
+    compare.add_argument("--report", metavar="FILE", type=Path, help="write Markdown to a file: for a pull request")
     compare.set_defaults(run=_compare)
 
     scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
@@ -125,8 +128,20 @@ def _track(_: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from landuse import comparison
+    from landuse.files import write_text
 
-    print(comparison.run(options.to, options.csv, options.markdown))
+    if len(options.revisions) not in (0, 2):
+        raise UserError(f"compare takes two revisions or none, not {len(options.revisions)}: like 'main workspace'")
+    if options.revisions and options.to:
+        raise UserError("--to names the reference among all experiments: of two revisions, name it first")
+    if options.revisions:
+        first, second = options.revisions
+        shown = comparison.run_pair(first, second, options.csv)
+    else:
+        shown = comparison.run(options.to, options.csv)
+    if options.report is not None:
+        write_text(options.report, shown(markdown=True) + "\n")
+    print(shown(markdown=options.markdown))
 
 
 def _lr_find(options: argparse.Namespace) -> None:

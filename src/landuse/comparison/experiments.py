@@ -7,14 +7,17 @@ stage reads, and says nothing of the code.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
+from scmrepo.exceptions import SCMError
 
 from landuse.errors import UserError, did_you_mean
 
@@ -45,8 +48,22 @@ class Experiment:
     fold: str = ""
 
 
+@contextmanager
+def repository() -> Iterator[Repo]:
+    """The DVC repository around the current folder; what DVC and git cannot do is the user's to mend."""
+    try:
+        with Repo() as repo:
+            yield repo
+    except (DvcException, SCMError) as error:
+        raise UserError(f"no experiments to read: {error}") from error
+
+
 def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
-    """Return the results in ``dvc exp show``, the commit's own first, and counts of what has none, by reason."""
+    """Return the results in ``dvc exp show``, the commit's own first, and counts of what has none, by reason.
+
+    Raises:
+        UserError: there is no result.
+    """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
         own = _read(baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
@@ -58,24 +75,42 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
                 found.append(result)
             else:
                 left_out[result] += 1
+    if not found:
+        others = f" ({counted(left_out)})" if left_out else ""
+        remedy = "make one with 'dvc exp run -S train.freeze=layer3'"
+        raise UserError(f"no finished experiment starts from this commit{others}: {remedy}")
     return found, left_out
 
 
+def counted(reasons: Mapping[str, int]) -> str:
+    """``2 failed, 1 queued``."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+
+
+def resolve(repo: Repo, revision: str) -> str:
+    """The commit of a git revision or a DVC experiment; ``workspace`` stays.
+
+    Raises:
+        UserError: there is none.
+    """
+    if revision == WORKSPACE:
+        return revision
+    try:
+        return str(resolve_rev(repo.scm, revision))
+    except RevError:
+        known = [*repo.scm.list_branches(), *repo.scm.list_tags(), *(ref.name for ref in exp_refs(repo.scm))]
+        hint = did_you_mean(revision, [*filter(None, known), WORKSPACE])
+        raise UserError(f"no revision or experiment {revision!r}{hint}") from None
+
+
 def at(repo: Repo, revision: str) -> Experiment:
-    """The result of a git revision, a DVC experiment or ``workspace``.
+    """The result of what ``resolve`` takes.
 
     Raises:
         UserError: there is no such revision, or it has no result.
     """
-    if revision == WORKSPACE:
-        found = _read(revision, _on_disk(Path(repo.root_dir)))
-    else:
-        try:
-            found = _read(revision, _committed(repo, resolve_rev(repo.scm, revision)))
-        except RevError:
-            known = [*repo.scm.list_branches(), *repo.scm.list_tags(), *(ref.name for ref in exp_refs(repo.scm))]
-            hint = did_you_mean(revision, filter(None, [*known, WORKSPACE]))
-            raise UserError(f"no revision or experiment {revision!r}{hint}") from None
+    commit = resolve(repo, revision)
+    found = _read(revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")

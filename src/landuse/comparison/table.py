@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from landuse.comparison.experiments import counted
 from landuse.comparison.groups import Group
 from landuse.paired import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
-_TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
+TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
 _INTERVALS = {
     "seeds": "several seeds: mean ± standard deviation over seeds; below, the mean's interval by Student's t",
     "folds": (
@@ -43,13 +44,13 @@ class Apart:
     reason: str
 
 
-def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int], why: str, markdown: bool) -> str:
+def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int], why: str, *, markdown: bool) -> str:
     """Return the table with what is needed to read it, at most 120 characters wide unless it is Markdown.
 
     left_out: how many experiments, by reason. why: what makes the reference one.
     """
     groups = [row.group for row in rows] + [each.group for each in apart]
-    shown = [metric for metric in _TITLES if any(group.values(metric) for group in groups)]
+    shown = [metric for metric in TITLES if any(group.values(metric) for group in groups)]
     parts = []
     if rows:
         cells = [[*_cells(row.group, shown), _difference(row), _verdict(row)] for row in rows]
@@ -66,11 +67,6 @@ def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int
     return "\n\n".join(parts)
 
 
-def counted(reasons: Mapping[str, int]) -> str:
-    """``2 failed, 1 queued``."""
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-
-
 def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
     """Every number as a fraction, one row a group; empty where there is none."""
     records = []
@@ -84,7 +80,7 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
             "seeds": group.seeds,
             "folds": max(len(group.folds), 1),
         }
-        for metric in (*_TITLES, "val_macro_f1"):
+        for metric in (*TITLES, "val_macro_f1"):
             low, high = group.interval(metric)
             record |= {metric: group.mean(metric), f"{metric}_deviation": group.deviation(metric)}
             record |= {f"{metric}_low": low, f"{metric}_high": high, f"{metric}_over": group.over(metric)}
@@ -141,7 +137,7 @@ def _notes(rows: Sequence[Row], why: str) -> list[str]:
             "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
         ]
     groups = [row.group for row in rows]
-    over = {group.over(metric) for group in groups for metric in _TITLES if not np.isnan(group.interval(metric)[0])}
+    over = {group.over(metric) for group in groups for metric in TITLES if not np.isnan(group.interval(metric)[0])}
     notes += [f"{meaning} ({level})" for kind, meaning in _INTERVALS.items() if kind in over]
     if any(group.seeds == 1 for group in groups):
         notes.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
@@ -155,7 +151,7 @@ def _table(
     heads = [
         "settings",
         "runs" if any("folds" in row[1] for row in cells) else "seeds",
-        *(_TITLES[metric] for metric in shown),
+        *(TITLES[metric] for metric in shown),
         *last,
     ]
     align = ["left", *["right"] * (1 + len(shown)), *last_align]

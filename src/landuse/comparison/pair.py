@@ -1,0 +1,123 @@
+"""Two results on the same test tiles: is the second better than the first, and where?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from landuse.comparison.experiments import FOLD, SEED, Experiment
+from landuse.comparison.predictions import Predictions
+from landuse.errors import UserError
+from landuse.paired import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
+
+
+@dataclass(frozen=True)
+class Result:
+    """One side. metrics: ``accuracy`` and ``macro_f1`` as fractions, ``nll`` in nats."""
+
+    experiment: Experiment
+    predictions: Predictions
+
+    @property
+    def name(self) -> str:
+        """As the user gave it."""
+        return self.experiment.name
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether a tile's label is the true one."""
+        right: npt.NDArray[np.bool_] = self.predictions.predicted == self.predictions.truth
+        return right
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        measured = {name: self.experiment.metrics[name] for name in ("accuracy", "macro_f1")}
+        return measured | {"nll": float(self.predictions.losses.mean())}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides and what sets them apart.
+
+    test: McNemar's, the tiles of ``first_only`` are broken and those of ``second_only`` fixed. differences: second
+    minus first, by metric. detectable: see ``paired.detectable``. tiles: one row for each that the two predict
+    differently, with its ``change``: fixed, broken, or another mistake. settings: those that differ, as first, second.
+    """
+
+    first: Result
+    second: Result
+    test: McNemar
+    differences: Mapping[str, Difference]
+    detectable: float
+    tiles: pd.DataFrame
+    settings: Mapping[str, tuple[str, str]]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """What the second is in each metric: ``better``, ``worse`` or ``tie``; in accuracy by McNemar's test."""
+        by_interval = {name: found.verdict for name, found in self.differences.items()}
+        more = "better" if self.test.second_only > self.test.first_only else "worse"
+        lower_is_better = {"better": "worse", "worse": "better", "tie": "tie"}
+        return {
+            "accuracy": more if self.test.p < 1 - CONFIDENCE else "tie",
+            "macro_f1": by_interval["macro_f1"],
+            "nll": lower_is_better[by_interval["nll"]],
+        }
+
+
+def compare(first: Result, second: Result) -> Pair:
+    """Everything that the report needs.
+
+    Raises:
+        UserError: the test tiles or labels differ.
+    """
+    settings = _different(first.experiment, second.experiment)
+    _check_task(first, second, settings)
+    a, b = first.predictions, second.predictions
+    test = mcnemar(first.right, second.right)
+    gaps = differences(b.truth, b.predicted[None], a.predicted[None], len(b.labels))
+    gaps["nll"] = mean_difference(b.losses, a.losses)
+    seen = detectable(len(b.truth), test.first_only + test.second_only)
+    return Pair(first, second, test, gaps, seen, _tiles(first, second), settings)
+
+
+def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str, str]]) -> None:
+    a, b, names = first.predictions, second.predictions, f"{first.name!r} and {second.name!r} cannot be paired"
+    if a.labels != b.labels:
+        raise UserError(f"{names}: their labels differ, {', '.join(a.labels)} and {', '.join(b.labels)}")
+    common = a.tiles.index.intersection(b.tiles.index)
+    if len(common) < max(len(a.truth), len(b.truth)):
+        causes = [f"{key} {' and '.join(v)}" for key, v in settings.items() if key.startswith(("data.", "split."))]
+        raise UserError(
+            f"{names}: their test tiles differ, {len(a.truth) - len(common):,} of {len(a.truth):,} are in the first "
+            f"alone and {len(b.truth) - len(common):,} of {len(b.truth):,} in the second alone"
+            + (f" ({', '.join(causes[:3])})" if causes else "")
+            + "; evaluate both on one split"
+        )
+    other = int((a.truth != b.truth).sum())
+    if other:
+        raise UserError(f"{names}: {other:,} of their {len(a.truth):,} test tiles have another true label in each")
+
+
+def _different(first: Experiment, second: Experiment) -> dict[str, tuple[str, str]]:
+    """Settings with another value; a setting that only one has is empty for the other."""
+    a, b = ({SEED: each.seed, FOLD: each.fold, **each.settings} for each in (first, second))
+    return {key: (a.get(key, ""), b.get(key, "")) for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)}
+
+
+def _tiles(first: Result, second: Result) -> pd.DataFrame:
+    """Broken tiles, then fixed ones, then other mistakes; what the second is surest of comes first."""
+    a, b = first.predictions, second.predictions
+    table = b.tiles.reset_index(drop=True)
+    table["truth"] = np.take(b.labels, b.truth)
+    for side, result in (("first", a), ("second", b)):
+        table[side] = np.take(result.labels, result.predicted)
+        table[f"{side}_probability"] = result.probabilities[np.arange(len(table)), result.predicted]
+    changes = [first.right & ~second.right, ~first.right & second.right]
+    table["change"] = pd.Categorical(
+        np.select(changes, ["broken", "fixed"], "other mistake"), ["broken", "fixed", "other mistake"]
+    )
+    changed: pd.DataFrame = table[a.predicted != b.predicted]
+    return changed.sort_values(["change", "second_probability", "file"], ascending=[True, False, True])

@@ -1,0 +1,187 @@
+"""The comparison of two results in words and tables, for a terminal or ready to paste into a pull request."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from landuse.comparison.pair import Pair
+from landuse.comparison.table import TITLES
+from landuse.paired import CONFIDENCE, POWER, Difference
+
+_WIDTH, _CELL = 120, 36  # characters: all; a setting's value, which is wrapped
+_CLASSES, _TILES = 12, 20  # rows shown of these tables, in Markdown; a terminal shows half of the tiles
+_LEVEL = f"{100 * CONFIDENCE:g} % interval"
+
+
+def text(pair: Pair, *, markdown: bool) -> str:
+    """Return the whole report."""
+    first, second = pair.first.name, pair.second.name
+    title = f"{second} against {first}"
+    parts = [f"## {title}" if markdown else title, _emphasised(pair, markdown)]
+    parts.append(_table(["", first, second, "difference", _LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown))
+    parts += _changes(pair, markdown)
+    if pair.settings:
+        cells = [[key, *(value or "-" for value in values)] for key, values in pair.settings.items()]
+        parts += [_heading("What differs", markdown), _table(["setting", first, second], cells, "lll", markdown)]
+    else:
+        parts.append("No setting and no code that the results depend on differs.")
+    notes = _notes(pair)
+    parts.append("\n".join(f"- {each}" if markdown else fill(each, _WIDTH, subsequent_indent="  ") for each in notes))
+    return "\n\n".join(parts)
+
+
+def verdict(pair: Pair) -> tuple[str, str]:
+    """Return the verdict in a few words, and why in sentences."""
+    first, second, test = pair.first.name, pair.second.name, pair.test
+    tiles, changed = len(pair.first.right), test.first_only + test.second_only
+    if pair.tiles.empty:
+        return (
+            "No difference",
+            f"Both predict the same label for all {tiles:,} test tiles. {_probabilities(pair)}".strip(),
+        )
+    counts = (
+        f"Of {tiles:,} test tiles, {second} gets {test.second_only:,} right that {first} gets wrong, and "
+        f"{test.first_only:,} wrong that {first} gets right."
+    )
+    chance = f"Were both equally good, chance would split them as unevenly {_often(test.p)} (McNemar's exact test"
+    chance = f"{chance}, p = {test.p:.2g})." if changed else ""
+    if pair.verdicts["accuracy"] == "tie":
+        words = ["No difference can be told", counts, chance, _resolution(pair)]
+    else:
+        better, worse = (second, first) if pair.verdicts["accuracy"] == "better" else (first, second)
+        words = [f"{better} is better than {worse}", counts, chance]
+    return words[0], " ".join(filter(None, [*words[1:], _macro_f1(pair), _probabilities(pair)]))
+
+
+def _often(p: float) -> str:
+    if p < 1 / 1000:
+        return "less than once in 1,000 tests"
+    return f"once in {round(1 / p):,} tests" if p < 0.1 else f"in {100 * p:.0f} of 100 tests"
+
+
+def _resolution(pair: Pair) -> str:
+    """How large a difference would have been seen."""
+    tiles = len(pair.first.right)
+    if np.isnan(pair.detectable):
+        return f"{tiles:,} test tiles are too few to show any difference."
+    return (
+        f"That does not make them equal: with {tiles:,} test tiles and so many disagreements, a true difference of "
+        f"{100 * pair.detectable:.2f} points in accuracy would be found {100 * POWER:g} times in 100, "
+        "a smaller one less often."
+    )
+
+
+def _macro_f1(pair: Pair) -> str:
+    """Said where it differs from accuracy."""
+    if pair.verdicts["macro_f1"] == pair.verdicts["accuracy"]:
+        return ""
+    return f"By macro-F1, in which a rare label counts as much as a common one, {_who(pair, 'macro_f1')}."
+
+
+def _probabilities(pair: Pair) -> str:
+    return "" if pair.verdicts["nll"] == "tie" else f"By its probabilities (NLL), {_who(pair, 'nll')}."
+
+
+def _who(pair: Pair, metric: str) -> str:
+    names = {"better": pair.second.name, "worse": pair.first.name}
+    verdict = pair.verdicts[metric]
+    return "no difference can be told" if verdict == "tie" else f"{names[verdict]} is better"
+
+
+def _emphasised(pair: Pair, markdown: bool) -> str:
+    short, why = verdict(pair)
+    return f"**{short}.** {why}" if markdown else fill(f"{short.upper()}. {why}", _WIDTH)
+
+
+def _metrics(pair: Pair) -> list[list[str]]:
+    rows = []
+    for metric, title in TITLES.items():
+        scale, form = (1, ".4f") if metric == "nll" else (100, ".2f")
+        found = pair.differences[metric]
+        values = [f"{scale * side.metrics[metric]:{form}}" for side in (pair.first, pair.second)]
+        rows.append([title, *values, f"{scale * found.value:+{form}}", _interval(found, scale, form)])
+        rows[-1].append(pair.verdicts[metric])
+    return rows
+
+
+def _interval(found: Difference, scale: float, form: str) -> str:
+    if not np.isfinite([found.low, found.high]).all():
+        return "too few tiles"
+    return f"{scale * found.low:+{form}} to {scale * found.high:+{form}}"
+
+
+def _changes(pair: Pair, markdown: bool) -> list[str]:
+    """Fixed and broken tiles: by class, then one by one."""
+    if pair.tiles.empty:
+        return []
+    count = pair.tiles["change"].value_counts()
+    other = f", {count['other mistake']:,} wrong in another way" if count["other mistake"] else ""
+    summary = f"Changed tiles: {count['fixed']:,} fixed, {count['broken']:,} broken{other}"
+    by_class = pd.crosstab(pair.tiles["class"], pair.tiles["change"]).reindex(columns=["fixed", "broken"], fill_value=0)
+    all_tiles = pair.second.predictions.tiles["class"].value_counts()
+    by_class["net"] = by_class["fixed"] - by_class["broken"]
+    order = np.lexsort((by_class.index, -(by_class["fixed"] + by_class["broken"])))
+    shown = by_class.iloc[order[:_CLASSES]]
+    cells = [
+        [str(name), f"{all_tiles[name]:,}", *map(str, row[:2]), f"{row[2]:+d}"]
+        for name, row in zip(shown.index, shown.to_numpy(), strict=True)
+    ]
+    parts = [
+        _heading(summary, markdown),
+        _table(["class", "test tiles", "fixed", "broken", "net"], cells, "lrrrr", markdown),
+    ]
+    if len(by_class) > _CLASSES:
+        parts.append(f"{len(by_class) - _CLASSES} more classes changed less.")
+    return [*parts, *_single_tiles(pair, markdown)]
+
+
+def _single_tiles(pair: Pair, markdown: bool) -> list[str]:
+    most = _TILES if markdown else _TILES // 2
+    chosen = [pair.tiles[pair.tiles["change"] == change].head(most // 2) for change in ("broken", "fixed")]
+    cells = [
+        [
+            t["change"],
+            t["file"],
+            t["truth"],
+            *(f"{t[side]} {t[f'{side}_probability']:.0%}" for side in ("first", "second")),
+        ]
+        for t in pd.concat(chosen).to_dict("records")
+    ]
+    if not cells:
+        return []
+    heads = ["", "file", "truth", pair.first.name, pair.second.name]
+    table = _table(heads, cells, "lllll", markdown)
+    about = f"{len(cells)} of {len(pair.tiles):,} changed tiles, where {pair.second.name} is surest (--csv writes all)"
+    if markdown:
+        return [f"<details><summary>{about}</summary>\n\n{table}\n\n</details>"]
+    return [about, table]
+
+
+def _notes(pair: Pair) -> list[str]:
+    first, second, tiles = pair.first.name, pair.second.name, len(pair.first.right)
+    notes = [
+        f"difference: {second} minus {first}, in points (NLL in nats: lower is better), on the same {tiles:,} test "
+        "tiles; intervals by paired bootstrap over the tiles",
+        "verdict: in accuracy by McNemar's exact test, else by whether the interval holds zero; of 20 changes that do "
+        "nothing, one is called better or worse in each line",
+    ]
+    if list(pair.settings) == ["train.seed"]:
+        return [*notes, "only the seed differs: this is how far two trainings of the same settings lie apart"]
+    return [*notes, "one training of each: another seed moves both; before a small difference counts, repeat with "
+            "-S train.seed=1,2,3 and run landuse compare"]  # fmt: skip
+
+
+def _heading(words: str, markdown: bool) -> str:
+    return f"### {words}" if markdown else words
+
+
+def _table(heads: Sequence[str], cells: list[list[str]], align: str, markdown: bool) -> str:
+    sides = ["left" if side == "l" else "right" for side in align]
+    if markdown:
+        heads = [head.replace("|", "\\|") for head in heads]
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+        return str(tabulate(cells, heads, "github", colalign=sides, disable_numparse=True))
+    return str(tabulate(cells, heads, "simple", colalign=sides, maxcolwidths=_CELL, disable_numparse=True))
