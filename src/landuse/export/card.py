@@ -29,7 +29,11 @@ _ABOUT_SPLIT = {
     "stratified": "The test tiles were drawn at random, stratified on the original class. Neighbouring tiles then land "
     "in training and test alike, which flatters: expect less on land that the model has never seen, and measure it "
     "with `split.method=spatial`.",
+    "kfold": "The test tiles are one fold of a random cross-validation, stratified on the original class: neighbouring "
+    "tiles land in training and test alike, which flatters.",
     "spatial": "Blocks of land stay together, so no test tile lies beside a training tile of another part.",
+    "spatial_kfold": "The test tiles are one fold of a cross-validation over blocks of land, so none of them lies "
+    "beside a training tile.",
     "published": "The parts are published lists; how near their tiles lie to each other is up to those lists.",
 }
 _IMAGENET = "trained on ImageNet, whose images are offered for non-commercial research"

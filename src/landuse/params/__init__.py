@@ -107,16 +107,23 @@ class Params(Section):
 def load(stage: str, root: Path = Path()) -> Params:
     """Read params.yaml, check all of it, and return what ``dvc.yaml`` declares for this stage.
 
-    Reading a section that the stage does not declare raises AttributeError: DVC would not notice
-    when it changes.
+    A declaration is a whole section, or one key of it (``data.fraction``). Reading another raises AttributeError:
+    DVC would not notice when it changes.
     """
     everything = read(root / "params.yaml")
     declared = _read_yaml(root / "dvc.yaml")["stages"][stage].get("params", [])
-    sections = {name.split(".", 1)[0] for name in declared}
-    kept = {name: getattr(everything, name) for name in Params.model_fields if name in sections}
+    kept: dict[str, Any] = {}
+    for section in {name.split(".", 1)[0] for name in declared}:
+        keys = [name.removeprefix(f"{section}.") for name in declared if name.startswith(f"{section}.")]
+        whole = getattr(everything, section)
+        kept[section] = _only(whole, keys) if keys and section != "recipes" else whole
     if "recipes" in kept:
         kept["recipes"] = {everything.train.recipe: everything.recipes[everything.train.recipe]}
     return Params.model_construct(_fields_set=set(kept), **kept)
+
+
+def _only(section: Section, keys: list[str]) -> Section:
+    return section.model_construct(_fields_set=set(keys), **{key: getattr(section, key) for key in keys})
 
 
 def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = None) -> Params:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from landuse.errors import did_you_mean
-from landuse.params.base import Count, Positive, Section, Seed, Share
+from landuse.params.base import Count, Float, Positive, Section, Seed, Share
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
 Part = Literal["train", "val", "test"]
@@ -25,6 +25,7 @@ class Data(Section):
     bands: Literal["rgb", "all"]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
     max_quarantined: Annotated[int, Field(ge=0)]
+    fraction: Annotated[Share, Field(gt=0)]
     sample: Sample
 
 
@@ -72,9 +73,18 @@ class Published(Section):
 
 
 class Split(Section):
-    method: Literal["stratified", "published", "spatial"]
+    method: Literal["stratified", "kfold", "spatial", "spatial_kfold", "published"]
     fractions: Fractions
     seed: Seed
+    folds: Annotated[int, Field(ge=2)]
+    fold: Annotated[int, Field(ge=0)]
     block_km: Positive
+    buffer_km: Annotated[Float, Field(ge=0)]
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     published: Published
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Self:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold}, but folds is {self.folds}: give one of 0 to {self.folds - 1}")
+        return self

@@ -9,23 +9,26 @@ from landuse import params
 from landuse.errors import UserError
 from landuse.files import write_csv, write_json
 from landuse.params import PARTS
-from landuse.splits import leakage, published, spatial, stratified
+from landuse.splits import geography, leakage, picture, published, spatial, stratified, subset
 from landuse.tiles import TileStore, open_store
 
 SPLIT = Path("data/split.csv")
 NEAR = Path("data/near_duplicates.csv")
 METRICS = Path("metrics/split.json")
+PICTURE = Path("plots/split_map.png")
 _LABELS = Path("data/labels.csv")
 _TEXT = {"file": "str", "class": "str", "label": "str", "split": "str"}  # a class may be called 2018, or NA
+_LEFT_OUT = ("aside", "unlisted", "buffer", "unused")
 _COLUMNS = ["row", "file", "class", "label", "target", "split"]
 
 
 def run(p: params.Params) -> None:
-    """Deal the labelled tiles into train, val and test; report duplicates between the parts.
+    """Deal the labelled tiles into train, val and test; report what leaks from one to another.
 
-    Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, aside (no
-    label) or unlisted (labelled, but in no published list); ``data/near_duplicates.csv`` (see ``leakage.audit``);
-    and ``metrics/split.json``.
+    Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
+    why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``metrics/split.json``; and
+    ``plots/split_map.png``.
 
     Raises:
         UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
@@ -34,16 +37,26 @@ def run(p: params.Params) -> None:
     tiles = _read_labels(store)
     parts, extra = _deal(p.split, tiles)
     tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
+    train = tiles[tiles["split"] == "train"]
+    tiles.loc[train.index.difference(subset.keep(train, p.data.fraction, p.split.seed)), "split"] = "unused"
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
-    report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **extra}
-    distance = spatial.nearest_km(tiles)
-    if distance is not None:
-        report["nearest_test_to_train_km"] = distance
+    places, distance = geography.audit(tiles, p.evaluate.confidence)
+    report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
     write_csv(SPLIT, tiles[_COLUMNS])
     write_csv(NEAR, near)
     write_json(METRICS, report)
-    print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items()))
-    print(f"near duplicates across parts: {duplicates['near_across_parts']:,} ({NEAR})")
+    picture.write(PICTURE, tiles, distance)
+    _say(report)
+
+
+def _say(report: dict[str, Any]) -> None:
+    print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items() if count or part in PARTS))
+    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR})")
+    if report["coordinates_only"]:
+        alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
+        print(
+            f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({PICTURE})"
+        )
 
 
 def read_split(path: Path = SPLIT) -> pd.DataFrame:
@@ -66,20 +79,29 @@ def _read_labels(store: TileStore) -> pd.DataFrame:
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:
     """The part of every labelled tile, and what the method adds to the report."""
-    if settings.method == "stratified":
+    fractions, seed = settings.fractions, settings.seed
+    if settings.method == "published":
+        parts, counts = published.deal(tiles, settings.published)
+        return parts, {"published": counts}
+    if settings.method in ("stratified", "kfold"):
         known = tiles[tiles["target"] >= 0]
-        return stratified.deal(known, settings.fractions, settings.seed).reindex(tiles.index), {}
+        if settings.method == "stratified":
+            parts = stratified.deal(known, fractions, seed)
+        else:
+            parts = stratified.kfold(known, fractions, settings.folds, settings.fold, seed)
+        return parts.reindex(tiles.index), {}
     if settings.method == "spatial":
-        return spatial.deal(tiles, settings.fractions, settings.block_km, settings.seed), {}
-    parts, counts = published.deal(tiles, settings.published)
-    return parts, {"published": counts}
+        parts = spatial.deal(tiles, fractions, settings.block_km, seed)
+    else:
+        parts = spatial.kfold(tiles, fractions, settings.folds, settings.fold, settings.block_km, seed)
+    return spatial.leave_buffer(tiles, parts, settings.buffer_km), {}
 
 
 def _counts(tiles: pd.DataFrame) -> dict[str, Any]:
     """Tiles in each part: altogether, by label and by class of the data."""
     used = tiles[tiles["split"].isin(PARTS)]
     return {
-        "tiles": {part: int((tiles["split"] == part).sum()) for part in (*PARTS, "aside", "unlisted")},
+        "tiles": {part: int((tiles["split"] == part).sum()) for part in (*PARTS, *_LEFT_OUT)},
         "labels": {label: _parts(group) for label, group in used.groupby("label")},
         "classes": {name: _parts(group) for name, group in used.groupby("class")},
     }

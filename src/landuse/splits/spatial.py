@@ -1,15 +1,14 @@
-"""A split by blocks of land: what lies together stays together."""
+"""Splits by blocks of land, once or in folds: what lies together stays together, with a gap between the parts."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.neighbors import BallTree
 
 from landuse.errors import UserError
 from landuse.params import PARTS, Fractions
+from landuse.splits.geography import EARTH_KM, nearest
 
-_EARTH_KM = 6371.0088  # mean radius (IUGG)
-_DEGREE_KM = np.pi / 180 * _EARTH_KM  # of latitude
+_DEGREE_KM = np.pi / 180 * EARTH_KM  # of latitude
 
 
 def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) -> "pd.Series[str]":
@@ -31,22 +30,78 @@ def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) 
     Raises:
         UserError: labelled tiles have no coordinates, or a class lies in too few blocks to be in every part.
     """
-    _refuse_unplaced(tiles)
-    placed = tiles.dropna(subset=["latitude", "longitude"])
     rng = np.random.Generator(np.random.PCG64(seed))
-    blocks = _blocks(placed, block_km, rng.random(2))
+    placed, blocks = _placed_in_blocks(tiles, block_km, rng)
     table = pd.crosstab(blocks, placed["class"])
     numbers = _assign(table.to_numpy(dtype=np.float64), np.array([getattr(fractions, part) for part in PARTS]), rng)
     part_of = {block: PARTS[number] for block, number in zip(table.index, numbers, strict=True)}
     parts = blocks.map(part_of)
-    _refuse_missing_class(placed[placed["target"] >= 0], parts, block_km)
+    _refuse_missing_class(placed, parts, f"too few blocks of land hold it: lower split.block_km (it is {block_km:g})")
     return parts.reindex(tiles.index)
+
+
+def kfold(
+    tiles: pd.DataFrame, fractions: Fractions, folds: int, fold: int, block_km: float, seed: int
+) -> "pd.Series[str]":
+    """Deal whole blocks into ``folds`` alike in every class, of which one is the test; the others hold the rest.
+
+    As ``deal``, but every tile is in the test of exactly one fold, and training and validation share the blocks of
+    the others as they do in ``fractions``.
+
+    Raises:
+        UserError: as ``deal``.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    placed, blocks = _placed_in_blocks(tiles, block_km, rng)
+    table = pd.crosstab(blocks, placed["class"])
+    counts = table.to_numpy(dtype=np.float64)
+    rest = _assign(counts, np.full(folds, 1 / folds), rng) != fold
+    shares = np.array([fractions.train, fractions.val]) / (fractions.train + fractions.val)
+    names = np.full(len(counts), "test", dtype=object)
+    names[rest] = np.take(np.array(["train", "val"], dtype=object), _assign(counts[rest], shares, rng))
+    parts = blocks.map(dict(zip(table.index, names, strict=True)))
+    remedy = f"lower split.block_km (it is {block_km:g}) or split.folds (it is {folds})"
+    _refuse_missing_class(placed, parts, f"too few blocks of land hold it: {remedy}")
+    return parts.reindex(tiles.index)
+
+
+def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float) -> "pd.Series[str]":
+    """Take tiles out of training and validation until no two parts have labelled tiles nearer than ``buffer_km``.
+
+    The test stays whole: validation gives way to it, and training to both. What gives way is in the part "buffer".
+
+    Args:
+        tiles: columns class, target, and latitude and longitude in degrees.
+        parts: the part of every tile.
+        buffer_km: least great-circle distance between the centres of tiles of different parts.
+
+    Raises:
+        UserError: a class has no tile left in a part.
+    """
+    parts = parts.copy()
+    labelled = tiles["target"] >= 0
+    for part, others in (("val", ["test"]), ("train", ["val", "test"])):
+        mine, theirs = tiles[labelled & (parts == part)], tiles[labelled & parts.isin(others)]
+        distance, _ = nearest(mine, theirs)
+        parts.loc[mine.index[distance < buffer_km]] = "buffer"
+    _refuse_missing_class(tiles, parts, f"all lie beside other parts: lower split.buffer_km (it is {buffer_km:g})")
+    return parts
+
+
+def _placed_in_blocks(
+    tiles: pd.DataFrame, block_km: float, rng: np.random.Generator
+) -> tuple[pd.DataFrame, "pd.Series[str]"]:
+    """The tiles with coordinates, and the block of each."""
+    _refuse_unplaced(tiles)
+    placed = tiles.dropna(subset=["latitude", "longitude"])
+    return placed, _blocks(placed, block_km, rng.random(2))
 
 
 def _assign(
     counts: npt.NDArray[np.float64], fractions: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
     """Return the number of the part of each block. counts: (blocks, classes); fractions: (parts,)."""
+    counts = counts[:, counts.any(axis=0)]  # a class may lie in no block of these
     goal = fractions[:, None] * counts.sum(axis=0)
     dealt = np.zeros_like(goal)
     parts = np.zeros(len(counts), dtype=np.intp)
@@ -76,38 +131,25 @@ def _blocks(places: pd.DataFrame, block_km: float, shift: npt.NDArray[np.float64
 def _refuse_unplaced(tiles: pd.DataFrame) -> None:
     if "latitude" not in tiles or tiles["latitude"].isna().all():
         raise UserError(
-            "split.method is 'spatial', but the tiles have no coordinates: name a table (file, latitude, longitude) "
-            "in data.coordinates, or use -S data.source=eurosat_ms"
+            "a spatial split.method is chosen, but the tiles have no coordinates: name a table (file, latitude, "
+            "longitude) in data.coordinates, or use -S data.source=eurosat_ms"
         )
     labelled = tiles[tiles["target"] >= 0]
     without = labelled.loc[labelled["latitude"].isna(), "file"]
     if len(without):
         raise UserError(
-            f"split.method is 'spatial', but {len(without)} of {len(labelled)} labelled tiles have no coordinates, "
-            f"such as {without.iloc[0]}: add them to the table of data.coordinates, or remove them from the data"
+            f"a spatial split.method is chosen, but {len(without)} of {len(labelled)} labelled tiles have no "
+            f"coordinates, such as {without.iloc[0]}: add them to the table of data.coordinates, or remove them from "
+            "the data"
         )
 
 
-def _refuse_missing_class(known: pd.DataFrame, parts: "pd.Series[str]", block_km: float) -> None:
+def _refuse_missing_class(tiles: pd.DataFrame, parts: "pd.Series[str]", cause: str) -> None:
+    known = tiles[tiles["target"] >= 0]
     for name, group in known.groupby("class"):
         for part in PARTS:
             if not (parts[group.index] == part).any():
                 raise UserError(
-                    f"class {name!r} has no tile in {part}, too few blocks of land hold it: lower split.block_km "
-                    f"(it is {block_km:g}), add tiles from elsewhere, or leave the class out of the mapping"
+                    f"class {name!r} has no tile in {part}, {cause}, add tiles from elsewhere, or leave the class "
+                    "out of the mapping"
                 )
-
-
-def nearest_km(tiles: pd.DataFrame) -> float | None:
-    """Smallest great-circle distance in km between the centres of a test and a train tile, where they are known."""
-    if "latitude" not in tiles:
-        return None
-    placed = tiles.dropna(subset=["latitude", "longitude"])
-    train, test = (
-        np.radians(placed.loc[placed["split"] == part, ["latitude", "longitude"]].to_numpy(dtype=np.float64))
-        for part in ("train", "test")
-    )
-    if not len(train) or not len(test):
-        return None
-    distances, _ = BallTree(train, metric="haversine").query(test)
-    return round(float(distances.min()) * _EARTH_KM, 3)

@@ -1,9 +1,11 @@
-"""A random split, exact within every class of the data."""
+"""Random splits, exact within every class of the data: once, or in folds."""
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from landuse.errors import UserError
@@ -26,18 +28,64 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
     """
     parts = pd.Series("", index=known.index, dtype="str")
     for name, group in known.groupby("class"):
-        key = int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
-        counts = sizes(len(group), fractions, test_first=key % 2 == 0)
+        counts = sizes(len(group), fractions, test_first=_key(name) % 2 == 0)
         if not all(counts.values()):
             raise UserError(
                 f"class {name!r} is too small to be split: it has {len(group)} of at least "
                 f"{smallest(fractions)} tiles; add tiles, leave the class out of the mapping, or change split.fractions"
             )
-        order = np.random.Generator(np.random.PCG64([seed, key])).permutation(len(group))
-        shuffled = group.sort_values("file").index.to_numpy()[order]
-        for part, chosen in zip(PARTS, np.split(shuffled, np.cumsum([counts["train"], counts["val"]])), strict=True):
+        cuts = np.cumsum([counts["train"], counts["val"]])
+        for part, chosen in zip(PARTS, np.split(shuffled(group, seed), cuts), strict=True):
             parts.loc[chosen] = part
     return parts
+
+
+def kfold(known: pd.DataFrame, fractions: Fractions, folds: int, fold: int, seed: int) -> "pd.Series[str]":
+    """Deal the tiles of each class into ``folds`` equal parts, of which one is the test; return the part of every tile.
+
+    Every tile is in the test of exactly one fold. Of the other tiles of a class, those that follow the test's in
+    its shuffled order are for validation: the share that ``val`` has of ``train`` and ``val`` in ``fractions``.
+
+    Args:
+        known: labelled tiles, with the columns file and class.
+        fractions: how training and validation share what is not in the test.
+        folds: their number.
+        fold: the one whose tiles are the test, from 0.
+        seed: of the shuffling.
+
+    Raises:
+        UserError: a class is too small to be in every part of every fold.
+    """
+    parts = pd.Series("train", index=known.index, dtype="str")
+    enough = 4 if folds == 2 else folds  # one tile for the test, and two for the rest
+    for name, group in known.groupby("class"):
+        if len(group) < enough:
+            raise UserError(
+                f"class {name!r} is too small for {folds} folds: it has {len(group)} of at least {enough} tiles; "
+                "add tiles, leave the class out of the mapping, or lower split.folds"
+            )
+        chunks = np.array_split(shuffled(group, seed), folds)
+        first = (fold + _key(name)) % folds  # the folds with one tile more differ from class to class
+        rest = np.concatenate([*chunks[first + 1 :], *chunks[:first]])
+        parts.loc[chunks[first]] = "test"
+        val = round(len(rest) * fractions.val / (fractions.train + fractions.val))
+        parts.loc[rest[: min(max(1, val), len(rest) - 1)]] = "val"
+    return parts
+
+
+def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any]:
+    """The index of one class's tiles in an order that depends on the seed, its name and its files alone.
+
+    stream: orders of different streams have nothing to do with each other.
+    """
+    key = [seed, _key(group["class"].iloc[0]), *([stream] if stream else [])]
+    order = np.random.Generator(np.random.PCG64(key)).permutation(len(group))
+    tiles: npt.NDArray[Any] = group.sort_values("file").index.to_numpy()[order]
+    return tiles
+
+
+def _key(name: object) -> int:
+    return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
 
 
 def sizes(count: int, fractions: Fractions, test_first: bool = True) -> dict[Part, int]:

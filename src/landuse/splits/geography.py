@@ -1,0 +1,72 @@
+"""How near the test lies to training, and how far that alone leads.
+
+The nearest training tile's label is the strongest guess that coordinates allow. On EuroSAT's ten classes, seed 42, it
+is right for 78.4 % of the random split's test tiles; five neighbours weighted by distance 78.1 %, extremely randomised
+trees 78.4 %, a random forest 76.4 %; of an MLP 66.0 % is published (torchgeo-bench). On the longitude split it is
+right for 8.4 %, less than the commonest class (9.4 %).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.neighbors import BallTree
+
+EARTH_KM = 6371.0088  # mean radius (IUGG)
+PLACE = ["latitude", "longitude"]
+_TILE_KM, _NEAR_KM = 0.64, 5.0  # the side of a tile of EuroSAT, and what still is the same landscape
+
+
+def audit(tiles: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], npt.NDArray[np.float64]]:
+    """Measure the distance between test and training, and the accuracy of coordinates alone.
+
+    Args:
+        tiles: every tile of the data: columns target, split, and latitude and longitude in degrees where known.
+        confidence: of the intervals (Wilson 1927).
+
+    Returns:
+        What goes into ``metrics/split.json``: ``coordinates``, in words, how many tiles have them; and, null where
+        training or test have none, ``nearest_test_to_train_km`` and ``coordinates_only``: the accuracies on test of
+        the nearest training tile's label, and of the commonest label. And the distance of every placed test tile, km.
+    """
+    used = tiles[tiles["split"].isin(["train", "val", "test"])]
+    placed = used.dropna(subset=PLACE) if set(PLACE) <= set(used.columns) else used[:0]
+    report: dict[str, Any] = {"coordinates": f"{len(placed):,} of {len(used):,} tiles"}
+    train, test = (placed[placed["split"] == part] for part in ("train", "test"))
+    if train.empty or test.empty:
+        report["coordinates"] += ": name a table of them in data.coordinates"
+        return report | {"coordinates_only": None, "nearest_test_to_train_km": None}, np.empty(0)
+    distance, neighbour = nearest(test, train)
+    truth, labels = test["target"].to_numpy(), train["target"]
+    hits = {"accuracy": truth == labels.to_numpy()[neighbour], "majority": truth == labels.mode().iloc[0]}
+    alone = {name: _wilson(int(hit.sum()), len(hit), confidence) for name, hit in hits.items()}
+    return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}, distance
+
+
+def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """The great-circle distance in km from each tile to the nearest of the others, infinite without any; and which.
+
+    Both have latitude and longitude in degrees; the results are (n,), positions count from 0.
+    """
+    if tiles.empty or others.empty:
+        return np.full(len(tiles), np.inf), np.zeros(len(tiles), dtype=np.intp)
+    here, there = (np.radians(table[PLACE].to_numpy(dtype=np.float64)) for table in (tiles, others))
+    angle, position = BallTree(there, metric="haversine").query(here)
+    return angle[:, 0] * EARTH_KM, position[:, 0]
+
+
+def _summary(distance: npt.NDArray[np.float64]) -> dict[str, float]:
+    quartiles = np.percentile(distance, [0, 25, 50, 75])
+    return {
+        **{name: round(float(km), 3) for name, km in zip(("min", "q1", "median", "q3"), quartiles, strict=True)},
+        "share_within_640_m": round(float((distance < _TILE_KM).mean()), 6),
+        "share_within_5_km": round(float((distance < _NEAR_KM).mean()), 6),
+    }
+
+
+def _wilson(successes: int, count: int, confidence: float) -> dict[str, float]:
+    share = binomtest(successes, count)
+    low, high = share.proportion_ci(confidence, method="wilson")
+    return {name: round(float(end), 6) for name, end in (("value", share.statistic), ("low", low), ("high", high))}
