@@ -31,6 +31,8 @@ def test_one_epoch_on_the_real_tiles_is_as_good_as_it_was(real_data: Path, tmp_p
         "test": 2325,
         "aside": 11500,
         "unlisted": 0,
+        "buffer": 0,
+        "unused": 0,
     }
     measured = json.loads((workspace.path / "metrics/evaluate.json").read_text())
     assert measured["n"] == TILES

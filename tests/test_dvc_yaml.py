@@ -100,6 +100,19 @@ def test_an_undeclared_section_cannot_be_read_at_run_time(stage: str) -> None:
                 getattr(loaded, section)
 
 
+def test_a_single_key_is_loaded_without_the_rest_of_its_section() -> None:
+    loaded = params.load("split", ROOT)
+    assert loaded.data.fraction == 1.0
+    with pytest.raises(AttributeError):
+        _ = loaded.data.source
+
+
+def test_fewer_training_tiles_concern_the_split_alone_and_all_other_keys_of_data_the_download() -> None:
+    declared = {f"data.{key}" for key in params.Data.model_fields} - {"data.fraction"}
+    assert set(STAGES["download"]["params"]) == declared
+    assert [stage for stage in STAGES if "data.fraction" in STAGES[stage]["params"]] == ["split"]
+
+
 def test_only_the_chosen_recipe_is_loaded_and_declared() -> None:
     assert "recipes.${train.recipe}" in STAGES["train"]["params"]
     assert list(params.load("train", ROOT).recipes) == ["fast"]

@@ -9,6 +9,7 @@ import pytest
 from landuse.errors import UserError
 from landuse.params import PARTS, Fractions
 from landuse.splits import spatial
+from landuse.splits.geography import nearest
 
 USUAL = Fractions(train=0.7, val=0.15, test=0.15)
 DEGREE = 111.195  # km of a degree of latitude
@@ -122,11 +123,59 @@ def test_no_size_of_blocks_breaks_it(block_km: float) -> None:
         assert block_km == 5000.0 and "lower split.block_km" in str(error)
 
 
-def test_the_distance_between_test_and_train_is_that_of_the_great_circle() -> None:
-    tiles = pd.DataFrame({"latitude": [0.0, 1.0, 0.5, np.nan], "longitude": [0.0, 0.0, 0.0, 0.0]})
-    assert spatial.nearest_km(tiles.assign(split=["train", "test", "val", "test"])) == pytest.approx(111.195, abs=0.001)
-    assert spatial.nearest_km(tiles.assign(split=["train", "val", "val", "test"])) is None
-    assert spatial.nearest_km(pd.DataFrame({"split": ["train", "test"]})) is None
+def shortest_between_parts(tiles: pd.DataFrame, parts: "pd.Series[str]") -> float:
+    """Of every two labelled tiles in different parts, the least distance in km, by the spherical law of cosines."""
+    used = tiles.assign(part=parts)[(tiles["target"] >= 0) & parts.isin(PARTS)]
+    latitude, longitude = np.radians(used[["latitude", "longitude"]].to_numpy()).T
+    cosine = np.sin(latitude) * np.sin(latitude[:, None])
+    cosine += np.cos(latitude) * np.cos(latitude[:, None]) * np.cos(longitude - longitude[:, None])
+    apart = used["part"].to_numpy() != used["part"].to_numpy()[:, None]
+    return float(6371.0088 * np.arccos(cosine.clip(-1, 1)[apart]).min())
+
+
+@pytest.mark.parametrize("buffer_km", [1.5, 4.0])
+def test_no_two_parts_come_nearer_than_the_buffer_and_the_test_stays_whole(buffer_km: float) -> None:
+    tiles = carpet(60, 48)
+    parts = spatial.deal(tiles, Fractions(train=0.4, val=0.3, test=0.3), block_km=15, seed=4)
+    assert shortest_between_parts(tiles, parts) == pytest.approx(1, abs=0.01)
+    kept = spatial.leave_buffer(tiles, parts, buffer_km)
+    assert shortest_between_parts(tiles, kept) >= buffer_km - 1e-6
+    assert (kept == "test").equals(parts == "test")
+    moved = kept != parts
+    assert set(kept[moved]) == {"buffer"} and 0.05 < moved.mean() < 0.5
+    assert spatial.leave_buffer(tiles, parts, 0.0).equals(parts)
+
+
+def test_validation_gives_way_to_the_test_alone_and_tiles_kept_aside_push_nobody_out() -> None:
+    files = ["train", "val", "test", "train", "aside"]
+    degrees = [0.0, 1 / DEGREE, 2 / DEGREE, 1.0, 1.0]
+    tiles = pd.DataFrame({"file": files, "class": "a", "target": [0, 0, 0, 0, -1], "latitude": degrees, "longitude": 0})
+    parts = pd.Series(["train", "val", "test", "train", "test"])
+    with pytest.raises(UserError, match=r"class 'a' has no tile in val, .* lower split\.buffer_km \(it is 1\.5\)"):
+        spatial.leave_buffer(tiles, parts, 1.5)
+    far = tiles.copy()
+    far.loc[2, "latitude"] = 2.0
+    assert spatial.leave_buffer(far, parts, 1.5).tolist() == ["buffer", "val", "test", "train", "test"]
+
+
+def test_over_the_folds_every_tile_is_in_the_test_once_and_its_block_with_it() -> None:
+    tiles = scattered({"a": 900, "b": 600})
+    folds = [spatial.kfold(tiles, USUAL, 5, fold, block_km=100, seed=3) for fold in range(5)]
+    assert (sum((parts == "test").astype(int) for parts in folds) == 1).all()
+    blocks = spatial._blocks(tiles, 100, np.random.Generator(np.random.PCG64(3)).random(2))
+    for parts in folds:
+        assert parts.groupby(blocks).nunique().max() == 1
+        shares = pd.crosstab(tiles["class"], parts, normalize="index")
+        assert shares["test"].to_numpy() == pytest.approx(0.2, abs=0.03)
+        assert shares["val"].to_numpy() == pytest.approx(0.8 * 0.15 / 0.85, abs=0.03)
+
+
+def test_a_class_in_one_place_cannot_be_folded() -> None:
+    tiles = scattered({"a": 300, "b": 30})
+    tiles.loc[tiles["class"] == "b", ["latitude", "longitude"]] = (50.0, 10.0)
+    for fold in range(3):
+        with pytest.raises(UserError, match=r"class 'b' has no tile in .* or split\.folds \(it is 3\)"):
+            spatial.kfold(tiles, USUAL, 3, fold, 20, 0)
 
 
 @pytest.mark.real
@@ -137,3 +186,14 @@ def test_eurosat_is_split_within_half_a_percent_of_the_fractions(real_data: Path
     shares = pd.crosstab(tiles["class"], parts, normalize="index")
     for part in PARTS:
         assert shares[part].to_numpy() == pytest.approx(getattr(USUAL, part), abs=0.005)
+
+
+@pytest.mark.real
+def test_on_eurosat_the_default_buffer_costs_little_and_holds(real_data: Path) -> None:
+    """No two tiles of different parts share a pixel, for 207 of 27,000 tiles; 20 km blocks, all ten classes."""
+    tiles = pd.read_csv(real_data / "splits" / "eurosat_coords.csv").assign(target=0)
+    parts = spatial.leave_buffer(tiles, spatial.deal(tiles, USUAL, 20, 42), 0.91)
+    assert parts.value_counts().to_dict() == {"train": 18704, "val": 4039, "test": 4050, "buffer": 207}
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        distance, _ = nearest(tiles[parts == PARTS[one]], tiles[parts == PARTS[other]])
+        assert distance.min() >= 0.91

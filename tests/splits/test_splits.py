@@ -24,9 +24,10 @@ IMAGES = np.random.default_rng(5).integers(0, 256, (len(NAMES), 32, 32, 3), dtyp
 TABLES = {"two": {"Old": ["NA"], "New": ["2018"]}}
 
 
-def configured(**split: Any) -> params.Params:
-    """params.yaml with a mapping of these classes and some keys of ``split`` changed."""
+def configured(fraction: float = 1.0, **split: Any) -> params.Params:
+    """params.yaml with a mapping of these classes, and some keys of ``split`` and data.fraction changed."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["data"]["fraction"] = fraction
     content["mapping"] = {"preset": "two", "tables": TABLES}
     content["split"] |= split
     return params.Params.model_validate(content)
@@ -65,7 +66,8 @@ def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in map(str, (splits.SPLIT, splits.NEAR, splits.METRICS))}
+    outputs = (splits.SPLIT, splits.NEAR, splits.METRICS, splits.PICTURE)
+    return {str(path): (folder / path).read_bytes() for path in outputs}
 
 
 def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> None:
@@ -79,14 +81,18 @@ def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> Non
     assert made["split"].value_counts().to_dict() == {"train": 56, "val": 12, "test": 12, "aside": 40}
     report = json.loads((place / splits.METRICS).read_text())
     assert report["method"] == "stratified"
-    assert report["tiles"] == {"train": 56, "val": 12, "test": 12, "aside": 40, "unlisted": 0}
+    none = {"unlisted": 0, "buffer": 0, "unused": 0}
+    assert report["tiles"] == {"train": 56, "val": 12, "test": 12, "aside": 40} | none
     assert report["labels"] == {label: {"train": 28, "val": 6, "test": 6} for label in ("Old", "New")}
     assert report["classes"] == {name: {"train": 28, "val": 6, "test": 6} for name in ("NA", "2018")}
-    assert report["nearest_test_to_train_km"] == pytest.approx(4, rel=0.01)
+    assert report["nearest_test_to_train_km"]["min"] == pytest.approx(4, rel=0.01)
+    assert report["coordinates"] == "80 of 80 tiles"
+    assert report["coordinates_only"]["accuracy"]["value"] > 0.9  # 2018 lies west of NA
+    assert report["coordinates_only"]["majority"]["value"] == 0.5
     assert len(pd.read_csv(splits.NEAR)) == 0
 
 
-@pytest.mark.parametrize("method", ["stratified", "spatial"])
+@pytest.mark.parametrize("method", ["stratified", "kfold", "spatial", "spatial_kfold"])
 def test_a_second_run_writes_the_same_bytes(place: Path, method: str) -> None:
     splits.run(configured(method=method))
     first = written(place)
@@ -103,6 +109,39 @@ def test_blocks_keep_neighbours_together() -> None:
     assert set(made["split"]) == set(params.PARTS)
 
 
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("method", ["kfold", "spatial_kfold"])
+def test_the_folds_share_out_the_tests(method: str) -> None:
+    tested = []
+    for fold in range(4):
+        splits.run(configured(method=method, folds=4, fold=fold, block_km=12))
+        made = splits.read_split()
+        assert {"train", "val", "test", "aside"} <= set(made["split"])
+        tested += made.loc[made["split"] == "test", "file"].to_list()
+    assert sorted(tested) == sorted(name for name in NAMES if not name.startswith("Forest"))
+
+
+def test_the_buffer_is_left_out_and_counted(place: Path) -> None:
+    splits.run(configured(method="spatial", buffer_km=5))
+    report = json.loads((place / splits.METRICS).read_text())
+    assert report["tiles"]["buffer"] > 0
+    assert report["nearest_test_to_train_km"]["min"] >= 5
+    assert report["tiles"]["buffer"] == (splits.read_split()["split"] == "buffer").sum()
+
+
+def test_fewer_training_tiles_leave_validation_and_test_as_they_are(place: Path) -> None:
+    splits.run(configured())
+    whole = splits.read_split()["split"]
+    kept = []
+    for fraction, count in ((0.25, 14), (0.5, 28)):
+        splits.run(configured(fraction=fraction))
+        made = splits.read_split()["split"]
+        assert made.where(made != "unused", "train").equals(whole)
+        assert json.loads((place / splits.METRICS).read_text())["tiles"]["unused"] == 56 - count
+        kept.append(set(made.index[made == "train"]))
+    assert len(kept[0]) == 14 and kept[0] < kept[1]
+
+
 def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) -> None:
     parts = {}
     for start, part in enumerate(params.PARTS):
@@ -111,7 +150,8 @@ def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) ->
         parts[part] = {"list": f"{part}.txt", "sha256": None}
     splits.run(configured(method="published", published=parts))
     report = json.loads((place / splits.METRICS).read_text())
-    assert report["tiles"] == {"train": 20, "val": 20, "test": 20, "aside": 40, "unlisted": 20}
+    rest = {"aside": 40, "unlisted": 20, "buffer": 0, "unused": 0}
+    assert report["tiles"] == {"train": 20, "val": 20, "test": 20} | rest
     assert report["published"]["test"] == {"listed": 31, "not_in_data": 1}
 
 
@@ -131,6 +171,8 @@ def test_the_same_pixels_in_two_parts_stop_the_stage_and_leave_what_was_there(pl
     [
         ({"method": "published"}, "split.published.train.list is null"),
         ({"method": "spatial", "block_km": 5000.0}, "lower split.block_km"),
+        ({"method": "kfold", "folds": 41}, "40 of at least 41"),
+        ({"method": "spatial", "buffer_km": 300.0}, "lower split.buffer_km"),
         ({"fractions": {"train": 0.98, "val": 0.01, "test": 0.01}}, "40 of at least"),
     ],
 )
@@ -145,7 +187,10 @@ def test_what_cannot_be_split_is_refused_and_nothing_written(place: Path, split:
 def test_without_coordinates_no_distance_is_reported_and_blocks_are_refused(place: Path) -> None:
     store(lambda name: IMAGES[NAMES.index(name)], placed=False)
     splits.run(configured())
-    assert "nearest_test_to_train_km" not in json.loads((place / splits.METRICS).read_text())
+    report = json.loads((place / splits.METRICS).read_text())
+    assert (report["nearest_test_to_train_km"], report["coordinates_only"]) == (None, None)
+    assert "data.coordinates" in report["coordinates"]
+    assert (place / splits.PICTURE).is_file()
     with pytest.raises(UserError, match=r"data\.coordinates"):
         splits.run(configured(method="spatial"))
 

@@ -111,3 +111,41 @@ def test_the_smallest_class_is_the_first_with_a_tile_in_every_part(shares: tuple
     smallest = stratified.smallest(fractions)
     assert all(stratified.sizes(smallest, fractions).values())
     assert not any(all(stratified.sizes(count, fractions).values()) for count in range(smallest))
+
+
+def test_over_the_folds_every_tile_is_in_the_test_once() -> None:
+    known = table({"a": 43, "b": 60, "c": 5})
+    folds = [stratified.kfold(known, USUAL, 5, fold, seed=1) for fold in range(5)]
+    assert (sum((parts == "test").astype(int) for parts in folds) == 1).all()
+    for parts in folds:
+        by_class = pd.crosstab(known["class"], parts)
+        assert set(by_class["test"]) <= {1, 8, 9, 12}
+        assert by_class.loc["c"].to_dict() == {"test": 1, "train": 3, "val": 1}
+        assert by_class.loc["b"].to_dict() == {"test": 12, "train": 40, "val": 8}  # 48 x 0.15 / 0.85 is 8.5
+    assert folds[0].ne(folds[1])[folds[0].ne("test") & folds[1].ne("test")].any()  # validation differs too
+
+
+def test_folds_depend_on_the_seed_and_on_nothing_else() -> None:
+    known = table({"a": 40, "b": 60})
+    parts = stratified.kfold(known, USUAL, 4, 2, seed=1)
+    assert stratified.kfold(known.sample(frac=1, random_state=0), USUAL, 4, 2, seed=1).loc[known.index].equals(parts)
+    assert stratified.kfold(known[known["class"] == "b"], USUAL, 4, 2, seed=1).equals(parts[known["class"] == "b"])
+    assert (stratified.kfold(known, USUAL, 4, 2, seed=2) != parts).any()
+
+
+def test_folds_with_one_tile_more_take_turns() -> None:
+    known = table({f"class{i}": 11 for i in range(40)})
+    sizes = [(stratified.kfold(known, USUAL, 5, fold, seed=1) == "test").sum() for fold in range(5)]
+    assert sum(sizes) == 440 and max(sizes) - min(sizes) < 20
+
+
+@pytest.mark.parametrize(("folds", "enough"), [(2, 4), (3, 3), (5, 5)])
+def test_a_class_too_small_for_the_folds_is_refused_in_each_and_the_smallest_that_would_do_is_not(
+    folds: int, enough: int
+) -> None:
+    greedy = Fractions(train=0.01, val=0.98, test=0.01)
+    for fold in range(folds):
+        with pytest.raises(UserError, match=rf"class 'b' .* {folds} folds: it has {enough - 1} of at least {enough}"):
+            stratified.kfold(table({"a": 40, "b": enough - 1}), USUAL, folds, fold, seed=1)
+        for fractions in (USUAL, greedy):
+            assert set(stratified.kfold(table({"b": enough}), fractions, folds, fold, seed=1)) == set(PARTS)
