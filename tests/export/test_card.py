@@ -4,12 +4,14 @@ import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
 from trained import Workspace
 
 from landuse.export import card
+from landuse.params import Split
 from landuse.prediction import CALIBRATION
 from landuse.splits import read_split
 
@@ -53,6 +55,10 @@ def test_it_has_every_section_once_and_no_gap(render) -> None:
     ]
     for gap in ("None", " nan", "{", "undefined"):
         assert gap not in text.split("```")[0] + text.split("```")[2], gap
+
+
+def test_every_method_of_splitting_is_explained() -> None:
+    assert set(card._ABOUT_SPLIT) == set(get_args(Split.model_fields["method"].annotation))
 
 
 def test_it_names_the_variant_of_the_backbone(render) -> None:

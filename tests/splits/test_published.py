@@ -1,10 +1,7 @@
 """Published lists: read in the forms there are, matched to the tiles, refused where they cannot be right."""
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +9,6 @@ import pytest
 
 from landuse.errors import UserError
 from landuse.params import PARTS, Published, PublishedList
-from landuse.sources import fetch
 from landuse.splits import published
 
 
@@ -77,6 +73,11 @@ def test_listed_tiles_that_the_data_lacks_are_counted_and_those_kept_aside_are_n
         (SIX, {"test": " \n"}, ["split.published.test", "is empty"]),
         (table("a/1.png", "b/1.png", "a/2.png", "a/3.png"), {"train": "1.png"}, ["'1'", "several", "<Class>/<name>"]),
         (table(*SIX["file"], "b/b_1.jpg"), {"train": "a_1\nb_1"}, ["split.published.val", "label b"]),
+        (
+            table(*SIX["file"], "b/b_1.jpg", "b/b_2.jpg"),
+            {"train": "a_1\nb_1", "val": "a_2\nb_2"},
+            ["split.published.test", "label b"],
+        ),
     ],
 )
 def test_lists_that_cannot_be_right_are_refused(
@@ -111,27 +112,8 @@ def test_a_list_without_a_digest_is_taken_and_its_digest_told(
     )
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    """Serves the files of ``tmp_path``; downloads lie in a repository of the test's own."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(fetch, "_BACKOFF", 0.001)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def at(server: ThreadingHTTPServer, made: Published, **changed: str | None) -> Published:
+def at(url: str, made: Published, **changed: str | None) -> Published:
     """The same lists by their URLs, with some digests changed."""
-    url = f"http://127.0.0.1:{server.server_port}"
     return Published(
         **{
             part: PublishedList(
@@ -142,24 +124,24 @@ def at(server: ThreadingHTTPServer, made: Published, **changed: str | None) -> P
     )
 
 
-def test_lists_at_urls_are_fetched_once_and_checked(tmp_path: Path, server: ThreadingHTTPServer) -> None:
-    made = lists(tmp_path)
+def test_lists_at_urls_are_fetched_once_and_checked(tmp_path: Path, serve: Callable[[Path], str]) -> None:
+    made, url = lists(tmp_path), serve(tmp_path)
     expected = ["train", "val", "test", "unlisted", "unlisted", "unlisted"]
     with pytest.raises(UserError, match="wrong content"):
-        published.deal(SIX, at(server, made, val="0" * 64))
-    assert published.deal(SIX, at(server, made))[0].tolist() == expected
+        published.deal(SIX, at(url, made, val="0" * 64))
+    assert published.deal(SIX, at(url, made))[0].tolist() == expected
     for part in PARTS:
         (tmp_path / f"{part}.txt").unlink()
-    assert published.deal(SIX, at(server, made))[0].tolist() == expected  # from .landuse/downloads
+    assert published.deal(SIX, at(url, made))[0].tolist() == expected  # from .landuse/downloads
     with pytest.raises(UserError, match=r"split\.published\.val: .* is not the expected list"):
-        published.deal(SIX, at(server, made, val="0" * 64))
+        published.deal(SIX, at(url, made, val="0" * 64))
 
 
-def test_a_list_that_cannot_be_fetched_is_refused_with_the_remedy(tmp_path: Path, server: ThreadingHTTPServer) -> None:
-    made = lists(tmp_path)
+def test_a_list_that_cannot_be_fetched_is_refused_with_the_remedy(tmp_path: Path, serve: Callable[[Path], str]) -> None:
+    made, url = lists(tmp_path), serve(tmp_path)
     (tmp_path / "test.txt").unlink()
     with pytest.raises(UserError, match=r"test\.txt .*404.*: check split\.published\.test, or save the list yourself"):
-        published.deal(SIX, at(server, made))
+        published.deal(SIX, at(url, made))
 
 
 @pytest.mark.real

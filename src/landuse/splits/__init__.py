@@ -42,10 +42,10 @@ def run(p: params.Params) -> None:
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
     places, distance = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
+    picture.write(PICTURE, tiles, distance)
     write_csv(SPLIT, tiles[_COLUMNS])
     write_csv(NEAR, near)
     write_json(METRICS, report)
-    picture.write(PICTURE, tiles, distance)
     _say(report)
 
 

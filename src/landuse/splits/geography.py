@@ -16,7 +16,7 @@ from sklearn.neighbors import BallTree
 
 EARTH_KM = 6371.0088  # mean radius (IUGG)
 PLACE = ["latitude", "longitude"]
-_TILE_KM, _NEAR_KM = 0.64, 5.0  # the side of a tile of EuroSAT, and what still is the same landscape
+TILE_KM, NEAR_KM = 0.64, 5.0  # the side of a tile of EuroSAT, and what still is the same landscape
 
 
 def audit(tiles: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], npt.NDArray[np.float64]]:
@@ -61,8 +61,8 @@ def _summary(distance: npt.NDArray[np.float64]) -> dict[str, float]:
     quartiles = np.percentile(distance, [0, 25, 50, 75])
     return {
         **{name: round(float(km), 3) for name, km in zip(("min", "q1", "median", "q3"), quartiles, strict=True)},
-        "share_within_640_m": round(float((distance < _TILE_KM).mean()), 6),
-        "share_within_5_km": round(float((distance < _NEAR_KM).mean()), 6),
+        "share_within_640_m": round(float((distance < TILE_KM).mean()), 6),
+        "share_within_5_km": round(float((distance < NEAR_KM).mean()), 6),
     }
 
 

@@ -15,12 +15,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from sklearn.neighbors import BallTree
 
 from landuse.files import atomic
-from landuse.splits.geography import EARTH_KM, PLACE
+from landuse.splits.geography import EARTH_KM, NEAR_KM, PLACE, TILE_KM
 
 _COLOURS = {"train": "#4477aa", "val": "#ccbb44", "test": "#ee6677", "buffer": "#aa3377"}  # Paul Tol's bright scheme
 _NAMES = {"train": "training", "val": "validation", "test": "test", "buffer": "buffer, left out"}
 _REST = "0.85"  # kept aside, unlisted, unused
-_WINDOW_KM = 60.0  # side of the neighbourhood
+_WINDOW_KM = 60.0  # largest side of the neighbourhood
 _DEGREE_KM = np.pi / 180 * EARTH_KM
 
 
@@ -63,20 +63,22 @@ def _draw_map(axis: Axes, tiles: pd.DataFrame) -> None:
 
 
 def _draw_neighbourhood(axis: Axes, whole: Axes, tiles: pd.DataFrame) -> None:
-    """The window of 60 km around the densest crowd of test tiles; the map shows where it is."""
+    """A window around the densest crowd of test tiles; the map shows where it is."""
     test = tiles[tiles["split"] == "test"]
     places = np.radians((tiles if test.empty else test)[PLACE].to_numpy(dtype=np.float64))
     tree, radius = BallTree(places, metric="haversine"), _WINDOW_KM / 2 / EARTH_KM
     densest = int(np.argmax(tree.query_radius(places, radius, count_only=True)))
-    crowd = tree.query_radius(places[[densest]], radius)[0]
-    latitude, longitude = np.degrees(places[crowd].mean(axis=0))
-    height = _WINDOW_KM / _DEGREE_KM
-    width = height / max(0.01, np.cos(np.radians(latitude)))
+    crowd = np.degrees(places[tree.query_radius(places[[densest]], radius)[0]])
+    latitude, longitude = (crowd.min(axis=0) + crowd.max(axis=0)) / 2
+    scale = _DEGREE_KM * np.array([1.0, max(0.01, np.cos(np.radians(latitude)))])  # km of a degree, both ways
+    side = float(np.clip(1.4 * (np.ptp(crowd, axis=0) * scale).max(), 5.0, _WINDOW_KM))
+    height, width = side / scale
     south, west = latitude - height / 2, longitude - width / 2
     inside = tiles["latitude"].between(south, south + height) & tiles["longitude"].between(west, west + width)
-    _scatter(axis, tiles[inside], 16, marker="s")
+    points = 190 * TILE_KM / side  # of a tile at the scale of the window, which is about 190 points wide
+    _scatter(axis, tiles[inside], max(4.0, 0.95 * points) ** 2, marker="s")
     axis.set(xlim=(west, west + width), ylim=(south, south + height))
-    axis.set_title(f"{_WINDOW_KM:.0f} km of it, where most test tiles are", loc="left", fontsize=11)
+    axis.set_title(f"{side:.0f} km of it, where most test tiles are", loc="left", fontsize=11)
     whole.add_patch(Rectangle((west, south), width, height, fill=False, color="black", lw=1.2))
 
 
@@ -85,7 +87,7 @@ def _scatter(axis: Axes, tiles: pd.DataFrame, size: float, marker: str = "o") ->
     for group, colours in ((tiles[~used], _REST), (tiles[used], tiles["split"][used].map(_COLOURS))):
         axis.scatter(group["longitude"], group["latitude"], s=size, c=colours, marker=marker, lw=0)
     axis.set_aspect(1 / max(0.01, np.cos(np.radians(tiles["latitude"].mean()))))
-    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{abs(x):g}°{'W' if x < 0 else 'E' if x else ''}"))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{abs(y):g}°{'S' if y < 0 else 'N' if y else ''}"))
     axis.grid(alpha=0.25)
@@ -103,7 +105,7 @@ def _draw_distance(axis: Axes, distance: npt.NDArray[np.float64]) -> None:
         axis.hist(shown, bins=bins.tolist(), color=_COLOURS["test"])
     else:
         axis.text(0.5, 0.5, "training or test has no coordinates", transform=axis.transAxes, ha="center", color="0.35")
-    for km, name in ((0.64, "640 m"), (5.0, "5 km")):
+    for km, name in ((TILE_KM, "640 m"), (NEAR_KM, "5 km")):
         axis.axvline(km, color="0.35", lw=1, ls="--")
         axis.text(km, 1.0, f" {name}", transform=axis.get_xaxis_transform(), fontsize=8, color="0.35", va="top")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
