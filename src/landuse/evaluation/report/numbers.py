@@ -1,0 +1,89 @@
+"""Numbers as people read them. An interval is {"value", "low", "high"}, with None for what is undefined."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from landuse.evaluation.report.blocks import Cell
+
+GAP = "\u00a0"  # a blank that no line breaks at
+UNDEFINED = "undefined"
+
+Interval = Mapping[str, Any]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.9817 -> 98.2 %."""
+    return UNDEFINED if value is None else f"{100 * value:.{digits}f}{GAP}%"
+
+
+def level(confidence: float) -> str:
+    """0.95 -> 95 %, without a decimal that is not there."""
+    return f"{100 * confidence:g}{GAP}%"
+
+
+def digits(interval: Interval) -> int:
+    """Decimals of a percentage that its interval justifies: two where it is narrower than a point."""
+    low, high = interval.get("low"), interval.get("high")
+    return 2 if low is not None and high is not None and high - low < 0.01 else 1
+
+
+def span(interval: Interval) -> str:
+    """The ends of an interval in percent, without the sign: 97.7 to 98.5; empty where there are none."""
+    if interval.get("low") is None or interval.get("high") is None:
+        return ""
+    places = digits(interval)
+    return f"{100 * interval['low']:.{places}f} to {100 * interval['high']:.{places}f}"
+
+
+def share(interval: Interval) -> str:
+    """98.17 %, with as many decimals as its interval justifies."""
+    return percent(interval.get("value"), digits(interval))
+
+
+def with_span(interval: Interval) -> str:
+    """98.17 % (97.71 to 98.54)."""
+    ends = span(interval)
+    return share(interval) + (f" ({ends})" if ends else "")
+
+
+def score(value: float | None, places: int = 4) -> str:
+    """A number that is no percentage; a minus sign is one."""
+    return UNDEFINED if value is None else f"{value:.{places}f}".replace("-", "\u2212")
+
+
+def points(value: float) -> str:
+    """A difference of percentages, with its sign: +1.2 points."""
+    return f"{100 * value:+.1f}".replace("-", "\u2212") + f"{GAP}points"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """1 tile, 4,050 tiles."""
+    return f"{number:,}{GAP}{noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """a, b and c; of more than ``most`` the first ones and how many are left."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def share_cell(interval: Interval | None) -> Cell:
+    """A table's cell for a percentage with its interval."""
+    if interval is None:
+        return Cell("\u2013", value="")
+    return Cell(share(interval), span(interval), interval.get("value"))
+
+
+def score_cell(interval: Interval | None, places: int = 4) -> Cell:
+    """A table's cell for another number with its interval."""
+    if interval is None:
+        return Cell("\u2013", value="")
+    low, high = interval.get("low"), interval.get("high")
+    ends = "" if low is None or high is None else f"{score(low, places)} to {score(high, places)}"
+    return Cell(score(interval.get("value"), places), ends, interval.get("value"))
+
+
+def count_cell(number: int) -> Cell:
+    """A table's cell for a number of things."""
+    return Cell(f"{number:,}", value=number)

@@ -1,0 +1,247 @@
+"""How often the model is right: metrics beside baselines, confusions, labels and classes, curves."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from landuse.evaluation.report import numbers as n
+from landuse.evaluation.report.blocks import Cell, Figure, Figures, Section, Table
+from landuse.evaluation.report.charts import Plane, Scale, around, as_percent, heat, rows
+from landuse.evaluation.report.inputs import Facts, Inputs, filled
+
+_METRICS = {  # name in evaluate.json -> title, and what it says
+    "accuracy": ("Accuracy", "share of tiles with the right label"),
+    "balanced_accuracy": ("Balanced accuracy", "recall, every label counted alike"),
+    "macro_precision": ("Macro precision", "how often a given label is right, mean over labels"),
+    "macro_recall": ("Macro recall", "how much of a label is found, mean over labels"),
+    "macro_f1": ("Macro-F1", "harmonic mean of precision and recall, mean over labels"),
+    "mcc": ("MCC", "correlation of truth and prediction"),
+    "roc_auc": ("ROC-AUC", "how well scores rank a label before the others"),
+}
+_PERCENTAGES = {"accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1"}
+_MATRIX = 20  # labels that a table of confusions can hold; beyond, a heat map
+_LISTED = 25  # commonest confusions
+_HOVERED = 40  # points of a curve to hover over
+_STEPS = (0.002, 0.005, 0.01, 0.02, 0.05)  # shares of a row at which an error's colour gets stronger
+
+
+def accuracy(inputs: Inputs) -> Section:
+    """All metrics with intervals, beside what needs no network."""
+    found = inputs.metrics
+    level = n.level(found["confidence"])
+    guesses: dict[str, Facts] = dict(found.get("baselines", {}))
+    place = (inputs.split or {}).get("coordinates_only")
+    if place and place.get("accuracy"):
+        guesses["coordinates only"] = place
+    entries = [("this model", found["accuracy"], "a")]
+    entries += [(name.replace("_", " "), guess["accuracy"], "d") for name, guess in guesses.items()]
+    chart = rows("Accuracy of the model and of baselines", entries, Scale("accuracy", 0, 1, as_percent))
+    text = [
+        f"On {n.count(found['n'], 'test tile')}, which neither training nor any choice has seen. Small print: {level} intervals."
+    ]
+    table = Table(
+        "Metrics on the test tiles",
+        ["Metric", "Value", *(_title(name) for name in guesses)],
+        list(_metric_rows(found, guesses)),
+    )
+    blocks = [Figures([Figure("Accuracy beside baselines", chart, "Dots are measured, lines are intervals.")]), table]
+    return Section("accuracy", "Accuracy", text, blocks)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _metric_rows(found: Facts, guesses: dict[str, Facts]) -> Iterable[list[Cell]]:
+    for name, (title, about) in _METRICS.items():
+        if name in found:
+            cell = n.share_cell if name in _PERCENTAGES else n.score_cell
+            yield [Cell(title, about), cell(found[name]), *(cell(guess.get(name)) for guess in guesses.values())]
+    if views := found.get("views"):
+        yield [
+            Cell("Accuracy with views", f"probabilities averaged over {views['n']} flips and turns"),
+            n.share_cell(views["accuracy"]),
+            *(Cell("\u2013") for _ in guesses),
+        ]
+        gain = views["gain"]
+        written = [None if gain[key] is None else n.points(gain[key]) for key in ("value", "low", "high")]
+        ends = f"{written[1]} to {written[2]}" if written[1] and written[2] else ""
+        yield [
+            Cell("Gain of the views", "paired with one view, on the same tiles"),
+            Cell(written[0] or n.UNDEFINED, ends),
+            *(Cell("\u2013") for _ in guesses),
+        ]
+
+
+def confusion(inputs: Inputs) -> Section | None:
+    """What is taken for what: a table, or for many labels a heat map; and the commonest confusions."""
+    if inputs.confusion is None or not inputs.confusion.any():
+        return None
+    matrix, names = inputs.confusion, inputs.names
+    text = [
+        "Rows are the truth, columns what the model said; small print is the share of the row. Blue cells are right, red cells are wrong."
+    ]
+    blocks: list[Table | Figures] = []
+    if len(names) <= _MATRIX:
+        blocks.append(_matrix(matrix, names))
+    else:
+        text = [
+            f"{len(names)} labels: the picture shows where errors gather, the table below which they are. Rows are the truth, columns what the model said."
+        ]
+        chart = heat("Heat map of confusions", list(_heat_cells(matrix, names)), len(names))
+        blocks.append(
+            Figures(
+                [
+                    Figure(
+                        "All confusions",
+                        chart,
+                        "Each cell is a share of its row: blue is right, red is wrong. Hover for names.",
+                    )
+                ]
+            )
+        )
+    if len(names) > 2 and (common := _commonest(matrix, names)):
+        blocks.append(
+            Table(
+                "The commonest confusions", ["Truth", "Taken for", "Tiles", "Share of the truth"], common, sortable=True
+            )
+        )
+    return Section("confusion", "Confusions", text, blocks)
+
+
+def _matrix(matrix: npt.NDArray[np.int64], names: list[str]) -> Table:
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    lines = [
+        [
+            Cell(name),
+            *(_confusion_cell(int(matrix[i, j]), float(share[i, j]), i == j) for j in range(len(names))),
+            n.count_cell(int(matrix[i].sum())),
+        ]
+        for i, name in enumerate(names)
+    ]
+    return Table(
+        "Confusion matrix of the test tiles",
+        ["truth \u2193 said \u2192", *names, "Tiles"],
+        lines,
+        css="matrix" if len(names) > 4 else "matrix few",
+    )
+
+
+def _confusion_cell(count: int, share: float, right: bool) -> Cell:
+    if not count:
+        return Cell("0", css="none")
+    return Cell(f"{count:,}", n.percent(share), css=_colour(share, right))
+
+
+def _colour(share: float, right: bool) -> str:
+    """A class of the style sheet: r0 to r5 for right answers, w0 to w5 for wrong ones."""
+    return f"r{min(int(share * 6), 5)}" if right else f"w{int(np.searchsorted(_STEPS, share))}"
+
+
+def _heat_cells(matrix: npt.NDArray[np.int64], names: list[str]) -> Iterable[tuple[int, int, str, str]]:
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    for i, j in zip(*np.nonzero(matrix), strict=True):
+        text = f"{names[i]} \u2192 {names[j]}: {matrix[i, j]:,} ({n.percent(share[i, j])})"
+        yield int(i), int(j), _colour(float(share[i, j]), i == j), text
+
+
+def _commonest(matrix: npt.NDArray[np.int64], names: list[str]) -> list[list[Cell]]:
+    wrong = matrix * (1 - np.eye(len(names), dtype=np.int64))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
+    pairs = [np.unravel_index(flat, wrong.shape) for flat in order]
+    return [
+        [
+            Cell(names[i]),
+            Cell(names[j]),
+            n.count_cell(int(wrong[i, j])),
+            Cell(n.percent(wrong[i, j] / matrix[i].sum()), value=float(wrong[i, j] / matrix[i].sum())),
+        ]
+        for i, j in pairs
+        if wrong[i, j]
+    ]
+
+
+def by_label(inputs: Inputs) -> Section:
+    """Every label, and every class of the data where they differ."""
+    found = inputs.metrics
+    head = ["Label", "Tiles", "Precision", "Recall", "F1", "ROC-AUC", "Average precision"]
+    lines = [
+        [
+            Cell(name),
+            n.count_cell(label["n"]),
+            *(n.share_cell(label[key]) for key in ("precision", "recall", "f1")),
+            n.score_cell(label.get("roc_auc")),
+            n.score_cell(label.get("average_precision")),
+        ]
+        for name, label in found["labels"].items()
+    ]
+    blocks = [Table("Labels", head, lines, sortable=True)]
+    text = [
+        "Precision: how often a given label is right. Recall: how much of a label is found. Click a column to sort by it."
+    ]
+    if set(found["classes"]) != set(found["labels"]):
+        text.append("Several classes of the data share a label; the second table tells them apart.")
+        of = [[Cell(name), n.count_cell(c["n"]), n.share_cell(c["accuracy"])] for name, c in found["classes"].items()]
+        blocks.append(Table("Classes of the data", ["Class", "Tiles", "Accuracy"], of, sortable=True))
+    return Section("labels", "Labels and classes", text, blocks)
+
+
+def curves(inputs: Inputs) -> Section | None:
+    """ROC and precision over recall, enlarged where they differ."""
+    figures = []
+    if inputs.roc is not None and filled(inputs.roc):
+        figures.append(_roc(inputs.roc, inputs.metrics["n"]))
+    if inputs.pr is not None and filled(inputs.pr):
+        figures.append(_pr(inputs.pr))
+    if not figures:
+        return None
+    names = inputs.names
+    what = f"of {names[1]} against {names[0]}" if len(names) == 2 else "of every label against the rest, together"
+    return Section(
+        "curves",
+        "ROC and precision",
+        [f"Curves {what}. The corner of a perfect classifier is enlarged."],
+        [Figures(figures)],
+        short="Curves",
+    )
+
+
+def _roc(table: pd.DataFrame, tiles: int) -> Figure:
+    x, y = table["fpr"].to_numpy(), table["tpr"].to_numpy()
+    lowest = 10.0 ** np.floor(np.log10(0.5 / max(tiles, 1)))
+    start = float(y[x <= lowest].max()) if (x <= lowest).any() else 0.0
+    plane = Plane(
+        Scale("false positive rate (logarithmic)", lowest, 1, _power, log=True), _zoomed("true positive rate", start)
+    )
+    corners = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]  # steps: what is reached holds until the next point
+    marks = [plane.line(*corners, "a"), *_hover(plane, x, y, "false positives", "true positives")]
+    return Figure("ROC", plane.svg("ROC curve", *marks), "Up and to the left is better.")
+
+
+def _power(value: float) -> str:
+    return f"{value:g}" if value >= 0.001 else f"1e\u2212{round(-np.log10(value))}"
+
+
+def _pr(table: pd.DataFrame) -> Figure:
+    x, y = table["recall"].to_numpy(), table["precision"].to_numpy()
+    even = float(np.minimum(x, y).max())
+    low = max(0.0, 1 - 4 * (1 - even) - 0.02)
+    plane = Plane(Scale("recall", low, 1, as_percent), _zoomed("precision", low))
+    kept = x >= low
+    marks = [plane.line(x[kept], y[kept], "a"), *_hover(plane, x[kept], y[kept], "recall", "precision")]
+    return Figure(
+        "Precision over recall", plane.svg("Curve of precision over recall", *marks), "Up and to the right is better."
+    )
+
+
+def _zoomed(label: str, lowest: float) -> Scale:
+    low = 1 - min(max(1.1 * (1 - lowest), 0.02), 1.0)
+    return around(label, [low, 1], as_percent, low=low, high=1.0)
+
+
+def _hover(plane: Plane, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], across: str, up: str) -> list:
+    chosen = np.unique(np.linspace(0, len(x) - 1, min(_HOVERED, len(x))).round().astype(int))
+    titles = [f"{across} {n.percent(x[i], 2)}, {up} {n.percent(y[i], 2)}" for i in chosen]
+    return [plane.dots(x[chosen], y[chosen], titles, "hit a", 5)]
