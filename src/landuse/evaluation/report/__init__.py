@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from landuse.evaluation.report import background, certainty, performance, pictures, summary
+from landuse.evaluation.report import background, calibration, certainty, performance, pictures, summary
 from landuse.evaluation.report.blocks import Section
 from landuse.evaluation.report.inputs import Inputs
 
@@ -23,7 +23,7 @@ _SECTIONS = (  # each returns a Section, or None where there is nothing to say
     performance.confusion,
     performance.by_label,
     performance.curves,
-    certainty.calibration,
+    calibration.section,
     certainty.abstention,
     certainty.conformal,
     certainty.strangers,

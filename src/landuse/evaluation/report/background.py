@@ -97,7 +97,7 @@ def _checks(found: Facts) -> Table:
         "Checks of the training",
         ["Check", "Verdict", "Epoch", "Measured"],
         lines,
-        numeric=False,
+        texts=9,
         folded="What was checked",
     )
 
@@ -205,7 +205,7 @@ def _model(spec: Facts) -> dict[str, Any]:
 
 def _facts(caption: str, head: list[str], found: Mapping[str, Any], folded: str = "", css: str = "facts") -> Table:
     lines = [[Cell(str(name)), Cell(_written(value))] for name, value in found.items()]
-    return Table(caption, head, lines, numeric=False, folded=folded, css=css)
+    return Table(caption, head, lines, texts=9, folded=folded, css=css)
 
 
 def _written(value: Any) -> str:

@@ -19,13 +19,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """The first cell of a row is its header. numeric: columns that are set flush right. folded: behind a click."""
+    """The first cell of a row is its header. texts: how many columns hold words; the others are set flush right.
+
+    folded: what to click at to see it.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    numeric: bool = True
+    texts: int = 1
     sortable: bool = False
     folded: str = ""
     css: str = ""
@@ -33,8 +36,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart. legend: (css class of the colour, text). values: the chart's numbers, for those who cannot see it."""
+    """A chart.
 
+    legend: (css class of the colour, text). values: the chart's numbers, for those who cannot see it.
+    """
+
+    kind: ClassVar[str] = "figure"
     title: str
     chart: Markup
     caption: str = ""
@@ -44,10 +51,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Charts beside each other."""
+    """Charts, and tables, beside each other."""
 
     kind: ClassVar[str] = "figures"
-    figures: Sequence[Figure]
+    figures: Sequence[Figure | Table]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from landuse.evaluation.report.numbers import Interval
 
 Numbers = npt.ArrayLike
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 42  # margins; all lengths are units of the viewBox, about a pixel
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 30, 42  # margins; all lengths are units of the viewBox, about a pixel
 _ROW = 24  # of a chart of rows
 _LETTER = 6.4  # mean width of a letter
 _EMPTY = Markup("")
@@ -71,7 +71,7 @@ class Plane:
     x: Scale
     y: Scale
     width: int = 400
-    height: int = 264
+    height: int = 276
 
     def line(self, x: Numbers, y: Numbers, css: str) -> Markup:
         """A line through the points that are finite."""
@@ -146,10 +146,9 @@ class Plane:
             rules.append(Markup('<path class="grid" d="M{:.1f} {}V{}"/>').format(left, bottom, bottom + 4))
             texts.append(_text(left, bottom + 17, "middle", self.x.form(tick)))
         texts.append(_text((_LEFT + right) / 2, self.height - 6, "middle", self.x.label, "axis"))
-        middle = (_TOP + bottom) / 2
-        label = Markup('<text class="axis" transform="translate(12 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>')
+        texts.append(_text(2, 12, "start", self.y.label, "axis"))  # above, where it can be read
         base = Markup('<path class="base" d="M{} {}H{}"/>').format(_LEFT, bottom, right)
-        return _EMPTY.join([*rules, base, *texts, label.format(middle, self.y.label)])
+        return _EMPTY.join([*rules, base, *texts])
 
 
 def rows(title: str, entries: Sequence[tuple[str, Interval, str]], scale: Scale, mark: float | None = None) -> Markup:

@@ -35,6 +35,11 @@ def span(interval: Interval) -> str:
     return f"{100 * interval['low']:.{places}f} to {100 * interval['high']:.{places}f}"
 
 
+def between(interval: Interval) -> str:
+    """97.7 and 98.5 %."""
+    return f"{span(interval).replace(' to ', ' and ')}{GAP}%"
+
+
 def share(interval: Interval) -> str:
     """98.17 %, with as many decimals as its interval justifies."""
     return percent(interval.get("value"), digits(interval))
@@ -82,6 +87,15 @@ def score_cell(interval: Interval | None, places: int = 4) -> Cell:
     low, high = interval.get("low"), interval.get("high")
     ends = "" if low is None or high is None else f"{score(low, places)} to {score(high, places)}"
     return Cell(score(interval.get("value"), places), ends, interval.get("value"))
+
+
+def gain_cell(interval: Interval) -> Cell:
+    """A table's cell for a difference of percentages, with signs."""
+    value, low, high = (
+        None if interval.get(key) is None else f"{100 * interval[key]:+.2f}".replace("-", "\u2212")
+        for key in ("value", "low", "high")
+    )
+    return Cell(value or UNDEFINED, f"{low} to {high}" if low and high else "", interval.get("value"))
 
 
 def count_cell(number: int) -> Cell:

@@ -13,16 +13,17 @@ from landuse.evaluation.report.inputs import Facts, Inputs, filled
 
 _METRICS = {  # name in evaluate.json -> title, and what it says
     "accuracy": ("Accuracy", "share of tiles with the right label"),
+    "macro_f1": ("Macro-F1", "harmonic mean of precision and recall, mean over labels"),
     "balanced_accuracy": ("Balanced accuracy", "recall, every label counted alike"),
     "macro_precision": ("Macro precision", "how often a given label is right, mean over labels"),
     "macro_recall": ("Macro recall", "how much of a label is found, mean over labels"),
-    "macro_f1": ("Macro-F1", "harmonic mean of precision and recall, mean over labels"),
     "mcc": ("MCC", "correlation of truth and prediction"),
     "roc_auc": ("ROC-AUC", "how well scores rank a label before the others"),
 }
+_COMPARED = ("accuracy", "macro_f1")  # with the baselines
 _PERCENTAGES = {"accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1"}
 _MATRIX = 20  # labels that a table of confusions can hold; beyond, a heat map
-_LISTED = 25  # commonest confusions
+_LISTED = 12  # commonest confusions
 _HOVERED = 40  # points of a curve to hover over
 _STEPS = (0.002, 0.005, 0.01, 0.02, 0.05)  # shares of a row at which an error's colour gets stronger
 
@@ -30,49 +31,35 @@ _STEPS = (0.002, 0.005, 0.01, 0.02, 0.05)  # shares of a row at which an error's
 def accuracy(inputs: Inputs) -> Section:
     """All metrics with intervals, beside what needs no network."""
     found = inputs.metrics
-    level = n.level(found["confidence"])
-    guesses: dict[str, Facts] = dict(found.get("baselines", {}))
+    contenders: dict[str, Facts] = {"this model": found}
+    contenders |= {name.replace("_", " "): guess for name, guess in found.get("baselines", {}).items()}
     place = (inputs.split or {}).get("coordinates_only")
     if place and place.get("accuracy"):
-        guesses["coordinates only"] = place
-    entries = [("this model", found["accuracy"], "a")]
-    entries += [(name.replace("_", " "), guess["accuracy"], "d") for name, guess in guesses.items()]
+        contenders["coordinates only"] = place
+    entries = [(name, of["accuracy"], "a" if of is found else "d") for name, of in contenders.items()]
     chart = rows("Accuracy of the model and of baselines", entries, Scale("accuracy", 0, 1, as_percent))
-    text = [
-        f"On {n.count(found['n'], 'test tile')}, which neither training nor any choice has seen. Small print: {level} intervals."
-    ]
-    table = Table(
-        "Metrics on the test tiles",
-        ["Metric", "Value", *(_title(name) for name in guesses)],
-        list(_metric_rows(found, guesses)),
+    lines = [[Cell(name), *(n.share_cell(of.get(key)) for key in _COMPARED)] for name, of in contenders.items()]
+    figure = Figure("Accuracy beside baselines", chart, "Dots are measured, lines are intervals.")
+    beside = Figures(
+        [figure, Table("The model and what needs no network", ["", *(_METRICS[key][0] for key in _COMPARED)], lines)]
     )
-    blocks = [Figures([Figure("Accuracy beside baselines", chart, "Dots are measured, lines are intervals.")]), table]
-    return Section("accuracy", "Accuracy", text, blocks)
+    text = (
+        f"On {n.count(found['n'], 'test tile')}, which neither training nor any choice has seen. "
+        f"Small print: {n.level(found['confidence'])} intervals."
+    )
+    table = Table("All metrics", ["Metric", "Value"], list(_metric_rows(found)))
+    return Section("accuracy", "Accuracy", [text], [beside, table])
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
-def _metric_rows(found: Facts, guesses: dict[str, Facts]) -> Iterable[list[Cell]]:
+def _metric_rows(found: Facts) -> Iterable[list[Cell]]:
     for name, (title, about) in _METRICS.items():
         if name in found:
             cell = n.share_cell if name in _PERCENTAGES else n.score_cell
-            yield [Cell(title, about), cell(found[name]), *(cell(guess.get(name)) for guess in guesses.values())]
+            yield [Cell(title, about), cell(found[name])]
     if views := found.get("views"):
-        yield [
-            Cell("Accuracy with views", f"probabilities averaged over {views['n']} flips and turns"),
-            n.share_cell(views["accuracy"]),
-            *(Cell("\u2013") for _ in guesses),
-        ]
-        gain = views["gain"]
-        written = [None if gain[key] is None else n.points(gain[key]) for key in ("value", "low", "high")]
-        ends = f"{written[1]} to {written[2]}" if written[1] and written[2] else ""
-        yield [
-            Cell("Gain of the views", "paired with one view, on the same tiles"),
-            Cell(written[0] or n.UNDEFINED, ends),
-            *(Cell("\u2013") for _ in guesses),
-        ]
+        about = f"probabilities averaged over {views['n']} flips and turns"
+        yield [Cell("Accuracy with views", about), n.share_cell(views["accuracy"])]
+        yield [Cell("Gain of the views", "in points, on the same tiles as one view"), n.gain_cell(views["gain"])]
 
 
 def confusion(inputs: Inputs) -> Section | None:
@@ -150,6 +137,7 @@ def _heat_cells(matrix: npt.NDArray[np.int64], names: list[str]) -> Iterable[tup
 def _commonest(matrix: npt.NDArray[np.int64], names: list[str]) -> list[list[Cell]]:
     wrong = matrix * (1 - np.eye(len(names), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
+    least = min(2, int(wrong.max()))  # single tiles say little where there are others
     pairs = [np.unravel_index(flat, wrong.shape) for flat in order]
     return [
         [
@@ -159,7 +147,7 @@ def _commonest(matrix: npt.NDArray[np.int64], names: list[str]) -> list[list[Cel
             Cell(n.percent(wrong[i, j] / matrix[i].sum()), value=float(wrong[i, j] / matrix[i].sum())),
         ]
         for i, j in pairs
-        if wrong[i, j]
+        if wrong[i, j] >= least
     ]
 
 

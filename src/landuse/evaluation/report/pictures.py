@@ -21,7 +21,7 @@ _SIDE = 160  # pixels of the longer side; larger ones are reduced
 _QUALITY = 82  # of WebP; below 80 flat fields show blocks
 _COLOURS = 10  # labels that colours can tell apart
 _PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA"}
-_SUSPECTS = 50  # rows
+_SUSPECTS = 20  # rows; the others are in the table under plots
 
 
 def galleries(inputs: Inputs) -> Section | None:
@@ -64,8 +64,11 @@ def _picture(exhibit: Exhibit) -> Picture:
         prediction=exhibit.prediction,
         probability=probability,
         wrong=wrong,
-        file=exhibit.file,
-        note=exhibit.note,
+        file=name,
+        note=exhibit.note
+        or (
+            "" if exhibit.original_class in (truth, exhibit.truth) or exhibit.truth is None else exhibit.original_class
+        ),
         labels=sorted({exhibit.truth or exhibit.original_class, exhibit.prediction}),
     )
 
@@ -151,5 +154,9 @@ def suspects(inputs: Inputs) -> Section | None:
     more = f", the first {_SUSPECTS} of {len(table):,}" if len(table) > _SUSPECTS else ""
     head = ["Tile", "Label in the data", "Model suggests", "Score (low is suspicious)"]
     return Section(
-        "suspects", title, text, [Table(f"Suspected label errors{more}", head, lines, sortable=True)], short="Suspects"
+        "suspects",
+        title,
+        text,
+        [Table(f"Suspected label errors{more}", head, lines, sortable=True, texts=3)],
+        short="Suspects",
     )

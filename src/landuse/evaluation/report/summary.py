@@ -60,10 +60,7 @@ def _every(found: Facts) -> str:
 def _range(found: Facts) -> str:
     if not n.span(found["accuracy"]):
         return ""
-    ends = n.span(found["accuracy"])
-    return (
-        f"With tiles like these, the true figure lies between {ends}{n.GAP}% ({n.level(found['confidence'])} interval)."
-    )
+    return f"With tiles like these, the true figure lies between {n.between(found['accuracy'])} ({n.level(found['confidence'])} interval)."
 
 
 def _against(inputs: Inputs) -> str:
@@ -130,14 +127,16 @@ def headlines(inputs: Inputs) -> list[Headline]:
     if found.get("baselines"):
         name, best = max(found["baselines"].items(), key=lambda item: item[1]["accuracy"]["value"] or 0)
         gain = found["accuracy"]["value"] - best["accuracy"]["value"]
-        cards.append(Headline("Over the best baseline", n.points(gain), name.replace("_", " ")))
+        cards.append(
+            Headline("Gain", f"{100 * gain:+.1f}".replace("-", "\u2212"), f"points over {name.replace('_', ' ')}")
+        )
     if (calibration := inputs.found("calibration")) and calibration["after"]["ece"]["value"] is not None:
         change = f"before scaling {n.percent(calibration['before']['ece']['value'], 2)}"
         value = n.percent(calibration["after"]["ece"]["value"], 2)
         cards.append(Headline("Calibration error", value, change if calibration["scaled"] else "not scaled"))
     if abstention := inputs.found("abstention"):
-        about = f"when it answers {n.percent(abstention['coverage']['value'])}"
-        cards.append(Headline("Right when it may decline", n.share(abstention["accuracy"]), about))
+        about = f"right, of {n.percent(abstention['coverage']['value'])} of the tiles"
+        cards.append(Headline("Where it is certain", n.share(abstention["accuracy"]), about))
     return cards
 
 
