@@ -6,6 +6,7 @@ content security policy forbids everything else. The same inputs give the same b
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -46,6 +47,7 @@ def render(inputs: Inputs) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     sections: list[Section] = [found for build in _SECTIONS if (found := build(inputs)) is not None]
     return environment.get_template("page.html.jinja").render(
         title=summary.title(inputs),
@@ -60,6 +62,11 @@ def render(inputs: Inputs) -> str:
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
+
+
+def _breakable(text: str) -> Markup:
+    """Let a long name break where its words meet."""
+    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])", text))
 
 
 def _hash(text: str) -> str:

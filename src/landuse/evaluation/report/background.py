@@ -2,7 +2,7 @@
 
 import base64
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -15,18 +15,27 @@ from landuse.evaluation.report.charts import Plane, Scale, around, as_percent
 from landuse.evaluation.report.inputs import Facts, Inputs, filled
 from landuse.params import PARTS
 
+_CURVES = ("loss", "accuracy")
 _PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
+_MODEL = (
+    "backbone", "stem", "pooling", "weights", "input_size", "bands", "units", "dtype", "tile_size", "mean", "std",
+    "classes",
+)  # fmt: skip
 _LIBRARIES = ("landuse", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "dvc")
+
+Series = Mapping[str, tuple[str, str]]  # css class -> column of history.csv, text
 
 
 def training(inputs: Inputs) -> Section | None:
     """Curves, the epoch that was kept, and what the guards found."""
-    text, blocks = [], []
+    text: list[str] = []
+    blocks: list[Figures | Table] = []
     if inputs.train:
         best = inputs.train["val"]
         text.append(
-            f"{n.count(inputs.train['epochs'], 'epoch')}; epoch {inputs.train['best_epoch']} was kept for its result on validation tiles: "
-            f"accuracy {n.percent(best['accuracy'], 2)}, macro-F1 {n.percent(best['macro_f1'], 2)}, loss {n.score(best['loss'])}."
+            f"{n.count(inputs.train['epochs'], 'epoch')}; epoch {inputs.train['best_epoch']} was kept for its result "
+            f"on validation tiles: accuracy {n.percent(best['accuracy'], 2)}, macro-F1 "
+            f"{n.percent(best['macro_f1'], 2)}, loss {n.score(best['loss'])}."
         )
     if inputs.history is not None and filled(inputs.history):
         blocks.append(Figures(_history(inputs.history, (inputs.train or {}).get("best_epoch"))))
@@ -37,42 +46,29 @@ def training(inputs: Inputs) -> Section | None:
 
 
 def _history(table: pd.DataFrame, best: int | None) -> list[Figure]:
-    both = [("a", "train", "training"), ("b", "val", "validation")]
-    panels = [
-        ("Loss", "loss", both, None),
-        ("Accuracy", "accuracy", both, as_percent),
-        ("Learning rate", "lr", [("c", "", "")], None),
+    both = {"a": ("train", "training"), "b": ("val", "validation")}
+    losses, accuracies = ({css: (f"{part}_{what}", text) for css, (part, text) in both.items()} for what in _CURVES)
+    return [
+        _curve("Loss", table, losses, best, around("loss", table[_columns(losses)], low=0.0)),
+        _curve("Accuracy", table, accuracies, best, around("accuracy", table[_columns(accuracies)], as_percent)),
+        _curve("Learning rate", table, {"c": ("lr", "")}, best, around("learning rate", table["lr"], low=0.0)),
     ]
-    figures = []
-    for title, name, series, form in panels:
-        columns = [(css, f"{part}_{name}" if part else name, text) for css, part, text in series]
-        columns = [column for column in columns if column[1] in table]
-        if not columns:
-            continue
-        values = table[[column for _, column, _ in columns]]
-        upward = around(title.lower(), values, form) if form else around(title.lower(), values, low=0.0)
-        plane = Plane(Scale("epoch", 0.5, len(table) + 0.5), upward)
-        marks = _phases(plane, table)
-        if best is not None:
-            marks.append(plane.upright(best, "c"))
-        for css, column, text in columns:
-            titles = [
-                f"epoch {epoch}: {text} {title.lower()} {value:.4g}"
-                for epoch, value in zip(table["epoch"], table[column], strict=True)
-            ]
-            marks += [
-                plane.line(table["epoch"], table[column], css),
-                plane.dots(table["epoch"], table[column], titles, css, 3),
-            ]
-        kept = [("rule c", "kept epoch")] if best is not None else []
-        figures.append(
-            Figure(
-                title,
-                plane.svg(f"{title} over epochs", *marks),
-                legend=[(css, text) for css, _, text in columns if text] + kept,
-            )
-        )
-    return figures
+
+
+def _columns(series: Series) -> list[str]:
+    return [column for column, _ in series.values()]
+
+
+def _curve(title: str, table: pd.DataFrame, series: Series, best: int | None, upward: Scale) -> Figure:
+    plane = Plane(Scale("epoch", 0.5, len(table) + 0.5, whole=True), upward)
+    epochs = table["epoch"]
+    marks = _phases(plane, table) + ([plane.upright(best, "c")] if best is not None else [])
+    for css, (column, text) in series.items():
+        titles = [f"epoch {epoch}: {text} {value:.4g}" for epoch, value in zip(epochs, table[column], strict=True)]
+        marks += [plane.line(epochs, table[column], css), plane.dots(epochs, table[column], titles, css, 3)]
+    legend = [(css, text) for css, (_, text) in series.items() if text]
+    legend += [("rule", "kept epoch")] if best is not None else []
+    return Figure(title, plane.svg(f"{title} over epochs", *marks), legend=legend)
 
 
 def _phases(plane: Plane, table: pd.DataFrame) -> list[Any]:
@@ -89,62 +85,58 @@ def _verdict(found: Facts) -> str:
 
 def _checks(found: Facts) -> Table:
     lines = [
-        [Cell(name.replace("_", " ")), Cell(check["verdict"], css=f"verdict-{check['verdict']}"), Cell(str(check["epoch"])),
-         Cell(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in check["measured"].items()), check["cause"])]
+        [
+            Cell(name.replace("_", " ")),
+            Cell(check["verdict"], css=f"verdict-{check['verdict']}"),
+            Cell(str(check["epoch"])),
+            Cell(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in check["measured"].items())),
+            Cell(check["cause"]),
+        ]
         for name, check in found["checks"].items()
-    ]  # fmt: skip
-    return Table(
-        "Checks of the training",
-        ["Check", "Verdict", "Epoch", "Measured"],
-        lines,
-        texts=9,
-        folded="What was checked",
-    )
+    ]
+    head = ["Check", "Verdict", "Epoch", "Measured", "Likely cause"]
+    return Table("Checks of the training", head, lines, texts=len(head), folded="What was checked")
 
 
 def data(inputs: Inputs) -> Section:
     """The tiles, how they were dealt, and what leaks."""
     facts = inputs.data
-    official = {True: "the official set, by its digest", False: "not the whole official set", None: ""}[
-        facts.get("official")
-    ]
+    official = {True: " (the official set, by its digest)", False: " (not the whole official set)"}
+    size = f"{facts['tile_size']} x {facts['tile_size']} pixels"
     text = [
-        f"{n.count(facts['tiles'], 'tile')} of {facts['source']}{f' ({official})' if official else ''}, {facts['tile_size']} x {facts['tile_size']} pixels, "
-        f"bands {n.listed(list(facts['bands']), 13)}. Units: {facts['units']}. Licence: {facts['licence']}."
+        f"{n.count(facts['tiles'], 'tile')} of {facts['source']}{official.get(facts['official'], '')}, {size}, bands "
+        f"{n.listed(list(facts['bands']), 13)}. Units: {facts['units']}. Licence: {facts['licence']}."
     ]
-    if facts.get("quarantined"):
+    if facts["quarantined"]:
         text.append(f"{n.count(facts['quarantined'], 'tile')} could not be used and were left out.")
     blocks: list[Table | Image] = []
     if inputs.split:
-        text.append(_leakage(inputs.split))
+        text.append(" ".join(_leakage(inputs.split)))
         blocks.append(_parts(inputs.split))
     if inputs.split_map:
         source = "data:image/png;base64," + base64.b64encode(inputs.split_map).decode()
-        blocks.append(
-            Image(
-                source,
-                "Map of the tiles, coloured by their part of the split",
-                "Where the tiles lie, by part of the split.",
-            )
-        )
-    return Section("data", "Data and split", text, blocks)
+        blocks.append(Image(source, "Map of the tiles by their part of the split", "Where the tiles lie."))
+    return Section("data", "Data and split", text, blocks, short="Data")
 
 
-def _leakage(split: Facts) -> str:
-    pairs = split.get("duplicates", {})
-    lines = [
-        f"Split: {split['method']}. Pairs of tiles across parts: {pairs.get('exact_across_parts', 0):,} with the same pixels, "
-        f"{pairs.get('near_across_parts', 0):,} that nearly are the same."
-    ]
-    distance = split.get("nearest_test_to_train_km")
-    if isinstance(distance, int | float):
-        lines.append(f"The nearest test tile lies {distance:,.2f}{n.GAP}km from a training tile.")
-    place = split.get("coordinates_only") or {}
-    if place.get("accuracy"):
-        lines.append(
-            f"A model that sees only coordinates, no pixels, is right for {n.with_span(place['accuracy'])}: so much leaks through the places."
+def _leakage(split: Facts) -> Iterator[str]:
+    pairs, distance, place = (split.get(key) for key in ("duplicates", "nearest_test_to_train_km", "coordinates_only"))
+    yield f"Split: {split['method']}."
+    if pairs:
+        yield (
+            f"Pairs of tiles across parts: {pairs['exact_across_parts']:,} with the same pixels, "
+            f"{pairs['near_across_parts']:,} nearly the same."
         )
-    return " ".join(lines)
+    if distance:
+        yield (
+            f"From a test tile to the nearest training tile it is {distance['median']:,.2f}{n.GAP}km (median), "
+            f"{distance['min']:,.2f}{n.GAP}km at least."
+        )
+    if place:
+        yield (
+            f"A model that sees coordinates and no pixels is right for {n.with_span(place['accuracy'])}: so much the "
+            "places give away."
+        )
 
 
 def _parts(split: Facts) -> Table:
@@ -170,37 +162,16 @@ def provenance(inputs: Inputs) -> Section:
         "Tiles": inputs.data["digest"],
         "Params": spec["params_digest"],
     }
+    versions = {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+    params = spec["params"]
     blocks = [
         _facts("Digests (SHA-256)", ["Of what", "Digest"], digests, css="digests"),
-        _facts("Model", ["Fact", "Value"], _model(spec)),
-        _facts("Params of the training", ["Param", "Value"], spec["params"], folded=f"{len(spec['params'])} params"),
-        _facts(
-            "Versions",
-            ["Software", "Version"],
-            {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-            folded="Versions of the software",
-        ),
+        _facts("Model", ["Fact", "Value"], {name.replace("_", " "): spec[name] for name in _MODEL}),
+        _facts("Params of the training", ["Param", "Value"], params, folded=n.count(len(params), "param")),
+        _facts("Versions", ["Software", "Version"], versions, folded="Versions of the software"),
     ]
-    text = ["The same params, data and versions on the same kind of machine give this file again, byte by byte."]
-    return Section("provenance", "Provenance", text, blocks)
-
-
-def _model(spec: Facts) -> dict[str, Any]:
-    names = (
-        "backbone",
-        "stem",
-        "pooling",
-        "weights",
-        "input_size",
-        "bands",
-        "units",
-        "dtype",
-        "tile_size",
-        "mean",
-        "std",
-        "classes",
-    )
-    return {name.replace("_", " "): spec[name] for name in names if name in spec}
+    text = "The same params, data and versions on the same kind of machine give this file again, byte by byte."
+    return Section("provenance", "Provenance", [text], blocks)
 
 
 def _facts(caption: str, head: list[str], found: Mapping[str, Any], folded: str = "", css: str = "facts") -> Table:

@@ -1,6 +1,7 @@
 """Whether 90 % sure means right nine times of ten, before and after scaling."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def _distances(table: pd.DataFrame, stages: Stages) -> Figure:
     ends = 100 * (table[["low", "high"]].to_numpy() - table[["confidence"]].to_numpy())
     bins = int(table.groupby("stage").size().max())
     plane = Plane(
-        Scale("bins, from least to most certain", 0.4, bins + 0.6),
+        Scale("bins, from least to most certain", 0.4, bins + 0.6, whole=True),
         around("right minus stated, in points", [ends.min(initial=0), ends.max(initial=0)]),
     )
     marks = [plane.level(0, "c")]
@@ -104,5 +105,5 @@ def _bins(table: pd.DataFrame, stages: Stages) -> list[list[Cell]]:
     ]
 
 
-def _accuracy(row: Mapping[str, float]) -> n.Interval:
+def _accuracy(row: Mapping[Hashable, Any]) -> n.Interval:
     return {"value": row["accuracy"], "low": row["low"], "high": row["high"]}

@@ -27,8 +27,8 @@ def abstention(inputs: Inputs) -> Section | None:
     text = (
         f"The model may answer only where its certainty is at least {n.percent(found['threshold'], 2)}: a limit chosen "
         f"on validation tiles to keep {n.percent(found['coverage_asked'], 0)} of them. Then it answers "
-        f"{n.with_span(found['coverage'])} of the test tiles and is right for {n.with_span(found['accuracy'])} of those; "
-        f"{n.count(found['abstained'], 'tile')} would go to a person."
+        f"{n.with_span(found['coverage'])} of the test tiles and is right for {n.with_span(found['accuracy'])} of "
+        f"those; {n.count(found['abstained'], 'tile')} would go to a person."
     )
     blocks = [Figures(_coverage(table, found))] if table is not None and filled(table) else []
     return Section("abstention", "When it may decline", [text], blocks, short="Declining")
@@ -97,7 +97,7 @@ def _sizes(found: Facts) -> Figure:
     sizes = list(range(last + 1))
     shares = [counts.get(size, 0) / total for size in sizes]
     plane = Plane(
-        Scale("labels in the set", -0.6, max(last, 3) + 0.6),
+        Scale("labels in the set", -0.6, max(last, 3) + 0.6, whole=True),
         Scale("share of the test tiles", 0, 1.05 * max(shares) or 1, as_percent),
     )
     tiles = [
@@ -139,7 +139,8 @@ def strangers(inputs: Inputs) -> Section:
     classes = n.listed([f"{name} ({count:,})" for name, count in found["classes"].items()], 8)
     text = (
         f"{n.count(found['n'], 'tile')} of classes that were kept aside: {classes}. A good score ranks them below the "
-        f"land the model knows; AUROC is how often it does so for a pair of tiles, and 50{n.GAP}% is chance. "
+        f"land the model knows; AUROC is how often it does so for a pair of tiles, and 50{n.GAP}% is chance. FPR "
+        f"is the share of unknown tiles let in by a limit that lets 95{n.GAP}% of known ones in. "
         f"Best here: {best}."
     )
     scores = sorted(found["scores"].items(), key=lambda item: -(item[1]["auroc"]["value"] or 0))
@@ -152,7 +153,7 @@ def strangers(inputs: Inputs) -> Section:
     lines = [
         [Cell(_SCORES.get(name, name)), n.share_cell(of["auroc"]), n.share_cell(of["fpr95"])] for name, of in scores
     ]
-    head = ["Score", "AUROC", f"Unknown tiles let in with 95{n.GAP}% of known ones"]
+    head = ["Score", "AUROC", f"FPR at 95{n.GAP}% recall"]
     return Section("unknown", title, [text], [Figures(figures), Table("Scores", head, lines)], short=short)
 
 

@@ -1,4 +1,6 @@
-"""Charts as inline SVG. Colours are classes of the page's style sheet, so that dark mode reaches them; values to hover
+"""Charts as inline SVG.
+
+Colours are classes of the page's style sheet, so that dark mode reaches them; values to hover
 over are <title> elements, so that they show without a script too. All text is escaped by ``Markup.format``.
 """
 
@@ -11,10 +13,11 @@ import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from landuse.evaluation.report.numbers import Interval
+from landuse.evaluation.report.numbers import Interval, share, with_span
 
 Numbers = npt.ArrayLike
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 30, 42  # margins; all lengths are units of the viewBox, about a pixel
+_WIDTH = 350
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 32, 42  # margins; all lengths are units of the viewBox, about a pixel
 _ROW = 24  # of a chart of rows
 _LETTER = 6.4  # mean width of a letter
 _EMPTY = Markup("")
@@ -32,26 +35,32 @@ def as_percent(value: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis. form: how a tick is written."""
+    """An axis. form: how a tick is written; whole: ticks are at whole numbers."""
 
     label: str
     low: float
     high: float
     form: Callable[[float], str] = plain
     log: bool = False
+    whole: bool = False
 
     def place(self, values: Numbers) -> npt.NDArray[np.float64]:
         """Where values lie, between 0 (low) and 1 (high); those outside come to the edge."""
         found, ends = np.asarray(values, dtype=np.float64), np.array([self.low, self.high])
         if self.log:
             found, ends = np.log10(np.maximum(found, self.low)), np.log10(ends)
-        return np.clip((found - ends[0]) / (ends[1] - ends[0]), 0, 1)
+        shares: npt.NDArray[np.float64] = np.clip((found - ends[0]) / (ends[1] - ends[0]), 0, 1)
+        return shares
 
     def ticks(self, most: int = 5) -> list[float]:
         """Round values within the scale."""
-        locator = LogLocator(numticks=most) if self.log else MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
-        values = locator.tick_values(self.low, self.high)
+        locator = (
+            LogLocator(numticks=most)
+            if self.log
+            else MaxNLocator(most, steps=[1, 2, 5, 10] if self.whole else [1, 2, 2.5, 5, 10], integer=self.whole)
+        )
         slack = 1e-9 * (self.high - self.low)
+        values = locator.tick_values(self.low, self.high)
         return [float(round(v, 12)) for v in values if self.low - slack <= v <= self.high + slack]
 
 
@@ -70,8 +79,8 @@ class Plane:
 
     x: Scale
     y: Scale
-    width: int = 400
-    height: int = 276
+    width: int = _WIDTH
+    height: int = 260
 
     def line(self, x: Numbers, y: Numbers, css: str) -> Markup:
         """A line through the points that are finite."""
@@ -113,7 +122,7 @@ class Plane:
         mark = Markup('<path class="rule {}" d="M{:.1f} {}V{}"/>').format(css, left, _TOP, self.height - _BOTTOM)
         late = self.x.place(at) > 0.7
         label = Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>')
-        return mark + label.format(left + (-4 if late else 4), _TOP + 9, "end" if late else "start", text)
+        return mark + label.format(left + (-4 if late else 4), _TOP - 5, "end" if late else "start", text)
 
     def level(self, at: float, css: str) -> Markup:
         """A line over the whole width."""
@@ -152,10 +161,10 @@ class Plane:
 
 
 def rows(title: str, entries: Sequence[tuple[str, Interval, str]], scale: Scale, mark: float | None = None) -> Markup:
-    """A row for each (name, interval, css): a dot with its interval, and the value beside it. mark: a reference."""
-    width = 400
-    left = min(150.0, 12 + _LETTER * max((len(name) for name, _, _ in entries), default=0))
-    right, bottom = width - 62, _ROW * len(entries) + 6
+    """A row for each (name, percentage with interval, css): a dot, a line, the value beside it. mark: a reference."""
+    width = _WIDTH
+    left = min(140.0, 12 + _LETTER * max((len(name) for name, _, _ in entries), default=0))
+    right, bottom = width - 54, _ROW * len(entries) + 6
     room = right - left - 12
 
     def at(value: float) -> float:
@@ -168,7 +177,7 @@ def rows(title: str, entries: Sequence[tuple[str, Interval, str]], scale: Scale,
     if mark is not None:
         parts.append(Markup('<path class="rule c" d="M{:.1f} 2V{}"/>').format(at(mark), bottom))
     for i, (name, interval, css) in enumerate(entries):
-        parts.append(_row(name, interval, css, _ROW * i + 4 + _ROW / 2, left, right, at, scale))
+        parts.append(_row(name, interval, css, _ROW * i + 4 + _ROW / 2, left, right, at))
     parts.append(_text((left + right) / 2, bottom + 32, "middle", scale.label, "axis"))
     return _svg(title, width, bottom + 38, _EMPTY.join(parts))
 
@@ -181,7 +190,6 @@ def _row(
     left: float,
     right: float,
     at: Callable[[float], float],
-    scale: Scale,
 ) -> Markup:
     fitting = int((left - 12) / _LETTER)
     short = name if len(name) <= fitting + 1 else name[: fitting - 1] + "\u2026"
@@ -189,19 +197,22 @@ def _row(
     value, low, high = (interval.get(key) for key in ("value", "low", "high"))
     if value is None:
         return texts + _text(right + 6, y + 4, "start", "\u2013", "name")
-    written = scale.form(round(value, 4 if scale.form is plain else 3))
     whisker = _EMPTY
-    hover = f"{name}: {written}"
     if low is not None and high is not None:
         whisker = Markup('<path class="bar {}" d="M{:.1f} {:.1f}H{:.1f}"/>').format(css, at(low), y, at(high))
-        hover += f" ({scale.form(round(low, 4))} to {scale.form(round(high, 4))})"
     dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>')
-    return texts + whisker + dot.format(css, at(value), y, hover) + _text(right + 6, y + 4, "start", written, "name")
+    told = f"{name}: {with_span(interval)}"
+    return (
+        texts
+        + whisker
+        + dot.format(css, at(value), y, told)
+        + _text(right + 6, y + 4, "start", share(interval), "name")
+    )
 
 
 def heat(title: str, cells: Sequence[tuple[int, int, str, str]], count: int) -> Markup:
     """A square of count x count cells. cells: (row, column, css, title) of those that are not empty."""
-    side, size = 400, 400 / max(count, 1)
+    side, size = 400, 400 / count
     mark = Markup('<rect class="{}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"><title>{}</title></rect>')
     drawn = [mark.format(css, column * size, row * size, size, size, text) for row, column, css, text in cells]
     frame = Markup('<rect class="frame" x="0" y="0" width="{0}" height="{0}"/>').format(side)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from markupsafe import Markup
 
 from landuse.evaluation.report import numbers as n
 from landuse.evaluation.report.blocks import Cell, Figure, Figures, Section, Table
@@ -67,35 +68,19 @@ def confusion(inputs: Inputs) -> Section | None:
     if inputs.confusion is None or not inputs.confusion.any():
         return None
     matrix, names = inputs.confusion, inputs.names
-    text = [
-        "Rows are the truth, columns what the model said; small print is the share of the row. Blue cells are right, red cells are wrong."
-    ]
-    blocks: list[Table | Figures] = []
+    text = "Rows are the truth, columns what the model said. Blue is right, red is wrong; "
+    blocks: list[Table | Figures]
     if len(names) <= _MATRIX:
-        blocks.append(_matrix(matrix, names))
+        text += "small print is the share of the row."
+        blocks = [_matrix(matrix, names)]
     else:
-        text = [
-            f"{len(names)} labels: the picture shows where errors gather, the table below which they are. Rows are the truth, columns what the model said."
-        ]
+        text += "the stronger, the larger the share of the row. Hover over the picture for names."
         chart = heat("Heat map of confusions", list(_heat_cells(matrix, names)), len(names))
-        blocks.append(
-            Figures(
-                [
-                    Figure(
-                        "All confusions",
-                        chart,
-                        "Each cell is a share of its row: blue is right, red is wrong. Hover for names.",
-                    )
-                ]
-            )
-        )
+        blocks = [Figures([Figure(f"Confusions of {len(names)} labels", chart)])]
     if len(names) > 2 and (common := _commonest(matrix, names)):
-        blocks.append(
-            Table(
-                "The commonest confusions", ["Truth", "Taken for", "Tiles", "Share of the truth"], common, sortable=True
-            )
-        )
-    return Section("confusion", "Confusions", text, blocks)
+        head = ["Truth", "Taken for", "Tiles", "Share of the truth"]
+        blocks.append(Table("The commonest confusions", head, common, texts=2, sortable=True))
+    return Section("confusion", "Confusions", [text], blocks)
 
 
 def _matrix(matrix: npt.NDArray[np.int64], names: list[str]) -> Table:
@@ -167,13 +152,14 @@ def by_label(inputs: Inputs) -> Section:
     ]
     blocks = [Table("Labels", head, lines, sortable=True)]
     text = [
-        "Precision: how often a given label is right. Recall: how much of a label is found. Click a column to sort by it."
+        "Precision: how often a given label is right. Recall: how much of a label is found. "
+        "The heads of the columns sort them."
     ]
     if set(found["classes"]) != set(found["labels"]):
         text.append("Several classes of the data share a label; the second table tells them apart.")
         of = [[Cell(name), n.count_cell(c["n"]), n.share_cell(c["accuracy"])] for name, c in found["classes"].items()]
         blocks.append(Table("Classes of the data", ["Class", "Tiles", "Accuracy"], of, sortable=True))
-    return Section("labels", "Labels and classes", text, blocks)
+    return Section("labels", "Labels and classes", text, blocks, short="Labels")
 
 
 def curves(inputs: Inputs) -> Section | None:
@@ -204,7 +190,7 @@ def _roc(table: pd.DataFrame, tiles: int) -> Figure:
         Scale("false positive rate (logarithmic)", lowest, 1, _power, log=True), _zoomed("true positive rate", start)
     )
     corners = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]  # steps: what is reached holds until the next point
-    marks = [plane.line(*corners, "a"), *_hover(plane, x, y, "false positives", "true positives")]
+    marks = [plane.line(*corners, "a"), _hover(plane, x, y, "false positives", "true positives")]
     return Figure("ROC", plane.svg("ROC curve", *marks), "Up and to the left is better.")
 
 
@@ -218,7 +204,7 @@ def _pr(table: pd.DataFrame) -> Figure:
     low = max(0.0, 1 - 4 * (1 - even) - 0.02)
     plane = Plane(Scale("recall", low, 1, as_percent), _zoomed("precision", low))
     kept = x >= low
-    marks = [plane.line(x[kept], y[kept], "a"), *_hover(plane, x[kept], y[kept], "recall", "precision")]
+    marks = [plane.line(x[kept], y[kept], "a"), _hover(plane, x[kept], y[kept], "recall", "precision")]
     return Figure(
         "Precision over recall", plane.svg("Curve of precision over recall", *marks), "Up and to the right is better."
     )
@@ -229,7 +215,7 @@ def _zoomed(label: str, lowest: float) -> Scale:
     return around(label, [low, 1], as_percent, low=low, high=1.0)
 
 
-def _hover(plane: Plane, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], across: str, up: str) -> list:
+def _hover(plane: Plane, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], across: str, up: str) -> Markup:
     chosen = np.unique(np.linspace(0, len(x) - 1, min(_HOVERED, len(x))).round().astype(int))
     titles = [f"{across} {n.percent(x[i], 2)}, {up} {n.percent(y[i], 2)}" for i in chosen]
-    return [plane.dots(x[chosen], y[chosen], titles, "hit a", 5)]
+    return plane.dots(x[chosen], y[chosen], titles, "hit a", 5)

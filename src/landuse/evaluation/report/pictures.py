@@ -2,7 +2,9 @@
 
 import base64
 import io
+from collections.abc import Hashable, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +54,7 @@ def _pictures(gallery: Gallery, budget: int) -> Pictures:
 
 def _picture(exhibit: Exhibit) -> Picture:
     truth = exhibit.truth or f"{exhibit.original_class} (not taught)"
-    wrong = exhibit.truth != exhibit.prediction
+    mapped = exhibit.original_class if exhibit.truth not in (None, exhibit.original_class) else ""
     probability = n.percent(exhibit.probability)
     name = PurePosixPath(exhibit.file).name
     return Picture(
@@ -63,12 +65,9 @@ def _picture(exhibit: Exhibit) -> Picture:
         truth=truth,
         prediction=exhibit.prediction,
         probability=probability,
-        wrong=wrong,
+        wrong=exhibit.truth != exhibit.prediction,
         file=name,
-        note=exhibit.note
-        or (
-            "" if exhibit.original_class in (truth, exhibit.truth) or exhibit.truth is None else exhibit.original_class
-        ),
+        note=", ".join(filter(None, [mapped, exhibit.note])),
         labels=sorted({exhibit.truth or exhibit.original_class, exhibit.prediction}),
     )
 
@@ -98,12 +97,11 @@ def embedding(inputs: Inputs) -> Section | None:
     if len(names) <= _COLOURS:
         choices.insert(0, Choice("label", "label", [(f"k{i}", name) for i, name in enumerate(names)]))
     text = [
-        f"{n.count(len(table), 'tile')}, placed so that those which look alike to the network lie close together. Islands are labels that "
-        "it tells apart; a wrong tile inside a foreign island may be mislabelled. Distances between islands mean nothing in t-SNE."
+        f"{n.count(len(table), 'tile')}, placed so that those which look alike to the network lie close together. "
+        "Islands are labels that it tells apart; a wrong tile inside a foreign island may be mislabelled. In t-SNE, "
+        "distances between islands mean nothing."
     ]
-    return Section(
-        "embedding", "How the network sees the tiles", text, [Scatter(charts, choices, names)], short="Map of tiles"
-    )
+    return Section("embedding", "How the network sees the tiles", text, [Scatter(charts, choices, names)], short="Map")
 
 
 def _classes(table: pd.DataFrame, names: list[str]) -> list[str]:
@@ -116,7 +114,7 @@ def _classes(table: pd.DataFrame, names: list[str]) -> list[str]:
     ]
 
 
-def _told(row: dict[str, object]) -> str:
+def _told(row: Mapping[Hashable, Any]) -> str:
     truth = row["label"] or f"{row['class']} (not taught)"
     verdict = truth if row["correct"] else f"{truth} \u2192 {row['prediction']}"
     return f"{row['file']}: {verdict}, {row['split']}"
@@ -139,8 +137,9 @@ def suspects(inputs: Inputs) -> Section | None:
     if table.empty:
         return Section("suspects", title, ["No label of the validation and test tiles looks wrong."], short="Suspects")
     text = [
-        f"{n.count(len(table), 'label')} of validation and test tiles that the model contradicts so firmly that the label itself may be the error. "
-        "Experience says that one in four or so is right after all. Look at them; nothing was removed."
+        f"The model contradicts {n.count(len(table), 'label')} of validation and test tiles so firmly that the label "
+        "itself may be the error; the lower the score, the more suspicious. Experience says that one in four or so is "
+        "right after all. Look at them; nothing was removed."
     ]
     lines = [
         [
@@ -152,7 +151,7 @@ def suspects(inputs: Inputs) -> Section | None:
         for _, row in table.head(_SUSPECTS).iterrows()
     ]
     more = f", the first {_SUSPECTS} of {len(table):,}" if len(table) > _SUSPECTS else ""
-    head = ["Tile", "Label in the data", "Model suggests", "Score (low is suspicious)"]
+    head = ["Tile", "Label in the data", "Model suggests", "Score"]
     return Section(
         "suspects",
         title,

@@ -60,7 +60,8 @@ def _every(found: Facts) -> str:
 def _range(found: Facts) -> str:
     if not n.span(found["accuracy"]):
         return ""
-    return f"With tiles like these, the true figure lies between {n.between(found['accuracy'])} ({n.level(found['confidence'])} interval)."
+    ends, sure = n.between(found["accuracy"]), n.level(found["confidence"])
+    return f"With tiles like these, the true figure lies between {ends} ({sure} interval)."
 
 
 def _against(inputs: Inputs) -> str:
