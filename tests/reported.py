@@ -114,7 +114,7 @@ def abstention(shares: np.ndarray, truth: np.ndarray) -> tuple[dict[str, Any], p
     section = {
         "score": "max_softmax",
         "coverage_asked": 0.95,
-        "threshold": round(float(rows[94]["threshold"]), 6),
+        "threshold": round(float(shares.max(1)[order][kept - 1]), 6),
         "coverage": metrics.wilson(kept, len(truth), 0.95),
         "abstained": len(truth) - kept,
         "accuracy": metrics.wilson(int(right[:kept].sum()), kept, 0.95),
@@ -159,14 +159,14 @@ def measured(names: list[str], truth: np.ndarray, shares: np.ndarray) -> dict[st
     rng = np.random.default_rng(1)
     predicted = shares.argmax(1)
     matrix = metrics.confusion(truth, predicted, len(names))
-    auc, ranked = metrics.rank_metrics(truth, shares, names, 0.95, 50, rng)
-    labels = metrics.by_label(matrix, names, 0.95, 50, rng)
+    auc, ranked = metrics.rank_metrics(truth, shares, names, 0.95, 20, rng)
+    labels = metrics.by_label(matrix, names, 0.95, 20, rng)
     chance, weak = (
         np.zeros_like(truth),
         np.where(rng.random(len(truth)) < 0.66, truth, rng.integers(0, len(names), len(truth))),
     )
     guesses = {"majority": chance, "band_statistics": weak}
-    baselines = {k: metrics.summarise(truth, v, len(names), 0.95, 50, rng) for k, v in guesses.items()}
+    baselines = {k: metrics.summarise(truth, v, len(names), 0.95, 20, rng) for k, v in guesses.items()}
     right = truth == predicted
     classes = {
         name: {
@@ -176,7 +176,7 @@ def measured(names: list[str], truth: np.ndarray, shares: np.ndarray) -> dict[st
         for i, name in enumerate(names)
     }
     return {
-        **metrics.summarise(truth, predicted, len(names), 0.95, 50, rng),
+        **metrics.summarise(truth, predicted, len(names), 0.95, 20, rng),
         "roc_auc": auc,
         "n": len(truth),
         "errors": int((~right).sum()),

@@ -48,9 +48,11 @@ def training(inputs: Inputs) -> Section | None:
 def _history(table: pd.DataFrame, best: int | None) -> list[Figure]:
     both = {"a": ("train", "training"), "b": ("val", "validation")}
     losses, accuracies = ({css: (f"{part}_{what}", text) for css, (part, text) in both.items()} for what in _CURVES)
+    score = {"b": ("val_macro_f1", "validation")}
     return [
         _curve("Loss", table, losses, best, around("loss", table[_columns(losses)], low=0.0)),
         _curve("Accuracy", table, accuracies, best, around("accuracy", table[_columns(accuracies)], as_percent)),
+        _curve("Macro-F1", table, score, best, around("macro-F1", table[_columns(score)], as_percent)),
         _curve("Learning rate", table, {"c": ("lr", "")}, best, around("learning rate", table["lr"], low=0.0)),
     ]
 
@@ -171,7 +173,7 @@ def provenance(inputs: Inputs) -> Section:
         _facts("Versions", ["Software", "Version"], versions, folded="Versions of the software"),
     ]
     text = "The same params, data and versions on the same kind of machine give this file again, byte by byte."
-    return Section("provenance", "Provenance", [text], blocks)
+    return Section("provenance", "Provenance", [text], blocks, short="Origin")
 
 
 def _facts(caption: str, head: list[str], found: Mapping[str, Any], folded: str = "", css: str = "facts") -> Table:

@@ -128,7 +128,7 @@ def _by_label(found: Facts, asked: float) -> Figure:
 def strangers(inputs: Inputs) -> Section:
     """Tiles of classes that the model was never taught."""
     found = inputs.found("ood")
-    title, short = "Land it was never taught", "Unknown land"
+    title, short = "Land it was never taught", "Unknown"
     if not found:
         why = (
             "The data has no classes beyond the model's labels, so whether it notices land that is none of them was "

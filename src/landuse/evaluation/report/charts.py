@@ -52,13 +52,10 @@ class Scale:
         shares: npt.NDArray[np.float64] = np.clip((found - ends[0]) / (ends[1] - ends[0]), 0, 1)
         return shares
 
-    def ticks(self, most: int = 5) -> list[float]:
+    def ticks(self, most: int = 6) -> list[float]:
         """Round values within the scale."""
-        locator = (
-            LogLocator(numticks=most)
-            if self.log
-            else MaxNLocator(most, steps=[1, 2, 5, 10] if self.whole else [1, 2, 2.5, 5, 10], integer=self.whole)
-        )
+        even = MaxNLocator(most, steps=[1, 2, 5, 10], integer=self.whole)
+        locator = LogLocator(numticks=most) if self.log else even
         slack = 1e-9 * (self.high - self.low)
         values = locator.tick_values(self.low, self.high)
         return [float(round(v, 12)) for v in values if self.low - slack <= v <= self.high + slack]

@@ -77,7 +77,7 @@ def _encode(pixels: npt.NDArray[np.uint8]) -> str:
     bitmap = Bitmap.fromarray(pixels)
     bitmap.thumbnail((_SIDE, _SIDE), Bitmap.Resampling.LANCZOS)
     memory = io.BytesIO()
-    bitmap.save(memory, "WEBP", quality=_QUALITY, method=6)
+    bitmap.save(memory, "WEBP", quality=_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(memory.getvalue()).decode()
 
 
