@@ -28,6 +28,7 @@ stages:
   evaluate:
     cmd: python -c 2
     deps: [models/model]
+    outs: [reports/index.html]
     metrics: [metrics/evaluate.json: {cache: false}]
     plots: [plots/confusion.csv, plots/confusion.png]
   export:
@@ -45,7 +46,7 @@ def row(epoch: int) -> dict[str, Any]:
 
 def write_outputs(folder: Path, identity: str = IDENTITY, epochs: int = 3, accuracy: float = 0.9) -> None:
     """Write what the whole pipeline leaves on disk."""
-    for name in ("data", "metrics", "plots", "models/model", "models/export"):
+    for name in ("data", "metrics", "plots", "models/model", "models/export", "reports"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "data/split.csv").write_text("row\n")
@@ -63,6 +64,7 @@ def write_outputs(folder: Path, identity: str = IDENTITY, epochs: int = 3, accur
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content))
     pd.DataFrame([row(e) for e in range(1, epochs + 1)]).to_csv(folder / "plots/history.csv", index=False)
+    (folder / "reports/index.html").write_text("<!doctype html><title>Report</title>")
     (folder / "plots/confusion.csv").write_text("actual,predicted\n")
     for name in ("training_curves", "confusion"):
         Image.new("RGB", (8, 8)).save(folder / f"plots/{name}.png")

@@ -25,7 +25,7 @@ def test_a_temporary_experiment_logs_where_it_came_from(root: Path, monkeypatch:
     assert run.info.run_name == run.data.tags["dvc.exp_name"] == "puffy-lamb"
     assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
     assert "plots/confusion.png" in artefacts(root)
-    assert {file.name for file in temporary.iterdir()} == {"data", "metrics", "models", "plots", "dvc.yaml"}
+    assert {file.name for file in temporary.iterdir()} == {"data", "metrics", "models", "plots", "reports", "dvc.yaml"}
 
 
 def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:
@@ -34,9 +34,10 @@ def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:
     moved = root.rename(root.with_name("moved"))
     assert python("tracking.track('evaluate')", moved).wait() == 0  # a process of its own: MLflow remembers paths
     assert not root.exists()
-    assert artefacts(moved) == {"plots/training_curves.png", "plots/confusion.png"}
+    assert artefacts(moved) == {"plots/training_curves.png", "plots/confusion.png", "reports/index.html"}
     (run,) = runs(moved)
-    assert {file.path for file in client(moved).list_artifacts(run.info.run_id, "plots")} == artefacts(moved)
+    listed = {f.path for name in ("plots", "reports") for f in client(moved).list_artifacts(run.info.run_id, name)}
+    assert listed == artefacts(moved)
 
 
 def test_the_environment_chooses_store_and_experiment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,12 @@ def test_files_alone_fill_a_run_once(root: Path) -> None:
         assert run.data.metrics[name] == pytest.approx(value)
     assert run.info.status == "FINISHED"
     assert len(client(root).get_metric_history(run.info.run_id, "val_loss")) == 3
-    assert artefacts(root) == {"plots/training_curves.png", "plots/confusion.png", "export/MODEL_CARD.md"}
+    assert artefacts(root) == {
+        "plots/training_curves.png",
+        "plots/confusion.png",
+        "reports/index.html",
+        "export/MODEL_CARD.md",
+    }
     assert run.data.tags["landuse.export.path"] == "models/export/model.onnx"
     assert run.data.tags["landuse.export.sha256"] == hashlib.sha256(b"onnx").hexdigest()
 

@@ -43,7 +43,7 @@ def write(
     names, predicted = list(labels), probabilities.argmax(1)
     table = pd.DataFrame({"actual": np.take(names, truth), "predicted": np.take(names, predicted)})
     write_csv(folder / "confusion.csv", table)
-    _save(_draw_confusion(confusion(truth, predicted, len(names)), names), folder / "confusion.png")
+    save(_draw_confusion(confusion(truth, predicted, len(names)), names), folder / "confusion.png")
     if len(names) == 2:
         shown, together = [1], (truth == 1, probabilities[:, 1])
     else:
@@ -60,8 +60,8 @@ def write(
             f"{names[i]}: {title} {_cell(scores[i])}": curve(truth == i, probabilities[:, i]) for i in sorted(weakest)
         }
 
-    _save(_draw_roc(curves("roc_auc", "AUC", _roc), len(names), len(truth)), folder / "roc.png")
-    _save(_draw_pr(curves("average_precision", "AP", _pr), len(names)), folder / "pr.png")
+    save(_draw_roc(curves("roc_auc", "AUC", _roc), len(names), len(truth)), folder / "roc.png")
+    save(_draw_pr(curves("average_precision", "AP", _pr), len(names)), folder / "pr.png")
 
 
 def _roc(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> Curve:
@@ -165,7 +165,8 @@ def _cell(score: Mapping[str, float | None]) -> str:
     return f"{score['value']:.4f}{interval}"
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture in the same bytes each time, and close it."""
     with atomic(path) as part:
         figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
     plt.close(figure)

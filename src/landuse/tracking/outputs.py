@@ -76,12 +76,13 @@ def metrics(stages: Stages) -> dict[str, float]:
 
 
 def artefacts(stages: Stages, log_model: bool) -> list[tuple[Path, str]]:
-    """Return the files to store, each with its folder there: pictures, the model card, the model if asked for."""
+    """Return the files to store, each with its folder there: pictures, report, model card, the model if asked for."""
     found = _outputs(stages)
-    pictures = [(file, "plots") for file in found if file.suffix == ".png"]
+    folders = {".png": "plots", ".html": "reports"}
+    shown = [(file, folders[file.suffix]) for file in found if file.suffix in folders]
     wanted = ["MODEL_CARD.md", *(["model.json", "model.onnx"] if log_model else [])]
     exported = [folder / name for folder in found if folder == workspace() / EXPORT for name in wanted]
-    return pictures + [(file, "export") for file in exported]
+    return shown + [(file, "export") for file in exported]
 
 
 def pointer(stages: Stages) -> dict[str, str]:
