@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 from conftest import ROOT
+from PIL import Image
 from torch import nn
 
-from landuse import evaluation, params, tiles
+from landuse import params, tiles
+from landuse.evaluation import scores
 from landuse.model import saved
 from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION
@@ -96,14 +98,14 @@ def evaluate(folder: Path, described: saved.Spec) -> dict[str, object]:
     sure = np.random.default_rng(1).uniform(0.4, 1, len(truth))
     probabilities = np.where(np.arange(2) == truth[:, None], sure[:, None], 1 - sure[:, None])
     settings = params.load("evaluate", folder).evaluate.model_copy(update={"bootstrap": 200})
-    return evaluation.measure(settings, store, split, probabilities, described.classes)
+    return scores.measure(settings, store, split, probabilities, described.classes)
 
 
 def calibration(folder: Path, described: saved.Spec, views: int = 1) -> dict[str, object]:
     """What the evaluate stage leaves for the export, of a model on disk alone."""
     digest = hashlib.sha256((folder / saved.FOLDER / saved.WEIGHTS).read_bytes()).hexdigest()
     own = Member(network(described), described, None, digest).facts()
-    return {"temperature": TEMPERATURE, "scaled": True, "views": views, "members": [own]}
+    return {"temperature": TEMPERATURE, "power": 1.0, "views": views, "members": [own]}
 
 
 def split_table(names: list[str], tests: int) -> pd.DataFrame:
@@ -145,9 +147,16 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
         "evaluate": evaluate(folder, described),
         "split": {"method": "stratified", "duplicates": {"near_across_parts": 0}},
         "train": {"epochs": 7, "best_epoch": 5, "val": {"loss": 0.1, "accuracy": 0.95, "macro_f1": 0.94}},
+        "collapse": {"action": "fail", "verdict": "ok", "stopped": False, "baselines": {}, "checks": {}},
     }
     for stage, content in contents.items():
         (folder / f"metrics/{stage}.json").write_text(json.dumps(content))
+    (folder / "plots").mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(folder / "plots/split_map.png")
+    row = {"epoch": 1, "phase": "all", "lr": 1e-3} | {
+        f"{part}_{name}": 0.5 for part in ("train", "val") for name in ("loss", "accuracy")
+    }
+    pd.DataFrame([row | {"val_macro_f1": 0.5}]).to_csv(folder / "plots/history.csv", index=False)
     return Workspace(folder, described, images, params.load("export", folder))
 
 

@@ -1,21 +1,24 @@
 """The report, the predictions and the pictures."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import trained
+import yaml
 from conftest import ROOT
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from landuse import baselines, evaluation, params
 from landuse.errors import UserError
-from landuse.evaluation import metrics, plots
+from landuse.evaluation import metrics, plots, scores
 from landuse.tiles import TileStore
 
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 SETTINGS = params.read(ROOT / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})
 
 
@@ -41,7 +44,7 @@ def probabilities(truth: np.ndarray, errors: int) -> np.ndarray:
 def test_the_report_holds_what_a_person_compares() -> None:
     store, split = world()
     truth = split.loc[split["split"] == "test", "target"].to_numpy()
-    report = evaluation.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
+    report = scores.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
     json.dumps(report, allow_nan=False)
     assert (report["n"], report["errors"]) == (40, 3)
     assert report["accuracy"]["value"] == pytest.approx(37 / 40)
@@ -52,7 +55,7 @@ def test_the_report_holds_what_a_person_compares() -> None:
     assert set(report["classes"]) == {"Highway", "Industrial", "Pasture"}
     assert report["baselines"]["majority"]["accuracy"]["value"] == 0.5
     assert report["baselines"]["band_statistics"]["accuracy"]["value"] > 0.9
-    again = evaluation.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
+    again = scores.measure(SETTINGS, store, split, probabilities(truth, 3), ["City", "Farmland"])
     assert again == report
 
 
@@ -60,7 +63,7 @@ def test_a_test_split_without_one_of_the_labels_is_reported_with_nulls() -> None
     store, split = world()
     split = split[(split["split"] != "test") | (split["target"] == 0)]
     truth = split.loc[split["split"] == "test", "target"].to_numpy()
-    report = evaluation.measure(SETTINGS, store, split, probabilities(truth, 1), ["City", "Farmland"])
+    report = scores.measure(SETTINGS, store, split, probabilities(truth, 1), ["City", "Farmland"])
     assert report["roc_auc"] == {"value": None, "low": None, "high": None}
     assert report["labels"]["Farmland"]["recall"]["value"] is None
     json.dumps(report, allow_nan=False)
@@ -73,11 +76,6 @@ def test_baselines_learn_from_the_training_tiles_alone() -> None:
     turned = train.assign(target=1 - train["target"])
     guess = baselines.band_statistics(store.images, turned, test)
     assert np.mean(guess == test["target"]) < 0.1
-
-
-def test_softmax_survives_large_logits() -> None:
-    values = evaluation.softmax(np.array([[1000.0, 0.0], [-1000.0, -1000.0]], dtype=np.float32))
-    assert values.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
 def test_band_statistics_see_deviations_and_not_means_alone() -> None:
@@ -160,7 +158,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trained.Worksp
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    files = [folder / "data/predictions.csv", folder / "metrics/evaluate.json", *(folder / "plots").glob("*")]
+    named = ["data/predictions.csv", "metrics/evaluate.json", "models/calibration.json", "reports/index.html"]
+    files = [*(folder / name for name in named), *(folder / "plots").glob("*")]
     return {file.name: file.read_bytes() for file in files if file.is_file()}
 
 
@@ -168,7 +167,8 @@ def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.
     settings = params.load("evaluate")
     evaluation.run(settings)
     first = outputs(workspace.path)
-    assert len(first) == 8
+    made = {Path(out).name for out in DVC["stages"]["evaluate"]["outs"] + DVC["stages"]["evaluate"]["plots"]}
+    assert made <= first.keys()
     evaluation.run(settings)
     assert outputs(workspace.path) == first
     table = pd.read_csv("data/predictions.csv")
@@ -180,6 +180,46 @@ def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.
     assert np.allclose(chance.sum(axis=1), 1)
     assert (table["prediction"] == np.take(["City", "Farmland"], chance.argmax(axis=1))).all()
     assert report["accuracy"]["value"] == pytest.approx(table["correct"].mean(), abs=1e-6)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_the_report_has_all_sections_and_what_is_measured_is_what_the_page_shows() -> None:
+    evaluation.run(params.load("evaluate"))
+    report = json.loads(Path("metrics/evaluate.json").read_text())
+    split = pd.read_csv("data/split.csv")
+    assert report["ood"]["n"] == (split["split"] == "aside").sum()
+    assert set(report["ood"]["classes"]) == {"Forest"}
+    assert report["views"]["n"] == 8
+    assert report["views"]["gain"]["low"] <= report["views"]["gain"]["value"] <= report["views"]["gain"]["high"]
+    assert report["ensemble"] is None
+    kept = pd.read_csv("data/predictions.csv").filter(like="p_").max(axis=1) >= report["abstention"]["threshold"]
+    assert report["abstention"]["coverage"]["value"] == pytest.approx(kept.mean(), abs=1e-6)
+    page = Path("reports/index.html").read_text(encoding="utf-8")
+    assert f"{report['accuracy']['value']:.1%}".rstrip("%").split(".")[0] in page
+    assert "Forest" in page
+
+
+@pytest.mark.usefixtures("workspace")
+def test_so_many_strangers_are_asked_as_params_allow() -> None:
+    settings = params.load("evaluate")
+    few = settings.evaluate.model_copy(update={"ood_tiles": 7, "bootstrap": 100})
+    evaluation.run(settings.model_copy(update={"evaluate": few}))
+    assert json.loads(Path("metrics/evaluate.json").read_text())["ood"]["n"] == 7
+
+
+def test_an_ensemble_is_measured_beside_its_members(workspace: trained.Workspace) -> None:
+    other = workspace.path / "elsewhere"
+    shutil.copytree(workspace.path / "models/model", other)
+    weights = load_file(other / "weights.safetensors")
+    turned = {name: -tensor if name.startswith("head") else tensor for name, tensor in weights.items()}
+    save_file(turned, other / "weights.safetensors")
+    settings = params.load("evaluate")
+    evaluation.run(settings.model_copy(update={"ensemble": params.Ensemble(members=["elsewhere"])}))
+    report = json.loads(Path("metrics/evaluate.json").read_text())
+    found = report["ensemble"]
+    assert len(found["members"]) == 2
+    gain = report["accuracy"]["value"] - found["members"][0]["accuracy"]["value"]
+    assert found["gain"]["value"] == pytest.approx(gain, abs=1e-5)
 
 
 @pytest.mark.usefixtures("workspace")

@@ -148,6 +148,7 @@ def interval(value: float) -> dict[str, float]:
 EVALUATED = {
     "calibration": {
         "temperature": 1.7,
+        "power": 1.0,
         "scaled": True,
         "reason": "it lowers the loss on validation",
         "before": {"ece": interval(0.02), "nll": interval(0.3), "brier": interval(0.2)},
@@ -214,7 +215,7 @@ def test_what_was_not_measured_is_left_out(render, missing: str) -> None:
 
 
 def test_probabilities_that_are_not_scaled_are_said_to_be_the_networks_own(render) -> None:
-    assert "no temperature divides" in render(calibration={"scaled": False, "temperature": 1.0})
+    assert "no temperature divides" in render(calibration={"temperature": 1.0, "power": 1.0})
 
 
 def test_members_of_an_ensemble_are_named(render) -> None:

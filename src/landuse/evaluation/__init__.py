@@ -1,5 +1,8 @@
 """Evaluation: the trained model on the test tiles, which nothing else learns from."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,102 +10,114 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landuse import baselines, params, tracking
+from landuse import params, tracking
 from landuse.errors import UserError
-from landuse.evaluation import metrics, plots
-from landuse.files import write_csv, write_json
-from landuse.model.predict import pick_device
+from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
+from landuse.evaluation.asked import Asked, ask
+from landuse.evaluation.metrics import confusion
+from landuse.evaluation.report import Inputs, render
+from landuse.evaluation.uncertainty import Calibration
+from landuse.files import write_csv, write_json, write_text
+from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION, members
-from landuse.prediction.predictor import Predictor, predict
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
 PREDICTIONS = Path("data/predictions.csv")
 METRICS = Path("metrics/evaluate.json")
+REPORT = Path("reports/index.html")
+_STAGES = ("split", "train", "collapse")  # whose metrics the report shows
+
+Floats = npt.NDArray[np.float64]
 
 
 def run(p: params.Params) -> None:
-    """Predict the test tiles; write predictions, metrics with intervals beside baselines, and plots."""
+    """Predict, fit the calibration on validation tiles, measure on test tiles; write what was found, and the report.
+
+    Raises:
+        UserError: inputs are missing, a part has no tile, or the model predicts values that are not numbers.
+    """
     store, split = open_store(), read_split()
-    test = split[split["split"] == "test"]
-    if test.empty:
-        raise UserError("the test split has no tile: change split.fractions or split.method")
+    for part in ("val", "test"):
+        if not (split["split"] == part).any():
+            raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
-    spec, predictor = found[0].spec, Predictor([member.model for member in found], p.evaluate.views)
-    truth, rows = test["target"].to_numpy(copy=True), test["row"].to_numpy(copy=True)
-    answers = predict(predictor, store.images, rows, pick_device())
-    calibration = {
-        "temperature": 1.0,
-        "scaled": False,
-        "views": p.evaluate.views,
-        "members": [member.facts() for member in found],
+    asked = {part: ask(part, found, store, split, p.evaluate) for part in ("val", "test", "aside")}
+    names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
+    fitted = uncertainty.fit(val.logits, val.targets, settings, val.coordinates(store))
+    facts = [member.facts() for member in found]
+    write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
+    probabilities = np.exp(fitted.scaling.log_probabilities(test.logits))
+    report = {
+        **scores.measure(settings, store, split, probabilities, names),
+        **uncertainty.measure(test.logits, test.targets, names, fitted, settings),
+        "ood": _strangers(asked, settings),
+        "views": scores.views(test.answers, test.targets, settings),
+        "ensemble": scores.ensemble(test.used, test.targets, facts, settings),
     }
-    probabilities = softmax(answers.logits())
-    if not np.isfinite(probabilities).all():
-        raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
-    report = measure(p.evaluate, store, split, probabilities, spec.classes)
-    write_csv(PREDICTIONS, _predictions(test, probabilities, spec.classes))
-    plots.write(truth, probabilities, report["labels"])
-    write_json(CALIBRATION, calibration)
+    write_csv(PREDICTIONS, _predictions(test.tiles, probabilities, names))
     write_json(METRICS, report)
+    drawn = _draw(test, probabilities, fitted, report, settings.confidence)
+    explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
+    page = render(Inputs(report, asdict(found[0].spec), store.info, **drawn, **explained, **_earlier()))
+    write_text(REPORT, page)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
     print(
-        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), {len(test):,} tiles"
+        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), "
+        f"{len(test.tiles):,} tiles; report: {REPORT}"
     )
 
 
-def softmax(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """(n, classes) logits -> probabilities, in double precision."""
-    powers = np.exp(values.astype(np.float64) - values.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+def _strangers(asked: Mapping[str, Asked], settings: params.Evaluate) -> dict[str, Any] | None:
+    """The section ood; None where no class is kept aside."""
+    aside = asked["aside"]
+    if aside.tiles.empty:
+        return None
+    reference = ood.Reference.fit(asked["val"].early, asked["val"].targets)
+    inside, outside = (ood.scores(part.logits, part.early, reference) for part in (asked["test"], aside))
+    return ood.section(inside, outside, list(aside.tiles["class"]), settings)
 
 
-def measure(
-    settings: params.Evaluate,
-    store: TileStore,
-    split: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
-    names: list[str],
+def _draw(
+    test: Asked, probabilities: Floats, fitted: Calibration, report: Mapping[str, Any], confidence: float
 ) -> dict[str, Any]:
-    """All that goes into metrics/evaluate.json. probabilities: (n, classes) of the test tiles in order."""
-    train, test = (split[split["split"] == part] for part in ("train", "test"))
-    truth, predicted = test["target"].to_numpy(), probabilities.argmax(1)
-    rng = np.random.default_rng(settings.seed)
-    common = (len(names), settings.confidence, settings.bootstrap)
-    auc, ranked = metrics.rank_metrics(truth, probabilities, names, settings.confidence, settings.bootstrap, rng)
-    matrix = metrics.confusion(truth, predicted, len(names))
-    guesses = {
-        "majority": baselines.majority(train, test),
-        "band_statistics": baselines.band_statistics(store.images, train, test),
-    }
-    labels = metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng)
-    scores = {name: metrics.summarise(truth, guess, *common, rng) for name, guess in guesses.items()}
+    """Write the plots of the test tiles; return what the report shows of them."""
+    truth, right = test.targets, probabilities.argmax(1) == test.targets
+    reliability = calibration.before_and_after(test.logits, truth, fitted.scaling, confidence)
+    declined = abstention.curve(probabilities.max(axis=1), right, confidence)
+    plots.write(truth, probabilities, report["labels"])
+    plots_certainty.write(reliability, declined, report["abstention"]["coverage"]["value"])
     return {
-        **metrics.summarise(truth, predicted, *common, rng),
-        "roc_auc": auc,
-        "n": len(test),
-        "errors": int((truth != predicted).sum()),
-        "confidence": settings.confidence,
-        "labels": {name: labels[name] | ranked[name] for name in names},
-        "classes": _by_original_class(test, truth == predicted, settings.confidence),
-        "baselines": {name: {key: s[key] for key in ("accuracy", "macro_f1")} for name, s in scores.items()},
+        "confusion": confusion(truth, probabilities.argmax(1), probabilities.shape[1]),
+        "roc": pd.read_csv(plots.FOLDER / "roc.csv"),
+        "pr": pd.read_csv(plots.FOLDER / "pr.csv"),
+        "reliability": reliability,
+        "abstention": declined,
     }
 
 
-def _by_original_class(test: pd.DataFrame, right: npt.NDArray[np.bool_], confidence: float) -> dict[str, Any]:
-    groups = pd.Series(right, index=test["class"]).groupby(level=0).agg(["sum", "size"])
-    return {
-        str(name): {
-            "n": int(row["size"]),
-            "accuracy": metrics.wilson(int(row["sum"]), int(row["size"]), confidence),
-        }
-        for name, row in groups.iterrows()
+def _explain(
+    store: TileStore, model: Classifier, known: Sequence[Asked], fitted: Calibration, names: list[str], seed: int
+) -> dict[str, Any]:
+    """Explain the answers to tiles that the network has not learnt from; return what the report shows of it."""
+    tiles = pd.concat([part.tiles for part in known])
+    features = np.concatenate([part.answers.features for part in known])
+    probabilities = np.exp(fitted.scaling.log_probabilities(np.concatenate([part.logits for part in known])))
+    found = explain.write(store, model, tiles, probabilities, features, names, seed)
+    return {"galleries": found.galleries, "embedding": found.embedding, "suspects": found.suspects}
+
+
+def _earlier() -> dict[str, Any]:
+    """What the stages before this one found, for the report."""
+    facts = {name: json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8")) for name in _STAGES}
+    return facts | {
+        "history": pd.read_csv(plots.FOLDER / "history.csv"),
+        "split_map": (plots.FOLDER / "split_map.png").read_bytes(),
     }
 
 
-def _predictions(test: pd.DataFrame, probabilities: npt.NDArray[np.float64], names: list[str]) -> pd.DataFrame:
+def _predictions(test: pd.DataFrame, probabilities: Floats, names: list[str]) -> pd.DataFrame:
     table = test[["row", "file", "class"]].reset_index(drop=True)
     table["truth"] = np.take(names, test["target"])
     table["prediction"] = np.take(names, probabilities.argmax(1))

@@ -14,7 +14,7 @@ from landuse.errors import UserError
 from landuse.export import card, onnx_file
 from landuse.files import atomic, write_json, write_text
 from landuse.prediction import CALIBRATION, members
-from landuse.prediction.predictor import Predictor, predict
+from landuse.prediction.predictor import Predictor, calibrated, predict
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
@@ -40,8 +40,9 @@ def run(p: params.Params) -> None:
     if [member.facts() for member in found] != calibration["members"]:
         raise UserError(f"{CALIBRATION} is of another model or ensemble: run 'dvc repro evaluate' first")
     spec, predictor = found[0].spec, Predictor([member.model for member in found], calibration["views"])
-    content = onnx_file.export(predictor, spec, calibration["temperature"], p.export.opset)
-    parity = _check(content, predictor, calibration["temperature"], store, rows, p.export.tolerance)
+    scaling = calibration["temperature"], calibration["power"]
+    content = onnx_file.export(predictor, spec, *scaling, p.export.opset)
+    parity = _check(content, predictor, scaling, store, rows, p.export.tolerance)
     report = {
         "opset": p.export.opset,
         "bytes": len(content),
@@ -66,14 +67,14 @@ def run(p: params.Params) -> None:
 def _check(
     content: bytes,
     predictor: Predictor,
-    temperature: float,
+    scaling: tuple[float, float],
     store: TileStore,
     rows: npt.NDArray[np.int64],
     tolerance: float,
 ) -> dict[int, onnx_file.Parity]:
     """Compare ONNX file and network on the test tiles, at every batch size."""
     logits = torch.from_numpy(predict(predictor, store.images, rows, torch.device("cpu")).logits())
-    reference = torch.softmax(logits / temperature, dim=1).numpy()
+    reference = calibrated(logits, *scaling).numpy()
     found = {
         size: onnx_file.compare(onnx_file.predict(content, store.images, rows, size), reference)
         for size in _BATCH_SIZES

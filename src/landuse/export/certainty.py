@@ -36,11 +36,12 @@ def makers(calibration: Mapping[str, Any]) -> str:
 
 def temperature(calibration: Mapping[str, Any]) -> str:
     """Say what was done to the probabilities."""
-    if not calibration["scaled"]:
+    temperature, power = calibration["temperature"], calibration["power"]
+    if temperature == power == 1:
         return "Its probabilities are the network's own: no temperature divides its logits."
+    bent = "" if power == 1 else f" and a power of {power:.4g}"
     return (
-        f"Its probabilities are calibrated by a temperature of {calibration['temperature']:.4g}, fitted on the "
-        "validation tiles."
+        f"Its probabilities are calibrated by a temperature of {temperature:.4g}{bent}, fitted on the validation tiles."
     )
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from landuse.errors import UserError
 from landuse.model.saved import Spec
-from landuse.prediction.predictor import Predictor, pool
+from landuse.prediction.predictor import Predictor, calibrated, pool
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -39,22 +39,22 @@ class Parity:
 class _Deployed(nn.Module):
     """(N, H, W, C) pixels as stored -> (N, classes) probabilities."""
 
-    def __init__(self, predictor: Predictor, temperature: float) -> None:
+    def __init__(self, predictor: Predictor, temperature: float, power: float) -> None:
         super().__init__()
         self.predictor = predictor
-        self.temperature = temperature
+        self.temperature, self.power = temperature, power
 
     def forward(self, pixels: Tensor) -> Tensor:
         every, _ = self.predictor(pixels.permute(0, 3, 1, 2).float())
-        return torch.softmax(pool(every) / self.temperature, dim=1)
+        return calibrated(pool(every), self.temperature, self.power)
 
 
-def export(predictor: Predictor, spec: Spec, temperature: float, opset: int) -> bytes:
+def export(predictor: Predictor, spec: Spec, temperature: float, power: float, opset: int) -> bytes:
     """Return the content of the ONNX file of a predictor on the CPU, which is left in eval mode.
 
     Its metadata properties: classes and bands (JSON lists, in order), units, identity and data_digest.
 
-    spec: of the first member. temperature: the pooled logits are divided by it.
+    spec: of the first member. temperature, power: see ``calibrated``.
 
     Raises:
         UserError: the exporter cannot express this backbone, or not in this opset.
@@ -63,7 +63,7 @@ def export(predictor: Predictor, spec: Spec, temperature: float, opset: int) -> 
     try:
         with _quiet():
             program = torch.onnx.export(
-                _Deployed(predictor, temperature).eval(),
+                _Deployed(predictor, temperature, power).eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,

@@ -21,7 +21,7 @@ from typing import Any
 from torch import nn
 
 from landuse.errors import UserError, did_you_mean
-from landuse.model import small_cnns, small_maps
+from landuse.model import convolutions, small_cnns
 from landuse.model import weights as weight_files
 from landuse.model.variants import gem_pooling, small_stem
 
@@ -76,7 +76,7 @@ def build(name: str, channels: int, weights: str, stem: str = "standard", poolin
     if pooling == "gem":
         backbone.stages[gem_pooling(backbone.module, name)] = "head"
     _adapt_input(backbone.module, channels)
-    small_maps.adapt(backbone.module)
+    convolutions.adapt(backbone.module)
     return backbone
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from landuse.model.small_maps import SmallMapConv2d
+from landuse.model.convolutions import LeanConv2d
 
-_LINEAR = (nn.Conv2d, SmallMapConv2d, Conv2dSame)  # in their weights; others may rescale what is folded into them
+_LINEAR = (nn.Conv2d, LeanConv2d, Conv2dSame)  # in their weights; others may rescale what is folded into them
 
 
 class TrunkOutput(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from landuse.params.base import Float, Positive, Section, Seed
+from landuse.params.base import Count, Float, Positive, Section, Seed
 
 Scaler = Literal["none", "temperature", "power"]
 
@@ -17,6 +17,7 @@ class Evaluate(Section):
     coverage: Annotated[Positive, Field(le=1)]
     conformal_coverage: Annotated[Positive, Field(lt=1)]
     views: Literal[1, 8]
+    ood_tiles: Count
 
 
 class Ensemble(Section):

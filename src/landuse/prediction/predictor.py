@@ -7,7 +7,7 @@ as logits, so that a temperature can divide it after pooling, which calibrates b
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from landuse.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.params import Freeze
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _Floats = npt.NDArray[np.float32]
@@ -68,6 +69,14 @@ def pool(logits: Tensor) -> Tensor:
     return (each - energy).logsumexp(1) - math.log(each.shape[1]) + energy.mean(1)
 
 
+def calibrated(logits: Tensor, temperature: float, power: float) -> Tensor:
+    """(N, classes) pooled logits -> (N, classes) probabilities; ``landuse.evaluation.scaling`` says why so."""
+    if power == 1:
+        return torch.softmax(logits / temperature, dim=1)
+    gaps = logits.amax(dim=1, keepdim=True) - logits
+    return torch.softmax(-(gaps**power) / temperature, dim=1)
+
+
 @dataclass(frozen=True)
 class Answers:
     """What a predictor says of n tiles.
@@ -95,8 +104,27 @@ def predict(
     for member in folded._networks():
         member.freeze("backbone")  # folds BatchNorm into convolutions: twice as fast, equal but for rounding
     batches = Batches(images, rows, np.zeros_like(rows), max(1, _ROWS // predictor.views), device)
-    bar = tqdm(batches.in_order(), total=len(batches), desc="predict", unit="batch", disable=None, leave=False)
     with torch.inference_mode():
-        parts = [tuple(part.float().cpu() for part in folded(pixels)) for pixels, _ in bar]
+        parts = [tuple(part.float().cpu() for part in folded(pixels)) for pixels in _batches(batches, "predict")]
     every, features = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return Answers(every, features)
+
+
+def stage_statistics(
+    model: Classifier, images: npt.NDArray[np.generic], rows: npt.NDArray[np.int64], stage: Freeze, device: torch.device
+) -> _Floats | None:
+    """Mean and deviation over each map that comes out of a stage, (n, 2 x maps); None where no cut is after it."""
+    trunk = copy.deepcopy(model).eval().to(device).to(memory_format=torch.channels_last)
+    trunk.freeze(stage)
+    if trunk.halves is None:
+        return None
+    batches = Batches(images, rows, np.zeros_like(rows), _ROWS, device)
+    with torch.inference_mode():
+        maps = (trunk.trunk(pixels).values.float().flatten(2) for pixels in _batches(batches, stage))
+        parts = [torch.cat([x.mean(2), x.std(2, correction=0)], dim=1).cpu() for x in maps]
+    return torch.cat(parts).numpy()
+
+
+def _batches(batches: Batches, title: str) -> Iterator[Tensor]:
+    bar = tqdm(batches.in_order(), total=len(batches), desc=title, unit="batch", disable=None, leave=False)
+    return (pixels for pixels, _ in bar)

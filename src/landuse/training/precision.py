@@ -11,8 +11,8 @@ from landuse.errors import UserError
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve(precision: str, network: nn.Module, device: torch.device) -> str:
-    """Return what ``auto`` stands for on this kind of device with this kind of network; other words stay.
+def resolve(precision: str, device: torch.device) -> str:
+    """Return what ``auto`` stands for on this kind of device; other words stay.
 
     A table, not a measurement, so that a rerun computes in the same format: docs/speed.md has it, with its reasons.
     """
@@ -20,20 +20,12 @@ def resolve(precision: str, network: nn.Module, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if device.type == "cpu" and _cpu_multiplies_bf16() and not _has_depthwise_convolutions(network):
-        return "bf16"
-    return "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
 
 
 def _cpu_multiplies_bf16() -> bool:
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-def _has_depthwise_convolutions(network: nn.Module) -> bool:
-    """Whether some convolution filters each channel alone: they multiply little, so converting numbers costs more."""
-    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
-    return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
 
 def check(precision: str, device: torch.device) -> None:

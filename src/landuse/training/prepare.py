@@ -74,9 +74,7 @@ def _model(
     channels = len(store.info["bands"])
     backbone = backbones.build(p.model.backbone, channels, weights, p.model.stem, p.model.pooling)
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
-    flat = flatten(p) | {
-        "train.precision": resolve(p.train.precision, backbone.module, device)
-    }  # it changes the result
+    flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
     data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])
     spec = saved.Spec(
         backbone=p.model.backbone,

@@ -28,7 +28,7 @@ class Stepper:
                 f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {train.steps()} "
                 f"batches: set it to at most that, or lower batch_size"
             )
-        self.precision = precision.resolve(p.train.precision, model, train.device)
+        self.precision = precision.resolve(p.train.precision, train.device)
         precision.check(self.precision, train.device)
         if phase.optimizer == "sam" and self.precision == "fp16":
             raise UserError("sam needs gradients without a scaler: set train.precision to bf16 or fp32")

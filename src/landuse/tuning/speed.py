@@ -87,7 +87,7 @@ def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
         flush=True,
     )
     choices = measure(p, phase, ready, compiled, seconds)
-    auto = precision.resolve("auto", ready.model, train.device)
+    auto = precision.resolve("auto", train.device)
     print(table(choices, auto))
     tiles = train.steps() * min(train.batch_size, len(train.rows))
     best = min(choices, key=lambda choice: choice.seconds(phase.epochs * tiles))

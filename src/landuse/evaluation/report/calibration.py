@@ -22,7 +22,8 @@ def section(inputs: Inputs) -> Section | None:
     found, table = inputs.found("calibration"), inputs.reliability
     if not found:
         return None
-    scaled = f"divided by a temperature of {n.score(found['temperature'], 3)}, fitted on validation tiles"
+    bent = f" with a power of {n.score(found['power'], 3)}" if found.get("power", 1.0) != 1 else ""
+    scaled = f"divided by a temperature of {n.score(found['temperature'], 3)}{bent}, fitted on validation tiles"
     reason = f": {found['reason'].rstrip('.')}" if found.get("reason") else ""
     text = (
         f"A model is calibrated when it is right nine times of ten where it says 90{n.GAP}%. Its scores are "

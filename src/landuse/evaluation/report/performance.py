@@ -61,6 +61,11 @@ def _metric_rows(found: Facts) -> Iterable[list[Cell]]:
         about = f"probabilities averaged over {views['n']} flips and turns"
         yield [Cell("Accuracy with views", about), n.share_cell(views["accuracy"])]
         yield [Cell("Gain of the views", "in points, on the same tiles as one view"), n.gain_cell(views["gain"])]
+    if ensemble := found.get("ensemble"):
+        for number, member in enumerate(ensemble["members"], 1):
+            who = f"{member['backbone']}, seed {member['seed']}"
+            yield [Cell(f"Accuracy of member {number} alone", who), n.share_cell(member["accuracy"])]
+        yield [Cell("Gain of the ensemble", "in points, over member 1 alone"), n.gain_cell(ensemble["gain"])]
 
 
 def confusion(inputs: Inputs) -> Section | None:

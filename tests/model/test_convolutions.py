@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from landuse.model import backbones
-from landuse.model.small_maps import SmallMapConv2d, adapt
+from landuse.model.convolutions import LeanConv2d, adapt
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (2, 7), (3, 1), (9, 9)])
@@ -20,7 +20,7 @@ def test_results_and_gradients_are_those_of_a_plain_convolution(
     plain = nn.Conv2d(4, 8, (5, 7), stride, (2, 3), groups=groups)
     ours = copy.deepcopy(plain)
     adapt(ours)
-    assert type(ours) is SmallMapConv2d
+    assert type(ours) is LeanConv2d
     x = torch.randn(3, 4, *shape, requires_grad=True)
     x_too = x.detach().clone().requires_grad_()
     expected, got = plain(x), ours(x_too)
@@ -66,8 +66,8 @@ def test_products_in_bfloat16_are_as_near_the_truth_as_convolutions(
 
 def test_products_are_taken_on_few_positions_and_in_bfloat16_only(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[tuple[int, ...]] = []
-    product = SmallMapConv2d._product
-    monkeypatch.setattr(SmallMapConv2d, "_product", lambda self, x: (taken.append(x.shape), product(self, x))[1])
+    product = LeanConv2d._product
+    monkeypatch.setattr(LeanConv2d, "_product", lambda self, x: (taken.append(x.shape), product(self, x))[1])
     pointwise, three, depthwise = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1, groups=8)
     for conv in (pointwise, three, depthwise):
         adapt(conv)
@@ -103,5 +103,27 @@ def test_the_copy_that_an_average_keeps_has_weights_of_its_own() -> None:
         for parameter in network.parameters():
             parameter.zero_()
         torch.testing.assert_close(twin(x), before, rtol=0, atol=0)
-    seen = [m for m in network.modules() if isinstance(m, SmallMapConv2d) and m.kernel_size == (5, 5)]
+    seen = [m for m in network.modules() if isinstance(m, LeanConv2d) and m.kernel_size == (5, 5)]
     assert seen
+
+
+@pytest.mark.parametrize(("kernel", "stride", "side"), [(3, 1, 8), (3, 2, 8), (5, 1, 4), (3, 1, 2)])
+def test_depthwise_gradients_in_bfloat16_are_at_least_as_near_the_truth(kernel: int, stride: int, side: int) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(16, 16, kernel, stride, kernel // 2, groups=16)
+    exact, ours = copy.deepcopy(plain), copy.deepcopy(plain)
+    adapt(ours)
+    x = torch.randn(4, 16, side, side)
+    target = torch.randn_like(exact(x)).bfloat16()
+
+    def results(conv: nn.Conv2d, bfloat16: bool) -> list[torch.Tensor]:
+        given = (x.bfloat16() if bfloat16 else x.bfloat16().float()).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            out = conv(given)
+        assert out.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
+        (out * target).sum().backward()
+        return [t.detach().float() for t in (out, given.grad, conv.weight.grad)]
+
+    truth = results(exact, False)
+    for right, theirs, own in zip(truth, results(plain, True), results(ours, True), strict=True):
+        assert (own - right).norm() <= 1.2 * (theirs - right).norm() + 1e-6 * right.norm()

@@ -1,11 +1,16 @@
-"""Convolutions that know small maps: of small tiles, the last maps have a few positions and very many channels.
+"""Convolutions that know small tiles and CPUs; results, gradients, weights and names are those of plain ones.
 
 Taps of a kernel that can meet nothing but padding are left out. Of 64-pixel tiles, EfficientNet-Lite0's last 5 x 5
 kernels see maps of 2 x 2, so that 16 of 25 taps meet zeros only: a training step takes a sixth less time without.
 
-In bfloat16 on a CPU the convolution of few positions is one product of matrices. PyTorch's convolutions, made for
-large maps, reach a quarter of that speed there (ResNet-50's last stage, forwards and backwards): see
-``benchmarks/small_maps.py``. In float32 they are the faster, and on accelerators they choose by themselves.
+In bfloat16 on a CPU, PyTorch's convolutions are slow in two places (docs/speed.md has the numbers):
+
+- Few positions with many channels, as in the last stages. There a convolution is one product of matrices, two to four
+  times as fast. In float32 the convolutions are the faster.
+- Gradients of depthwise kernels, but for 3 x 3 ones with stride 1. They are computed in float32, up to forty times as
+  fast.
+
+Accelerators choose by themselves.
 """
 
 from typing import Any
@@ -16,15 +21,24 @@ from torch.nn import functional as F
 
 _POINTWISE = 64  # positions of a map up to which a 1 x 1 convolution is faster as a product; never slower
 _KERNEL = 4  # the same for larger kernels, whose patches take time to gather
+_QUICK_SIDE = 4  # of maps from which on depthwise 3 x 3 kernels with stride 1 have fast gradients in bfloat16
 
 
-class SmallMapConv2d(nn.Conv2d):
-    """A convolution with odd kernels and as many zeros around as they reach, fast on small maps too."""
+class LeanConv2d(nn.Conv2d):
+    """A convolution with odd kernels and as many zeros around as they reach."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W'), as ``nn.Conv2d``."""
-        if self._as_product(x):
-            return self._product(x)
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            if self._as_product(x):
+                return self._product(x)
+            if self._in_float32(x):
+                with torch.autocast("cpu", enabled=False):
+                    return self._reaching(x.float()).bfloat16()
+        return self._reaching(x)
+
+    def _reaching(self, x: Tensor) -> Tensor:
+        """Convolve with the taps that reach the map from some position."""
         height, width = (side // 2 for side in self.kernel_size)
         up, along = min(height, x.shape[-2] - 1), min(width, x.shape[-1] - 1)
         if (up, along) == (height, width):
@@ -33,13 +47,21 @@ class SmallMapConv2d(nn.Conv2d):
         return F.conv2d(x, weight, self.bias, self.stride, (up, along), self.dilation, self.groups)
 
     def _as_product(self, x: Tensor) -> bool:
-        if x.device.type != "cpu" or self.groups != 1 or torch.compiler.is_compiling():
+        if self.groups != 1:
             return False
         height, width = ((side - 1) // step + 1 for side, step in zip(x.shape[-2:], self.stride, strict=True))
         if height * width > (_POINTWISE if self.kernel_size == (1, 1) else _KERNEL):
             return False
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         return dtype == torch.bfloat16
+
+    def _in_float32(self, x: Tensor) -> bool:
+        if self.groups == 1 or not torch.is_autocast_enabled("cpu"):
+            return False
+        if torch.get_autocast_dtype("cpu") != torch.bfloat16 or not torch.is_grad_enabled():
+            return False
+        quick = self.kernel_size == (3, 3) and self.stride == (1, 1) and min(x.shape[-2:]) >= _QUICK_SIDE
+        return not quick and (x.requires_grad or self.weight.requires_grad)
 
     def _product(self, x: Tensor) -> Tensor:
         down, right = self.stride
@@ -89,10 +111,10 @@ def _windows(shape: torch.Size, kernel: tuple[int, int], stride: tuple[int, int]
 
 
 def adapt(network: nn.Module) -> None:
-    """Make each convolution a ``SmallMapConv2d`` where it can be one; weights and names stay."""
+    """Make each convolution a ``LeanConv2d`` where it can be one; weights and names stay."""
     for module in network.modules():
         if type(module) is nn.Conv2d and _reaches_evenly(module):
-            module.__class__ = SmallMapConv2d
+            module.__class__ = LeanConv2d
 
 
 def _reaches_evenly(conv: nn.Conv2d) -> bool:
