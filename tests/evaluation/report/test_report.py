@@ -185,6 +185,32 @@ def test_a_model_no_better_than_guessing_is_not_praised() -> None:
     assert "finds 0.0 %" in page.text() or "weakest on Farmland" in page.text()
 
 
+def test_scaling_is_told_as_it_was_done(full: report.Inputs) -> None:
+    def text(**found: Any) -> str:
+        calibration = full.metrics["calibration"] | found
+        return Page(report.render(replace(full, metrics=full.metrics | {"calibration": calibration}))).text()
+
+    assert "divided by a temperature of 1.700, fitted on validation tiles: scaling lowers" in text()
+    assert "raised to the power of 0.800 and divided by a temperature of 1.700" in text(power=0.8)
+    assert "left as they are: it would hurt." in text(scaled=False, reason="it would hurt")
+
+
+def test_a_model_that_always_answers_is_not_said_to_decline(full: report.Inputs) -> None:
+    nothing = {"value": None, "low": None, "high": None}
+    for change in ({"coverage_asked": 1.0}, {"accuracy": nothing, "abstained": full.metrics["n"]}):
+        found = full.metrics | {"abstention": full.metrics["abstention"] | change}
+        assert "leave its least certain" not in Page(report.render(replace(full, metrics=found))).text()
+
+
+def test_a_gallery_without_tiles_says_so_beside_others() -> None:
+    exhibit = Exhibit("A/1.jpg", np.zeros((8, 8, 3), dtype=np.uint8), None, "A", "A", "A", 0.9)
+    galleries = (
+        Gallery("errors", "Worst errors", "Wrong ones: none.", ()),
+        Gallery("correct", "Correct", "Right.", (exhibit,)),
+    )
+    assert "Wrong ones: none." in Page(report.render(replace(bare(), galleries=galleries))).text()
+
+
 def test_simulated_tiles_are_called_so() -> None:
     inputs = bare()
     page = Page(report.render(replace(inputs, spec=dict(inputs.spec) | {"source": "sample"})))

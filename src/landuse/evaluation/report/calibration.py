@@ -22,12 +22,10 @@ def section(inputs: Inputs) -> Section | None:
     found, table = inputs.found("calibration"), inputs.reliability
     if not found:
         return None
-    bent = f" with a power of {n.score(found['power'], 3)}" if found.get("power", 1.0) != 1 else ""
-    scaled = f"divided by a temperature of {n.score(found['temperature'], 3)}{bent}, fitted on validation tiles"
     reason = f": {found['reason'].rstrip('.')}" if found.get("reason") else ""
     text = (
         f"A model is calibrated when it is right nine times of ten where it says 90{n.GAP}%. Its scores are "
-        f"{scaled if found['scaled'] else 'left as they are'}{reason}."
+        f"{_scaling(found)}{reason}."
     )
     blocks: list[Figures | Table] = []
     if table is not None and filled(table):
@@ -36,6 +34,14 @@ def section(inputs: Inputs) -> Section | None:
         blocks.append(Figures([_diagram(shown, stages), _distances(shown, stages)]))
     blocks.append(Table("Calibration on the test tiles", ["Measure", "Before scaling", "After scaling"], _rows(found)))
     return Section("calibration", "Calibration", [text], blocks)
+
+
+def _scaling(found: Facts) -> str:
+    if not found["scaled"]:
+        return "left as they are"
+    power = found.get("power", 1)
+    raised = "" if power == 1 else f"measured from the highest, raised to the power of {n.score(power, 3)} and "
+    return f"{raised}divided by a temperature of {n.score(found['temperature'], 3)}, fitted on validation tiles"
 
 
 def _rows(found: Facts) -> list[list[Cell]]:

@@ -27,11 +27,11 @@ def digits(interval: Interval) -> int:
     return 2 if low is not None and high is not None and high - low < 0.01 else 1
 
 
-def span(interval: Interval) -> str:
+def span(interval: Interval, places: int | None = None) -> str:
     """The ends of an interval in percent, without the sign: 97.7 to 98.5; empty where there are none."""
     if interval.get("low") is None or interval.get("high") is None:
         return ""
-    places = digits(interval)
+    places = digits(interval) if places is None else places
     return f"{100 * interval['low']:.{places}f} to {100 * interval['high']:.{places}f}"
 
 
@@ -40,9 +40,9 @@ def between(interval: Interval) -> str:
     return f"{span(interval).replace(' to ', ' and ')}{GAP}%"
 
 
-def share(interval: Interval) -> str:
-    """98.17 %, with as many decimals as its interval justifies."""
-    return percent(interval.get("value"), digits(interval))
+def share(interval: Interval, places: int | None = None) -> str:
+    """98.17 %, with as many decimals as its interval justifies, or as are asked for."""
+    return percent(interval.get("value"), digits(interval) if places is None else places)
 
 
 def with_span(interval: Interval) -> str:
@@ -54,11 +54,6 @@ def with_span(interval: Interval) -> str:
 def score(value: float | None, places: int = 4) -> str:
     """A number that is no percentage; a minus sign is one."""
     return UNDEFINED if value is None else f"{value:.{places}f}".replace("-", "\u2212")
-
-
-def points(value: float) -> str:
-    """A difference of percentages, with its sign: +1.2 points."""
-    return f"{100 * value:+.1f}".replace("-", "\u2212") + f"{GAP}points"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -73,11 +68,11 @@ def listed(names: list[str], most: int = 6) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def share_cell(interval: Interval | None) -> Cell:
-    """A table's cell for a percentage with its interval."""
+def share_cell(interval: Interval | None, places: int | None = None) -> Cell:
+    """A table's cell for a percentage with its interval. places: as in ``share``."""
     if interval is None:
         return Cell("\u2013", value="")
-    return Cell(share(interval), span(interval), interval.get("value"))
+    return Cell(share(interval, places), span(interval, places), interval.get("value"))
 
 
 def score_cell(interval: Interval | None, places: int = 4) -> Cell:

@@ -74,17 +74,21 @@ def confusion(inputs: Inputs) -> Section | None:
         return None
     matrix, names = inputs.confusion, inputs.names
     text = "Rows are the truth, columns what the model said. Blue is right, red is wrong; "
+    head = ["Truth", "Taken for", "Tiles", "Share"]
+    commonest = _commonest(matrix, names) if len(names) > 2 else []
+    tables = (
+        [Table("The commonest confusions, with their share of the truth", head, commonest, texts=2, sortable=True)]
+        if commonest
+        else []
+    )
     blocks: list[Table | Figures]
     if len(names) <= _MATRIX:
         text += "small print is the share of the row."
-        blocks = [_matrix(matrix, names)]
+        blocks = [_matrix(matrix, names), *tables]
     else:
         text += "the stronger, the larger the share of the row. Hover over the picture for names."
         chart = heat("Heat map of confusions", list(_heat_cells(matrix, names)), len(names))
-        blocks = [Figures([Figure(f"Confusions of {len(names)} labels", chart)])]
-    if len(names) > 2 and (common := _commonest(matrix, names)):
-        head = ["Truth", "Taken for", "Tiles", "Share of the truth"]
-        blocks.append(Table("The commonest confusions", head, common, texts=2, sortable=True))
+        blocks = [Figures([Figure(f"Confusions of {len(names)} labels", chart), *tables])]
     return Section("confusion", "Confusions", [text], blocks)
 
 
@@ -145,21 +149,20 @@ def by_label(inputs: Inputs) -> Section:
     """Every label, and every class of the data where they differ."""
     found = inputs.metrics
     head = ["Label", "Tiles", "Precision", "Recall", "F1", "ROC-AUC", "Average precision"]
+    shares = ("precision", "recall", "f1")
+    places = max(n.digits(label[key]) for label in found["labels"].values() for key in shares)  # they align
     lines = [
         [
             Cell(name),
             n.count_cell(label["n"]),
-            *(n.share_cell(label[key]) for key in ("precision", "recall", "f1")),
+            *(n.share_cell(label[key], places) for key in shares),
             n.score_cell(label.get("roc_auc")),
             n.score_cell(label.get("average_precision")),
         ]
         for name, label in found["labels"].items()
     ]
     blocks = [Table("Labels", head, lines, sortable=True)]
-    text = [
-        "Precision: how often a given label is right. Recall: how much of a label is found. "
-        "The heads of the columns sort them."
-    ]
+    text = ["Precision: how often a given label is right. Recall: how much of a label is found."]
     if set(found["classes"]) != set(found["labels"]):
         text.append("Several classes of the data share a label; the second table tells them apart.")
         of = [[Cell(name), n.count_cell(c["n"]), n.share_cell(c["accuracy"])] for name, c in found["classes"].items()]

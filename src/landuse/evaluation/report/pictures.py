@@ -28,15 +28,15 @@ _SUSPECTS = 20  # rows; the others are in the table under plots
 
 def galleries(inputs: Inputs) -> Section | None:
     """What is right, wrong and uncertain, as pictures."""
-    shown = [gallery for gallery in inputs.galleries if gallery.exhibits]
-    if not shown:
+    found = inputs.galleries
+    if not any(gallery.exhibits for gallery in found):
         return None
     text = ["Choose a tile to enlarge it. A bright overlay marks what the model looked at."]
     return Section(
         "tiles",
         "Tiles to look at",
         text,
-        [_pictures(gallery, _BUDGET // len(shown)) for gallery in shown],
+        [_pictures(gallery, _BUDGET // len(found)) for gallery in found],
         short="Tiles",
     )
 

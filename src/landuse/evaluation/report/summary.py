@@ -98,7 +98,7 @@ def _sure(inputs: Inputs) -> str:
 
 def _declining(inputs: Inputs) -> str:
     found = inputs.found("abstention")
-    if not found:
+    if not found or found["coverage_asked"] == 1 or found["accuracy"]["value"] is None:
         return ""
     return (
         f"When it may leave its least certain {n.percent(1 - found['coverage_asked'], 0)} to a person, it is right for "
@@ -135,7 +135,7 @@ def headlines(inputs: Inputs) -> list[Headline]:
         change = f"before scaling {n.percent(calibration['before']['ece']['value'], 2)}"
         value = n.percent(calibration["after"]["ece"]["value"], 2)
         cards.append(Headline("Calibration error", value, change if calibration["scaled"] else "not scaled"))
-    if abstention := inputs.found("abstention"):
+    if (abstention := inputs.found("abstention")) and abstention["accuracy"]["value"] is not None:
         about = f"right, of {n.percent(abstention['coverage']['value'])} of the tiles"
         cards.append(Headline("Where it is certain", n.share(abstention["accuracy"]), about))
     return cards
@@ -205,7 +205,7 @@ def _about_labels(inputs: Inputs) -> list[str]:
 
 
 def _taken_for(inputs: Inputs, name: str) -> str:
-    if inputs.confusion is None:
+    if inputs.confusion is None or len(inputs.names) == 2:
         return ""
     row = inputs.confusion[inputs.names.index(name)].copy()
     row[inputs.names.index(name)] = 0

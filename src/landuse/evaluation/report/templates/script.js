@@ -4,7 +4,8 @@ document.documentElement.classList.add("script");
 
 /* scroll regions that fit need no stop for the keyboard */
 const fit = () => document.querySelectorAll(".scroll").forEach(region => {
-  if (region.scrollWidth > region.clientWidth + 1) region.tabIndex = 0; else region.removeAttribute("tabindex");
+  if (region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1) region.tabIndex = 0;
+  else region.removeAttribute("tabindex");
 });
 addEventListener("resize", fit);
 document.querySelectorAll("details").forEach(fold => fold.addEventListener("toggle", fit));
