@@ -13,7 +13,7 @@ from conftest import ROOT
 from PIL import Image
 from torch import nn
 
-from landuse import params, tiles
+from landuse import params, splits, tiles
 from landuse.evaluation import scores
 from landuse.model import saved
 from landuse.model.classifier import Classifier
@@ -145,7 +145,11 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
     (folder / "metrics").mkdir()
     contents = {
         "evaluate": evaluate(folder, described),
-        "split": {"method": "stratified", "duplicates": {"near_across_parts": 0}},
+        "split": {
+            "method": "stratified",
+            **splits._counts(read_split(folder / "data/split.csv")),
+            "duplicates": {"exact_across_parts": 0, "near_across_parts": 0},
+        },
         "train": {"epochs": 7, "best_epoch": 5, "val": {"loss": 0.1, "accuracy": 0.95, "macro_f1": 0.94}},
         "collapse": {"action": "fail", "verdict": "ok", "stopped": False, "baselines": {}, "checks": {}},
     }

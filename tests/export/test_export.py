@@ -94,7 +94,7 @@ def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, mon
 
 def test_a_file_without_the_temperature_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     original = onnx_file._Deployed
-    monkeypatch.setattr(onnx_file, "_Deployed", lambda model, _: original(model, 1.0))
+    monkeypatch.setattr(onnx_file, "_Deployed", lambda predictor, *_: original(predictor, 1.0, 1.0))
     refused(workspace, r"another class for 0 of 41 test tiles, largest probability difference")
 
 
