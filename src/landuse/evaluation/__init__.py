@@ -42,7 +42,8 @@ def run(p: params.Params) -> None:
         if not (split["split"] == part).any():
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
-    asked = {part: ask(part, found, store, split, p.evaluate) for part in ("val", "test", "aside")}
+    parts = [part for part in ("val", "test", "aside") if (split["split"] == part).any()]
+    asked = {part: ask(part, found, store, split, p.evaluate) for part in parts}
     names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
     fitted = uncertainty.fit(val.logits, val.targets, settings, val.coordinates(store))
     facts = [member.facts() for member in found]
@@ -71,8 +72,8 @@ def run(p: params.Params) -> None:
 
 def _strangers(asked: Mapping[str, Asked], settings: params.Evaluate) -> dict[str, Any] | None:
     """The section ood; None where no class is kept aside."""
-    aside = asked["aside"]
-    if aside.tiles.empty:
+    aside = asked.get("aside")
+    if aside is None:
         return None
     reference = ood.Reference.fit(asked["val"].early, asked["val"].targets)
     inside, outside = (ood.scores(part.logits, part.early, reference) for part in (asked["test"], aside))
