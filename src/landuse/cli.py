@@ -46,6 +46,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     compare.add_argument("revisions", metavar="REV", nargs="*",
                          help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
     compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
+    compare.add_argument("--by", metavar="PARAM", help="draw results over a numeric param, like data.fraction")
     compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers (of two: changed tiles) to a file")
     compare.add_argument("--markdown", action="store_true", help="print Markdown")
     compare.add_argument("--report", metavar="FILE", type=Path, help="write Markdown to a file: for a pull request")
@@ -132,11 +133,15 @@ def _compare(options: argparse.Namespace) -> None:
 
     if len(options.revisions) not in (0, 2):
         raise UserError(f"compare takes two revisions or none, not {len(options.revisions)}: like 'main workspace'")
-    if options.revisions and options.to:
-        raise UserError("--to names the reference among all experiments: of two revisions, name it first")
+    if options.revisions and (options.to or options.by):
+        raise UserError("--to and --by are about all experiments: name no revisions with them")
+    if options.to and options.by:
+        raise UserError("--by takes the largest value as the reference: leave --to out")
     if options.revisions:
         first, second = options.revisions
         shown = comparison.run_pair(first, second, options.csv)
+    elif options.by:
+        shown = comparison.run_curve(options.by, options.csv)
     else:
         shown = comparison.run(options.to, options.csv)
     if options.report is not None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from workspace import Workspace
 
+from landuse import cli
+
 DVC_YAML = """
 stages:
   download:
@@ -26,7 +28,7 @@ stages:
 PARAMS = """
 data: {seed: 7, bands: rgb}
 mapping: {preset: two}
-train: {recipe: fast, freeze: none, seed: 1}
+train: {recipe: fast, freeze: none, seed: 1, weight: 1.0}
 recipes:
   fast: {phases: [{lr: 1.0e-3}]}
   slow: {phases: [{lr: 1.0e-4}]}
@@ -43,16 +45,19 @@ rows = [f"{i},{'CF'[i % 2]}/{i},{'CF'[i % 2]},{seed}{i:04}" for i in range(400)]
 EVALUATE = """
 import json, pathlib, random, yaml
 p = yaml.safe_load(open("params.yaml"))
-draw = random.Random(json.dumps(p["train"], sort_keys=True))
+draw = random.Random(json.dumps({k: v for k, v in p["train"].items() if (k, v) != ("weight", 1.0)}, sort_keys=True))
 skill = {"none": 0.95, "layer3": 0.75}[p["train"]["freeze"]]
-labels = {"two": ["C", "F"], "renamed": ["City", "Farm"]}[p["mapping"]["preset"]]
+labels = {"two": ["C", "F"], "renamed": ["City", "Farm"], "broken": "CF"}[p["mapping"]["preset"]]
 lines, counts = [f"row,file,class,truth,prediction,correct,p_{labels[0]},p_{labels[1]}"], [[0, 0], [0, 0]]
 for i in range(0, 400, 2):
     i += i // 2 % 2
     truth = i % 2
     said = truth if draw.random() < skill else 1 - truth
     counts[truth][said] += 1
-    lines.append(f"{i},{'CF'[truth]}/{i},{'CF'[truth]},{labels[truth]},{labels[said]},{truth == said},0.5,0.5")
+    sure = 0.5 + random.Random(i).random() / 2
+    of = (sure, 1 - sure) if said == 0 else (1 - sure, sure)
+    of = ("nan", "") if p["mapping"]["preset"] == "broken" else of
+    lines.append(f"{i},{'CF'[truth]}/{i},{'CF'[truth]},{labels[truth]},{labels[said]},{truth == said},{of[0]},{of[1]}")
 pathlib.Path("data/predictions.csv").write_text("\\n".join(lines) + "\\n")
 (a, b), (c, d) = counts
 f1 = (2 * a / (2 * a + b + c) + 2 * d / (2 * d + b + c)) / 2
@@ -61,6 +66,11 @@ test = {"accuracy": {"value": (a + d) / 200}, "macro_f1": {"value": f1}}
 pathlib.Path("metrics/evaluate.json").write_text(json.dumps(test))
 pathlib.Path("metrics/train.json").write_text(json.dumps({"val": {"macro_f1": skill}}))
 """
+
+
+SETTINGS = (
+    "data.bands=rgb data.seed=7 mapping.preset={preset} train.freeze=none train.recipe=fast train.weight={weight}"
+)
 
 
 def commit(workspace: Workspace) -> None:
@@ -91,6 +101,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = small(tmp_path_factory.mktemp("experiments"))
     workspace.run("dvc", "repro", "-q")
     commit(workspace)
+    workspace.run("git", "branch", "unfinished", "HEAD~1")
     experiment(workspace, "second-seed", "train.seed=2")
     experiment(workspace, "again", "train.seed=2", "unread=2")  # no stage reads that
     experiment(workspace, "frozen-1", "train.freeze=layer3")
@@ -98,6 +109,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     experiment(workspace, "slow", "train.recipe=slow", "data.bands=all")  # the same tiles in other pixels
     experiment(workspace, "other-tiles", "data.seed=8")
     experiment(workspace, "other-labels", "mapping.preset=renamed")
+    experiment(workspace, "light", "train.weight=0.5")
+    experiment(workspace, "broken", "mapping.preset=broken")
     workspace.run("dvc", "exp", "run", "-q", "--queue", "-S", "train.seed=9")
     return workspace
 
@@ -112,16 +125,19 @@ def compared(workspace: Workspace, *options: str) -> dict[str, dict[str, str]]:
 @pytest.mark.long
 def test_experiments_are_grouped_and_judged(workspace: Workspace) -> None:
     rows = compared(workspace)
-    assert next(iter(rows)) in ("main again", "main second-seed", "slow")
+    assert next(iter(rows)) in ("main second-seed", "slow", "light")
     verdicts = {row["settings"]: row["verdict"] for row in rows.values()}
+    unreadable = "not comparable: data/predictions.csv holds probabilities that are not numbers, 200 of 200 rows"
+    assert verdicts.pop(SETTINGS.format(preset="broken", weight="1.0")).startswith(unreadable)
+    assert verdicts.pop(SETTINGS.format(preset="two", weight="0.5")) == "tie"
     assert verdicts == {
-        "data.bands=rgb data.seed=7 mapping.preset=two train.freeze=none train.recipe=fast": "reference",
-        "data.bands=rgb data.seed=7 mapping.preset=two train.freeze=layer3 train.recipe=fast": "worse",
-        "data.bands=all data.seed=7 mapping.preset=two train.freeze=none train.recipe=slow": "tie",
-        "data.bands=rgb data.seed=8 mapping.preset=two train.freeze=none train.recipe=fast": (
+        SETTINGS.format(preset="two", weight="1.0"): "reference",
+        "data.bands=rgb data.seed=7 mapping.preset=two train.freeze=layer3 train.recipe=fast train.weight=1.0": "worse",
+        "data.bands=all data.seed=7 mapping.preset=two train.freeze=none train.recipe=slow train.weight=1.0": "tie",
+        "data.bands=rgb data.seed=8 mapping.preset=two train.freeze=none train.recipe=fast train.weight=1.0": (
             "not comparable: other test tiles"
         ),
-        "data.bands=rgb data.seed=7 mapping.preset=renamed train.freeze=none train.recipe=fast": (
+        "data.bands=rgb data.seed=7 mapping.preset=renamed train.freeze=none train.recipe=fast train.weight=1.0": (
             "not comparable: other labels"
         ),
     }
@@ -195,6 +211,71 @@ def test_a_result_older_than_what_it_depends_on_is_left_out(workspace: Workspace
         assert "data.seed=9" not in shown
     finally:
         workspace.run("dvc", "exp", "remove", "half")
+
+
+@pytest.mark.long
+def test_two_revisions_are_compared_and_reported(workspace: Workspace) -> None:
+    shown = workspace.run(
+        "landuse", "compare", "main", "frozen-1", "--report", "report.md", "--csv", "tiles.csv"
+    ).stdout
+    assert "MAIN IS BETTER THAN FROZEN-1" in shown
+    report = (workspace.path / "report.md").read_text()
+    assert report.startswith("## frozen-1 against main\n\n**main is better than frozen-1.**")
+    assert "| train.freeze | none   | layer3     |" in report
+    tiles = list(csv.DictReader(io.StringIO((workspace.path / "tiles.csv").read_text())))
+    broken, fixed = (sum(tile["change"] == change for tile in tiles) for change in ("broken", "fixed"))
+    assert f"Changed tiles: {fixed} fixed, {broken} broken" in shown
+    show = csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout))
+    accuracy = {row["Experiment"] or row["rev"]: float(row["accuracy.value"] or 0) for row in show}
+    assert broken - fixed == round(200 * (accuracy["main"] - accuracy["frozen-1"]))
+    head = workspace.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
+    assert "Both predict the same label" in workspace.run("landuse", "compare", head, "workspace").stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["main", "frozn-1"], "no revision or experiment 'frozn-1'; did you mean 'frozen-1'"),
+        (["main", "HEAD"], "'main' and 'HEAD' are the same revision"),
+        (["main", "other-tiles"], "cannot be paired: their test tiles differ, 200 of 200 are in the first alone"),
+        (["main", "other-labels"], "cannot be paired: their labels differ, C, F and City, Farm"),
+        (["main", "unfinished"], "'unfinished' is no finished result (without test metrics): run 'dvc repro' there"),
+        (
+            ["main", "broken"],
+            "'broken' cannot be compared: data/predictions.csv holds probabilities that are not numbers",
+        ),
+        (["main"], "compare takes two revisions or none, not 1"),
+        (["main", "slow", "--by", "data.fraction"], "name no revisions with them"),
+        (["--by", "data.sed"], "no finished experiment has a number for 'data.sed'; did you mean 'data.seed'?"),
+        (["--by", "data.seed"], "no finished experiments on the same test tiles differ in data.seed alone"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(workspace.path)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["compare", *arguments])
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.long
+def test_experiments_over_a_param_become_a_picture_and_a_table(workspace: Workspace) -> None:
+    shown = workspace.run("landuse", "compare", "--by", "train.weight").stdout
+    assert "from train.weight=0.5 on, no result can be told apart from that of 1.0" in shown
+    assert "written: plots/by_train.weight.png, plots/by_train.weight.csv" in shown
+    table = list(csv.DictReader(io.StringIO((workspace.path / "plots/by_train.weight.csv").read_text())))
+    assert [row["train.weight"] for row in table] == ["0.5", "1"]
+    assert table[1]["seeds"] == "2"
+    assert (workspace.path / "plots/by_train.weight.png").stat().st_size > 10_000
 
 
 def test_without_experiments_one_line_says_how_to_make_some(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from landuse.comparison import experiments, pair, pair_report, table
+from landuse.comparison import curve, experiments, pair, pair_report, table
 from landuse.comparison.groups import Group, group
 from landuse.comparison.measured import Measured, alike, difference_in_task, read
 from landuse.comparison.predictions import Reader, Unreadable
@@ -59,6 +59,27 @@ def run_pair(first: str, second: str, csv: Path | None = None) -> Shown:
     if csv is not None:
         write_csv(csv, found.tiles)
     return partial(pair_report.text, found)
+
+
+def run_curve(by: str, csv: Path | None = None) -> Shown:
+    """Draw the results of the experiments over a numeric param: a picture and a table, ``plots/by_<param>``.
+
+    csv: where the table goes instead.
+
+    Raises:
+        UserError: no DVC repository, no finished experiment, or none that differ in that param alone.
+    """
+    from landuse.comparison import curve_plot  # matplotlib takes a second to load
+
+    with experiments.repository() as repo:
+        groups, _ = group(experiments.finished(repo)[0])
+        measured, apart = read(groups, Reader(repo))
+    series, left_out = curve.trace(by, measured)
+    picture = Path(f"plots/by_{by}.png")
+    numbers = picture.with_suffix(".csv") if csv is None else csv
+    curve_plot.write(picture, by, series)
+    write_csv(numbers, curve.frame(by, series))
+    return partial(curve.text, by, series, left_out + len(apart), f"written: {picture}, {numbers}")
 
 
 def _result(reader: Reader, experiment: experiments.Experiment) -> pair.Result:

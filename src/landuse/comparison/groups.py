@@ -1,5 +1,6 @@
 """Groups of experiments that differ in nothing but the seed or the fold, named by what sets them apart."""
 
+import statistics  # exact: equal values have no spread
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,18 +44,18 @@ class Group:
         if self.folds:
             measured = [member for member in self.members if metric in member.metrics]
             of_fold = ([m.metrics[metric] for m in measured if m.fold == fold] for fold in self.folds)
-            return [float(np.mean(values)) for values in of_fold if values]
+            return [statistics.mean(values) for values in of_fold if values]
         return [member.metrics[metric] for member in self.members if metric in member.metrics]
 
     def mean(self, metric: str) -> float:
         """Mean over seeds or folds; NaN where nothing was measured."""
         values = self.values(metric)
-        return float(np.mean(values)) if values else np.nan
+        return statistics.mean(values) if values else np.nan
 
     def deviation(self, metric: str) -> float:
         """Standard deviation over seeds or folds (n - 1); NaN for fewer than two."""
         values = self.values(metric)
-        return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+        return statistics.stdev(values) if len(values) > 1 else np.nan
 
     def over(self, metric: str) -> str:
         """What an interval is over: ``folds``, ``seeds``, or the test ``tiles`` where repetition shows no spread."""
@@ -80,16 +81,18 @@ def group(experiments: Sequence[Experiment]) -> tuple[list[Group], int]:
         same = sets[frozenset(experiment.settings.items())]
         same.setdefault((experiment.seed, experiment.fold), experiment)
     members = [tuple(repeated.values()) for repeated in sets.values()]
-    names = _names([each[0] for each in members])
-    groups = [Group(name, each) for name, each in zip(names, members, strict=True)]
+    named = names([each[0].settings for each in members], [each[0].name for each in members])
+    groups = [Group(name, each) for name, each in zip(named, members, strict=True)]
     return groups, len(experiments) - sum(map(len, members))
 
 
-def _names(experiments: Sequence[Experiment]) -> list[str]:
-    changed = _changed([experiment.settings for experiment in experiments])
-    names = [" ".join(f"{k}={e.settings[k]}" for k in changed if k in e.settings) or e.name for e in experiments]
-    count = Counter(names)
-    return [name if count[name] == 1 else f"{name} ({e.name})" for name, e in zip(names, experiments, strict=True)]
+def names(settings: Sequence[Mapping[str, str]], otherwise: Sequence[str]) -> list[str]:
+    """Name each by the settings that set it apart. otherwise: what to call those that nothing does."""
+    changed = _changed(settings)
+    found = [" ".join(f"{key}={each[key]}" for key in changed if key in each) for each in settings]
+    found = [name or other for name, other in zip(found, otherwise, strict=True)]
+    count = Counter(found)
+    return [name if count[name] == 1 else f"{name} ({other})" for name, other in zip(found, otherwise, strict=True)]
 
 
 def _changed(settings: Iterable[Mapping[str, str]]) -> list[str]:

@@ -1,17 +1,14 @@
 """The comparison of two results in words and tables, for a terminal or ready to paste into a pull request."""
 
-from collections.abc import Sequence
-from textwrap import fill
-
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
+from landuse.comparison.layout import grid, notes, wrapped
 from landuse.comparison.pair import Pair
 from landuse.comparison.table import TITLES
 from landuse.paired import CONFIDENCE, POWER, Difference
 
-_WIDTH, _CELL = 120, 36  # characters: all; a setting's value, which is wrapped
+_CELL = 36  # characters of a cell in a terminal, before it is wrapped
 _CLASSES, _TILES = 12, 20  # rows shown of these tables, in Markdown; a terminal shows half of the tiles
 _LEVEL = f"{100 * CONFIDENCE:g} % interval"
 
@@ -21,15 +18,17 @@ def text(pair: Pair, *, markdown: bool) -> str:
     first, second = pair.first.name, pair.second.name
     title = f"{second} against {first}"
     parts = [f"## {title}" if markdown else title, _emphasised(pair, markdown)]
-    parts.append(_table(["", first, second, "difference", _LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown))
+    parts.append(grid(["", first, second, "difference", _LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown, _CELL))
     parts += _changes(pair, markdown)
     if pair.settings:
         cells = [[key, *(value or "-" for value in values)] for key, values in pair.settings.items()]
-        parts += [_heading("What differs", markdown), _table(["setting", first, second], cells, "lll", markdown)]
+        parts += [
+            _heading("What differs", markdown),
+            grid(["setting", first, second], cells, "lll", markdown, _CELL),
+        ]
     else:
         parts.append("No setting and no code that the results depend on differs.")
-    notes = _notes(pair)
-    parts.append("\n".join(f"- {each}" if markdown else fill(each, _WIDTH, subsequent_indent="  ") for each in notes))
+    parts.append(notes(_remarks(pair), markdown))
     return "\n\n".join(parts)
 
 
@@ -93,7 +92,7 @@ def _who(pair: Pair, metric: str) -> str:
 
 def _emphasised(pair: Pair, markdown: bool) -> str:
     short, why = verdict(pair)
-    return f"**{short}.** {why}" if markdown else fill(f"{short.upper()}. {why}", _WIDTH)
+    return f"**{short}.** {why}" if markdown else wrapped(f"{short.upper()}. {why}")
 
 
 def _metrics(pair: Pair) -> list[list[str]]:
@@ -131,7 +130,7 @@ def _changes(pair: Pair, markdown: bool) -> list[str]:
     ]
     parts = [
         _heading(summary, markdown),
-        _table(["class", "test tiles", "fixed", "broken", "net"], cells, "lrrrr", markdown),
+        grid(["class", "test tiles", "fixed", "broken", "net"], cells, "lrrrr", markdown, _CELL),
     ]
     if len(by_class) > _CLASSES:
         parts.append(f"{len(by_class) - _CLASSES} more classes changed less.")
@@ -153,35 +152,26 @@ def _single_tiles(pair: Pair, markdown: bool) -> list[str]:
     if not cells:
         return []
     heads = ["", "file", "truth", pair.first.name, pair.second.name]
-    table = _table(heads, cells, "lllll", markdown)
+    table = grid(heads, cells, "lllll", markdown, _CELL)
     about = f"{len(cells)} of {len(pair.tiles):,} changed tiles, where {pair.second.name} is surest (--csv writes all)"
     if markdown:
         return [f"<details><summary>{about}</summary>\n\n{table}\n\n</details>"]
     return [about, table]
 
 
-def _notes(pair: Pair) -> list[str]:
+def _remarks(pair: Pair) -> list[str]:
     first, second, tiles = pair.first.name, pair.second.name, len(pair.first.right)
-    notes = [
+    remarks = [
         f"difference: {second} minus {first}, in points (NLL in nats: lower is better), on the same {tiles:,} test "
         "tiles; intervals by paired bootstrap over the tiles",
         "verdict: in accuracy by McNemar's exact test, else by whether the interval holds zero; of 20 changes that do "
         "nothing, one is called better or worse in each line",
     ]
     if list(pair.settings) == ["train.seed"]:
-        return [*notes, "only the seed differs: this is how far two trainings of the same settings lie apart"]
-    return [*notes, "one training of each: another seed moves both; before a small difference counts, repeat with "
+        return [*remarks, "only the seed differs: this is how far two trainings of the same settings lie apart"]
+    return [*remarks, "one training of each: another seed moves both; before a small difference counts, repeat with "
             "-S train.seed=1,2,3 and run landuse compare"]  # fmt: skip
 
 
 def _heading(words: str, markdown: bool) -> str:
     return f"### {words}" if markdown else words
-
-
-def _table(heads: Sequence[str], cells: list[list[str]], align: str, markdown: bool) -> str:
-    sides = ["left" if side == "l" else "right" for side in align]
-    if markdown:
-        heads = [head.replace("|", "\\|") for head in heads]
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-        return str(tabulate(cells, heads, "github", colalign=sides, disable_numparse=True))
-    return str(tabulate(cells, heads, "simple", colalign=sides, maxcolwidths=_CELL, disable_numparse=True))

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from landuse.comparison.experiments import counted
 from landuse.comparison.groups import Group
+from landuse.comparison.layout import grid, notes
 from landuse.paired import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
@@ -24,7 +23,7 @@ _INTERVALS = {
     ),
     "tiles": "one result: below it, the interval over test tiles; it says nothing of other seeds",
 }
-_WIDTH, _NAME, _NLL, _REASON = 120, 43, 15, 30  # characters: all, settings (with NLL, less that), last column
+_NAME, _NLL, _REASON = 43, 15, 30  # characters: settings (with NLL, less that), last column
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,13 @@ def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int
     shown = [metric for metric in TITLES if any(group.values(metric) for group in groups)]
     parts = []
     if rows:
-        cells = [[*_cells(row.group, shown), _difference(row), _verdict(row)] for row in rows]
-        parts.append(_table(shown, cells, ["difference", "verdict"], ["right", "left"], markdown))
-        notes = _notes(rows, why)
-        lines = [f"- {note}" if markdown else fill(note, _WIDTH, subsequent_indent="  ") for note in notes]
-        parts.append("\n".join(lines))
+        cells = [[*_cells(row.group, shown), *difference_cells(row.differences)] for row in rows]
+        parts.append(_table(shown, cells, ["difference", "verdict"], "rl", markdown))
+        parts.append(notes(_remarks(rows, why), markdown))
     if apart:
         cells = [[*_cells(each.group, shown), each.reason] for each in apart]
         parts.append("Not comparable with these:" if rows else "Nothing that can be compared:")
-        parts.append(_table(shown, cells, ["because"], ["left"], markdown))
+        parts.append(_table(shown, cells, ["because"], "l", markdown))
     if left_out:
         parts.append(f"Left out: {counted(left_out)}.")
     return "\n\n".join(parts)
@@ -71,7 +68,7 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
     """Every number as a fraction, one row a group; empty where there is none."""
     records = []
     for group, differences, verdict in [
-        *((row.group, row.differences or {}, _verdict(row)) for row in rows),
+        *((row.group, row.differences or {}, difference_cells(row.differences)[1]) for row in rows),
         *((each.group, {}, f"not comparable: {each.reason}") for each in apart),
     ]:
         record: dict[str, Any] = {
@@ -93,10 +90,11 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
 
 
 def _cells(group: Group, shown: Sequence[str]) -> list[str]:
-    return [group.name, _runs(group), *(_measured(group, metric) for metric in shown)]
+    return [group.name, runs_cell(group), *(measured_cell(group, metric) for metric in shown)]
 
 
-def _runs(group: Group) -> str:
+def runs_cell(group: Group) -> str:
+    """``3`` seeds, ``5 folds`` or ``5 folds x 3``."""
     if not group.folds:
         return str(group.seeds)
     of = group.settings["split.folds"]
@@ -104,7 +102,7 @@ def _runs(group: Group) -> str:
     return folds if group.seeds == 1 else f"{folds} x {group.seeds}"
 
 
-def _measured(group: Group, metric: str) -> str:
+def measured_cell(group: Group, metric: str) -> str:
     """Mean and deviation, and the interval below them."""
     mean, deviation, (low, high) = group.mean(metric), group.deviation(metric), group.interval(metric)
     scale, form = (1, ".3f") if metric == "nll" else (100, ".2f")
@@ -115,48 +113,41 @@ def _measured(group: Group, metric: str) -> str:
     return f"{scale * mean:{form}}{spread}{interval}"
 
 
-def _difference(row: Row) -> str:
-    if row.differences is None:
-        return ""
-    value, low, high = (100 * end for end in astuple(row.differences[HEADLINE]))
-    return f"{value:+.2f}\n{low:+.2f} to {high:+.2f}"
+def difference_cells(differences: Mapping[str, Difference] | None) -> list[str]:
+    """The headline metric's difference to the reference in points, its interval below, and the verdict."""
+    if differences is None:
+        return ["", "reference"]
+    found = differences[HEADLINE]
+    value, low, high = (100 * end for end in astuple(found))
+    return [f"{value:+.2f}\n{low:+.2f} to {high:+.2f}", found.verdict]
 
 
-def _verdict(row: Row) -> str:
-    return "reference" if row.differences is None else row.differences[HEADLINE].verdict
-
-
-def _notes(rows: Sequence[Row], why: str) -> list[str]:
+def _remarks(rows: Sequence[Row], why: str) -> list[str]:
     """What a reader has to know, one line each."""
     reference = next(row.group.name for row in rows if row.differences is None)
     level = f"{100 * CONFIDENCE:g} % interval"
-    notes = [f"reference: {reference}, {why}"]
+    remarks = [f"reference: {reference}, {why}"]
     if len(rows) > 1:
-        notes += [
+        remarks += [
             f"difference: macro-F1 to the reference, in points ({level}), on the same {rows[0].tiles:,} test tiles",
             "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
         ]
     groups = [row.group for row in rows]
-    over = {group.over(metric) for group in groups for metric in TITLES if not np.isnan(group.interval(metric)[0])}
-    notes += [f"{meaning} ({level})" for kind, meaning in _INTERVALS.items() if kind in over]
+    remarks += about_intervals(groups)
     if any(group.seeds == 1 for group in groups):
-        notes.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
-    return notes
+        remarks.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
+    return remarks
 
 
-def _table(
-    shown: Sequence[str], cells: list[list[str]], last: Sequence[str], last_align: Sequence[str], markdown: bool
-) -> str:
-    """Settings, seeds and metrics, then the columns of ``last``."""
-    heads = [
-        "settings",
-        "runs" if any("folds" in row[1] for row in cells) else "seeds",
-        *(TITLES[metric] for metric in shown),
-        *last,
-    ]
-    align = ["left", *["right"] * (1 + len(shown)), *last_align]
-    widths = None if markdown else [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
-    if markdown:
-        cells = [[cell.replace("|", "\\|").replace("\n", "<br>") for cell in row] for row in cells]
-    form = "github" if markdown else "simple"
-    return str(tabulate(cells, heads, form, colalign=align, maxcolwidths=widths, disable_numparse=True))
+def about_intervals(groups: Sequence[Group]) -> list[str]:
+    """What the intervals of the metrics are over."""
+    over = {group.over(metric) for group in groups for metric in TITLES if not np.isnan(group.interval(metric)[0])}
+    return [f"{meaning} ({100 * CONFIDENCE:g} % interval)" for kind, meaning in _INTERVALS.items() if kind in over]
+
+
+def _table(shown: Sequence[str], cells: list[list[str]], last: Sequence[str], align: str, markdown: bool) -> str:
+    """Settings, runs and metrics, then the columns of ``last``."""
+    runs = "runs" if any("folds" in row[1] for row in cells) else "seeds"
+    heads = ["settings", runs, *(TITLES[metric] for metric in shown), *last]
+    widths = [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
+    return grid(heads, cells, "l" + "r" * (1 + len(shown)) + align, markdown, widths)
