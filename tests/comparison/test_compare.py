@@ -21,13 +21,14 @@ stages:
   evaluate:
     cmd: python evaluate.py
     deps: [evaluate.py, data/tiles]
-    params: [mapping, train, "recipes.${train.recipe}"]
+    params: [mapping, split, train, "recipes.${train.recipe}"]
     outs: [data/predictions.csv]
     metrics: [metrics/evaluate.json: {cache: false}, metrics/train.json: {cache: false}]
 """
 PARAMS = """
 data: {seed: 7, bands: rgb}
 mapping: {preset: two}
+split: {method: stratified, folds: 2, fold: 0}
 train: {recipe: fast, freeze: none, seed: 1, weight: 1.0}
 recipes:
   fast: {phases: [{lr: 1.0e-3}]}
@@ -45,12 +46,13 @@ rows = [f"{i},{'CF'[i % 2]}/{i},{'CF'[i % 2]},{seed}{i:04}" for i in range(400)]
 EVALUATE = """
 import json, pathlib, random, yaml
 p = yaml.safe_load(open("params.yaml"))
-draw = random.Random(json.dumps({k: v for k, v in p["train"].items() if (k, v) != ("weight", 1.0)}, sort_keys=True))
+made_from = {k: v for k, v in p["train"].items() if (k, v) != ("weight", 1.0)}
+draw = random.Random(json.dumps(made_from, sort_keys=True) + "+" * p["split"]["fold"])
 skill = {"none": 0.95, "layer3": 0.75}[p["train"]["freeze"]]
 labels = {"two": ["C", "F"], "renamed": ["City", "Farm"], "broken": "CF"}[p["mapping"]["preset"]]
 lines, counts = [f"row,file,class,truth,prediction,correct,p_{labels[0]},p_{labels[1]}"], [[0, 0], [0, 0]]
 for i in range(0, 400, 2):
-    i += i // 2 % 2
+    i = (i + i // 2 % 2) ^ p["split"]["fold"]
     truth = i % 2
     said = truth if draw.random() < skill else 1 - truth
     counts[truth][said] += 1
@@ -68,9 +70,20 @@ pathlib.Path("metrics/train.json").write_text(json.dumps({"val": {"macro_f1": sk
 """
 
 
-SETTINGS = (
-    "data.bands=rgb data.seed=7 mapping.preset={preset} train.freeze=none train.recipe=fast train.weight={weight}"
-)
+NAMED = {
+    "data.bands": "rgb",
+    "data.seed": "7",
+    "mapping.preset": "two",
+    "split.method": "stratified",
+    "train.freeze": "none",
+    "train.recipe": "fast",
+    "train.weight": "1.0",
+}
+
+
+def named(**changes: str) -> str:
+    """The name of a group, by what it changes; double underscores are dots."""
+    return " ".join(f"{key}={changes.get(key.replace('.', '__'), value)}" for key, value in NAMED.items())
 
 
 def commit(workspace: Workspace) -> None:
@@ -111,6 +124,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     experiment(workspace, "other-labels", "mapping.preset=renamed")
     experiment(workspace, "light", "train.weight=0.5")
     experiment(workspace, "broken", "mapping.preset=broken")
+    for fold in "01":
+        experiment(workspace, f"fold-{fold}", "split.method=kfold", f"split.fold={fold}")
     workspace.run("dvc", "exp", "run", "-q", "--queue", "-S", "train.seed=9")
     return workspace
 
@@ -128,22 +143,21 @@ def test_experiments_are_grouped_and_judged(workspace: Workspace) -> None:
     assert next(iter(rows)) in ("main second-seed", "slow", "light")
     verdicts = {row["settings"]: row["verdict"] for row in rows.values()}
     unreadable = "not comparable: data/predictions.csv holds probabilities that are not numbers, 200 of 200 rows"
-    assert verdicts.pop(SETTINGS.format(preset="broken", weight="1.0")).startswith(unreadable)
-    assert verdicts.pop(SETTINGS.format(preset="two", weight="0.5")) == "tie"
+    assert verdicts.pop(named(mapping__preset="broken")).startswith(unreadable)
     assert verdicts == {
-        SETTINGS.format(preset="two", weight="1.0"): "reference",
-        "data.bands=rgb data.seed=7 mapping.preset=two train.freeze=layer3 train.recipe=fast train.weight=1.0": "worse",
-        "data.bands=all data.seed=7 mapping.preset=two train.freeze=none train.recipe=slow train.weight=1.0": "tie",
-        "data.bands=rgb data.seed=8 mapping.preset=two train.freeze=none train.recipe=fast train.weight=1.0": (
-            "not comparable: other test tiles"
-        ),
-        "data.bands=rgb data.seed=7 mapping.preset=renamed train.freeze=none train.recipe=fast train.weight=1.0": (
-            "not comparable: other labels"
-        ),
+        named(): "reference",
+        named(train__freeze="layer3"): "worse",
+        named(train__recipe="slow", data__bands="all"): "tie",
+        named(train__weight="0.5"): "tie",
+        named(data__seed="8"): "not comparable: other test tiles",
+        named(mapping__preset="renamed"): "not comparable: other labels",
+        named(split__method="kfold"): "not comparable: other test tiles: other folds",
     }
     frozen = next(row for names, row in rows.items() if "frozen-1" in names)
     reference = next(row for row in rows.values() if row["verdict"] == "reference")
     assert frozen["seeds"] == reference["seeds"] == "2"
+    folds = next(row for names, row in rows.items() if "fold-1" in names)
+    assert (folds["folds"], folds["seeds"], folds["macro_f1_over"]) == ("2", "1", "folds")
     gap = float(frozen["macro_f1"]) - float(reference["macro_f1"])
     assert float(frozen["macro_f1_difference"]) == pytest.approx(gap)
     assert float(frozen["macro_f1_difference_low"]) < gap < float(frozen["macro_f1_difference_high"]) < 0

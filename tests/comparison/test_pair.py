@@ -89,7 +89,7 @@ def test_markdown_is_ready_for_a_pull_request() -> None:
         r"\| accuracy % +\| +92.50 \| +98.75 \| +\+6.25 \| +\+[34]\.\d\d to \+[89]\.\d\d \| better +\|", shown
     )
     assert "### Changed tiles: 30 fixed, 5 broken" in shown
-    assert re.search(r"\| City +\| +200 \| +15 \| +2 \| +\+13 \|", shown)
+    assert re.search(r"\| City +\| +200 \| +15 \| +3 \| +\+12 \|", shown)
     assert re.search(r"\| train.freeze \| - +\| none +\|", shown)
     assert "<details><summary>15 of 35 changed tiles" in shown
     assert shown.count("| fixed ") == 10

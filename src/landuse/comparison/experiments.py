@@ -25,6 +25,7 @@ WORKSPACE = "workspace"
 SEED, FOLD = "train.seed", "split.fold"
 TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
 BASELINE = "band_statistics"
+_FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"
 
 _Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
@@ -146,7 +147,7 @@ def _read(name: str, read: _Read) -> Experiment | str:
                 return "older than what they depend on (dvc repro)"
             if _producer(stages, path) is None:
                 settings[path] = digest[:7]
-    seed, folded = settings.pop(SEED, ""), settings.get("split.method") == "kfold"
+    seed, folded = settings.pop(SEED, ""), settings.get("split.method") in _FOLDED
     fold = settings.pop(FOLD, "") if folded else ""
     return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
 
