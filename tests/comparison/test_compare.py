@@ -253,7 +253,7 @@ def test_two_revisions_are_compared_and_reported(workspace: Workspace) -> None:
         (["main", "frozn-1"], "no revision or experiment 'frozn-1'; did you mean 'frozen-1'"),
         (["main", "HEAD"], "'main' and 'HEAD' are the same revision"),
         (["main", "other-tiles"], "cannot be paired: their test tiles differ, 200 of 200 are in the first alone"),
-        (["main", "other-labels"], "cannot be paired: their labels differ, C, F and City, Farm"),
+        (["main", "other-labels"], "cannot be paired: their labels differ, C, F in the first alone, City, Farm in"),
         (["main", "unfinished"], "'unfinished' is no finished result (without test metrics): run 'dvc repro' there"),
         (
             ["main", "broken"],

@@ -124,7 +124,9 @@ def test_other_tiles_labels_or_truths_are_refused_with_a_count() -> None:
         "second alone (split.seed 42 and 43); evaluate both on one split"
     )
     labels = Result(experiment("wide"), predictions([1] * 10, labels=("Farm", "Town")))
-    assert "their labels differ, City, Farmland and Farm, Town" in refused(main, labels)
+    assert "their labels differ, City, Farmland in the first alone, Farm, Town in the second" in refused(main, labels)
+    more = Result(experiment("wide"), replace(main.predictions, labels=("City", "Farmland", *"abcdefgh")))
+    assert refused(main, more).endswith("none in the first alone, a, b, c, d, e, ... in the second")
     truth = main.predictions.truth.copy()
     truth[:3] = 1 - truth[:3]
     relabelled = Result(experiment("wide"), replace(main.predictions, truth=truth))

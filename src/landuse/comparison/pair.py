@@ -86,7 +86,9 @@ def compare(first: Result, second: Result) -> Pair:
 def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str, str]]) -> None:
     a, b, names = first.predictions, second.predictions, f"{first.name!r} and {second.name!r} cannot be paired"
     if a.labels != b.labels:
-        raise UserError(f"{names}: their labels differ, {', '.join(a.labels)} and {', '.join(b.labels)}")
+        alone = (sorted(set(mine) - set(other)) for mine, other in ((a.labels, b.labels), (b.labels, a.labels)))
+        first_alone, second_alone = (", ".join(each[:5]) + ", ..." * (len(each) > 5) or "none" for each in alone)
+        raise UserError(f"{names}: their labels differ, {first_alone} in the first alone, {second_alone} in the second")
     common = a.tiles.index.intersection(b.tiles.index)
     if len(common) < max(len(a.truth), len(b.truth)):
         causes = [f"{key} {' and '.join(v)}" for key, v in settings.items() if key.startswith(("data.", "split."))]
