@@ -138,7 +138,7 @@ def test_variants_survive_the_disk_and_onnx(name: str, variant: dict[str, object
     model, read = saved.load(tmp_path / "model")
     assert read == described
     images = pixels(described, 5)
-    content = onnx_file.export(Predictor([model], 1), described, 1.0, opset=20)
+    content = onnx_file.export(Predictor([model], 1), described, 1.0, 1.0, opset=20)
     session = onnxruntime.InferenceSession(content)
     (answers,) = session.run(None, {"pixels": images})
     with torch.inference_mode():
