@@ -58,6 +58,8 @@ class Keeper:
             file.write(bytes(_DIGEST_BYTES))
             content = _Hashed(file)
             torch.save(dict(state), content)  # type: ignore[arg-type]
+            if content.error:
+                raise content.error
             file.seek(0)
             file.write(content.hash.digest())
             file.flush()
@@ -101,14 +103,23 @@ class Keeper:
 
 
 class _Hashed:
-    """A file to write to that hashes what goes into it: a state is as large as the network and its optimiser."""
+    """A file to write to that hashes what goes into it: a state is as large as the network and its optimiser.
+
+    error: of the disk, if there was one; torch.save would hide it behind one of its own.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.hash = file, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: bytes | memoryview) -> int:
-        self.hash.update(data)
-        return self._file.write(data)
+        try:
+            if self.error is None:
+                self.hash.update(data)
+                self._file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
 
     def flush(self) -> None:
         self._file.flush()
