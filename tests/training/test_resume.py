@@ -124,7 +124,7 @@ def test_a_changed_learning_rate_starts_anew_and_says_so(ready: Workspace) -> No
 def test_a_full_disk_stops_it_in_one_line_and_it_goes_on_later(ready: Workspace) -> None:
     ready.run("rm", "-rf", ".landuse/state", "models")
     limited = ready.run(
-        "bash", "-c", f"ulimit -f 600; exec {sys.executable} stages/train.py", ok=False, PYTHONPATH="src"
+        "bash", "-c", f"ulimit -f 800; exec {sys.executable} stages/train.py", ok=False, PYTHONPATH="src"
     )
     assert limited.returncode == 2, limited.stderr
     assert "run the same command again" in limited.stderr
