@@ -9,19 +9,9 @@ from run_facts import collapse, data, history, interval, ood, spec, split
 
 from landuse.evaluation import metrics, report
 from landuse.evaluation.gallery import Exhibit, Gallery
+from landuse.sources.sample.landscape import CLASSES
 
-NAMES = [
-    "AnnualCrop",
-    "Forest",
-    "HerbaceousVegetation",
-    "Highway",
-    "Industrial",
-    "Pasture",
-    "PermanentCrop",
-    "Residential",
-    "River",
-    "SeaLake",
-]
+NAMES = list(CLASSES)
 MIXED = {
     "PermanentCrop": "AnnualCrop",
     "HerbaceousVegetation": "PermanentCrop",

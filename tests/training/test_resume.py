@@ -122,6 +122,7 @@ def test_a_changed_learning_rate_starts_anew_and_says_so(ready: Workspace) -> No
 
 
 def test_a_full_disk_stops_it_in_one_line_and_it_goes_on_later(ready: Workspace) -> None:
+    assert ready.stage("train").returncode == 0  # MLflow's database outgrows the limit only while it is made
     ready.run("rm", "-rf", ".landuse/state", "models")
     limited = ready.run(
         "bash", "-c", f"ulimit -f 800; exec {sys.executable} stages/train.py", ok=False, PYTHONPATH="src"

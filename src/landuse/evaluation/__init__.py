@@ -47,7 +47,6 @@ def run(p: params.Params) -> None:
     names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
     fitted = uncertainty.fit(val.logits, val.targets, settings, val.coordinates(store))
     facts = [member.facts() for member in found]
-    write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
     probabilities = np.exp(fitted.scaling.log_probabilities(test.logits))
     report = {
         **scores.measure(settings, store, split, probabilities, names),
@@ -56,6 +55,7 @@ def run(p: params.Params) -> None:
         "views": scores.views(test.answers, test.targets, settings),
         "ensemble": scores.ensemble(test.used, test.targets, facts, settings),
     }
+    write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
     write_csv(PREDICTIONS, _predictions(test.tiles, probabilities, names))
     write_json(METRICS, report)
     drawn = _draw(test, probabilities, fitted, report, settings.confidence)
