@@ -57,6 +57,7 @@ def _cell(measure: Mapping[str, Any]) -> str:
 
 def _places() -> list[str]:
     return [
+        "  report        reports/index.html         (open it in a browser: everything, in plain words)",
         "  plots         plots/                     (dvc plots show)",
         "  metrics       metrics/evaluate.json      (dvc metrics show)",
         "  predictions   data/predictions.csv",
