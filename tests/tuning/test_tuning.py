@@ -13,66 +13,17 @@ from typing import Any
 import filelock
 import optuna
 import pytest
-import small
-import trained
 import yaml
 from conftest import ROOT
 from mlflow import MlflowClient
 from optuna.trial import TrialState
+from searched import SPACE, settle
 
-from landuse import cli, params, tuning
+from landuse import cli, tuning
 from landuse.errors import Interrupted, UserError
 from landuse.training.loop import Best
-from landuse.training.prepare import Prepared
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
-
-SPACE = {
-    "train.lr": {"low": 1e-4, "high": 1e-1, "log": True},
-    "train.batch_size": {"low": 8, "high": 16},
-    "train.freeze": {"choices": ["none", "layer2"]},
-}
-PHASES = [{"epochs": 3, "scheduler": "constant", "monitor": "val_loss"}]
-
-
-def prepared(_: params.Params) -> Prepared:
-    """What ``prepare`` gives, with a small network and tiles in memory."""
-    train, val = small.tiles()
-    return Prepared(small.network(), trained.spec(classes=["a", "b", "c"]), train, val)
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database: making one takes MLflow seconds, copying it nothing."""
-    file = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
-    return file
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to search in: params.yaml, dvc.yaml, and a data set that needs no disk."""
-    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuning, "prepare", prepared)
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    small.load(tmp_path, PHASES, accumulate=1)
-    settle()
-    return tmp_path
-
-
-@pytest.fixture
-def search(here: Path, fresh_database: Path) -> Path:
-    """The same, with a database."""
-    shutil.copy(fresh_database, here / "mlflow.db")
-    return here
-
-
-def settle(space: Any = SPACE, **tune: Any) -> None:
-    content = yaml.safe_load(Path("params.yaml").read_text())
-    content["tune"] |= {"trials": 3, "space": space, "pruning": {"startup_trials": 2, "warmup_epochs": 0}} | tune
-    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def study() -> optuna.Study:
@@ -91,47 +42,6 @@ def mlflow_runs(folder: Path) -> list[Any]:
     experiment = client.get_experiment_by_name("landuse")
     assert experiment
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]))
-
-
-@pytest.mark.parametrize(
-    ("space", "told"),
-    [
-        ({}, "tune.space in params.yaml is empty"),
-        ({"train.lrr": {"low": 1, "high": 2}}, "no key 'train.lrr'; did you mean 'lr'?"),
-        ({"train.lr": {"low": 1e-2, "high": 1e-3}}, "tune.space.train.lr: low is 0.01, high is 0.001: low must be"),
-        ({"train.lr": {"low": 0, "high": 1, "log": True}}, "low is 0: a logarithmic range has positive ends"),
-        ({"train.lr": {"low": 1e-3, "high": 99}}, "train.lr is 99.0: input should be less than or equal to 10"),
-        ({"train.lr": {"low": 1e-3}}, "give a range by low and high, or a list of choices"),
-        ({"train.lr": {"low": 1e-3, "high": 1, "choices": [1, 2]}}, "choices stand alone"),
-        ({"train.lr": {"lo": 1e-3, "high": 1}}, "unknown key 'tune.space.train.lr.lo'; did you mean 'low'"),
-        ({"train.freeze": {"choices": ["none", "layer9"]}}, "train.freeze is 'layer9', allowed: none, stem"),
-        ({"train.freeze": {"choices": ["none"]}}, "tune.space.train.freeze.choices is ['none']"),
-        ({"train.epochs": {"low": 1.5, "high": 3}}, "train.epochs is 1.5: input should be a valid integer"),
-        ({"train.recipe": {"choices": ["fast", "ful"]}}, "train.recipe is 'ful', no such recipe; did you mean 'full'?"),
-        ({"split.seed": {"low": 1, "high": 5}}, "split.seed cannot be searched; keys of model, train, recipes"),
-        ({"recipes.full.batch_size": {"low": 8, "high": 16}}, "recipes.full.batch_size changes nothing"),
-    ],
-)
-def test_a_space_that_does_not_fit_is_refused_before_any_work(
-    here: Path, space: Any, told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settle(space)
-    with pytest.raises(SystemExit):
-        cli.main(["tune"])
-    error = capsys.readouterr().err
-    assert told in error
-    assert len(error.splitlines()) == 1
-    assert not (here / ".landuse").exists()
-    assert not (here / "mlflow.db").exists()
-
-
-@pytest.mark.usefixtures("here")
-def test_a_key_of_a_recipe_matters_where_the_recipe_is_a_choice() -> None:
-    space = {"recipes.full.batch_size": {"low": 8, "high": 16}, "train.recipe": {"choices": ["fast", "full"]}}
-    settle(space)
-    assert tuning.check(params.read().tune.space, lambda changes: params.read(changes=changes)).whole == {
-        "recipes.full.batch_size"
-    }
 
 
 def test_trials_are_trained_judged_tracked_and_summed_up(search: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,20 +219,6 @@ def test_two_searches_at_once_and_a_broken_file_are_refused(search: Path) -> Non
         tuning.run()
 
 
-def test_trials_must_be_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["tune", "--trials", "0"])
-    assert "0: give 1 or more" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [(None, "null"), (True, "true"), (1e-05, "1e-05"), (64, "64"), ("timm/a-b.c", "timm/a-b.c"), ("a b", '"a b"')],
-)
-def test_values_as_hydra_reads_them(value: Any, written: str) -> None:
-    assert tuning.report.word(value) == written
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("search")
 def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
@@ -334,8 +230,8 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
     code = """
         import os, signal, sys
         from landuse import tuning
-        import test_tuning
-        tuning.prepare = test_tuning.prepared
+        import searched
+        tuning.prepare = searched.prepared
         Loop, calls = tuning.Loop, []
         def killed(model, train, val, p, on_epoch, **more):
             calls.append(1)
@@ -347,9 +243,7 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
         tuning.Loop = killed
         tuning.run()
     """
-    env = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests/tuning")])
-    }
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, check=False
     )

@@ -1,0 +1,40 @@
+"""Folders to search in."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import searched
+import small
+from conftest import ROOT
+from mlflow import MlflowClient
+
+from landuse import tuning
+
+
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database: making one takes MLflow seconds, copying it nothing."""
+    file = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
+    return file
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to search in: params.yaml, dvc.yaml, and a data set that needs no disk."""
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tuning, "prepare", searched.prepared)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    small.load(tmp_path, searched.PHASES, accumulate=1)
+    searched.settle()
+    return tmp_path
+
+
+@pytest.fixture
+def search(here: Path, fresh_database: Path) -> Path:
+    """The same, with a database."""
+    shutil.copy(fresh_database, here / "mlflow.db")
+    return here
