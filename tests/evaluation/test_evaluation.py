@@ -200,6 +200,20 @@ def test_the_report_has_all_sections_and_what_is_measured_is_what_the_page_shows
 
 
 @pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize(("method", "judged_on"), [("stratified", "in parts of"), ("spatial", "in regions of")])
+def test_scaling_must_carry_over_where_the_split_keeps_places_apart(method: str, judged_on: str) -> None:
+    index = pd.read_csv("data/tiles/index.csv")
+    rng = np.random.default_rng(0)
+    places = {"latitude": rng.uniform(40, 60, len(index)), "longitude": rng.uniform(0, 30, len(index))}
+    index.assign(**places).to_csv("data/tiles/index.csv", index=False)
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["split"]["method"] = method
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    evaluation.run(params.load("evaluate"))
+    assert judged_on in json.loads(Path("metrics/evaluate.json").read_text())["calibration"]["reason"]
+
+
+@pytest.mark.usefixtures("workspace")
 def test_so_many_strangers_are_asked_as_params_allow() -> None:
     settings = params.load("evaluate")
     few = settings.evaluate.model_copy(update={"ood_tiles": 7, "bootstrap": 100})

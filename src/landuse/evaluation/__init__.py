@@ -26,6 +26,7 @@ from landuse.tiles import TileStore, open_store
 PREDICTIONS = Path("data/predictions.csv")
 METRICS = Path("metrics/evaluate.json")
 REPORT = Path("reports/index.html")
+_PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
 _STAGES = ("split", "train", "collapse")  # whose metrics the report shows
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +46,8 @@ def run(p: params.Params) -> None:
     parts = [part for part in ("val", "test", "aside") if (split["split"] == part).any()]
     asked = {part: ask(part, found, store, split, p.evaluate) for part in parts}
     names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
-    fitted = uncertainty.fit(val.logits, val.targets, settings, val.coordinates(store))
+    places = None if p.split.method in _PLACES_MIXED else val.coordinates(store)
+    fitted = uncertainty.fit(val.logits, val.targets, settings, places)
     facts = [member.facts() for member in found]
     probabilities = np.exp(fitted.scaling.log_probabilities(test.logits))
     report = {

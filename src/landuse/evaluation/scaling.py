@@ -79,9 +79,10 @@ def choose(
     Each is fitted on four fifths and judged by the negative log-likelihood of the rest. The simpler one stays unless
     the interval of the other's gain (Student's t) lies above 0. Where coordinates are known, the fifths are regions
     (k-means, as Brenning 2012 for spatial cross-validation) and each counts as one observation: what does not carry
-    over from four regions to the fifth is no good elsewhere either. Elsewhere each tile is an observation.
+    over from four regions to the fifth is no good elsewhere either. Without them each tile is an observation.
 
-    coordinates: (n, 2) latitude and longitude in degrees, or None; not used where one is NaN.
+    coordinates: (n, 2) latitude and longitude in degrees, not used where one is NaN; None also where the test tiles
+        lie among these, so that nothing has to carry over.
     """
     if len(targets) < _FOLDS:
         return Scaling(), f"none: {len(targets)} validation tiles are too few to tell"

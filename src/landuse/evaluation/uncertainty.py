@@ -46,7 +46,7 @@ def fit(
         logits: (n, classes).
         targets: (n,) below ``classes``.
         settings: of the evaluate stage.
-        coordinates: (n, 2) latitude and longitude in degrees, NaN where unknown; None where all are.
+        coordinates: as ``scaling.choose`` takes them.
 
     Raises:
         UserError: a logit is not a finite number.
