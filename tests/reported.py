@@ -8,7 +8,7 @@ import pandas as pd
 from run_facts import collapse, data, history, interval, ood, spec, split
 
 from landuse.evaluation import metrics, report
-from landuse.evaluation.gallery import Exhibit, Gallery
+from landuse.report.gallery import Exhibit, Gallery
 from landuse.sources.sample.landscape import CLASSES
 
 NAMES = list(CLASSES)

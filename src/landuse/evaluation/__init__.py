@@ -15,11 +15,11 @@ from landuse.errors import UserError
 from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
 from landuse.evaluation.asked import Asked, ask
 from landuse.evaluation.metrics import confusion
-from landuse.evaluation.report import Inputs, render
 from landuse.evaluation.uncertainty import Calibration
 from landuse.files import write_csv, write_json, write_text
 from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION, members
+from landuse.report import Inputs, render
 from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 

@@ -8,9 +8,9 @@ import small
 
 from landuse import params
 from landuse.evaluation.explain import galleries, pictures, suspects
-from landuse.evaluation.gallery import Gallery
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
+from landuse.report.gallery import Gallery
 from landuse.sources import sentinel2
 
 

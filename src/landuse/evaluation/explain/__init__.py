@@ -9,9 +9,9 @@ import pandas as pd
 
 from landuse.evaluation import plots
 from landuse.evaluation.explain import embedding, galleries, suspects
-from landuse.evaluation.gallery import Gallery
 from landuse.files import write_csv
 from landuse.model.classifier import Classifier
+from landuse.report.gallery import Gallery
 from landuse.tiles import TileStore
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from landuse.batches import Batches
 from landuse.evaluation.explain import gradcam, pictures
-from landuse.evaluation.gallery import Exhibit, Gallery
 from landuse.model.classifier import Classifier
+from landuse.report.gallery import Exhibit, Gallery
 from landuse.tiles import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landuse.evaluation.report import numbers as n
-from landuse.evaluation.report.blocks import Cell, Figure, Figures, Image, Section, Table
-from landuse.evaluation.report.charts import Plane, Scale, around, as_percent
-from landuse.evaluation.report.inputs import Facts, Inputs, filled
 from landuse.params import PARTS
+from landuse.report import numbers as n
+from landuse.report.blocks import Cell, Figure, Figures, Image, Section, Table
+from landuse.report.charts import Plane, Scale, around, as_percent
+from landuse.report.inputs import Facts, Inputs, filled
 
 _CURVES = ("loss", "accuracy")
 _PARTS = {"train": "Training", "val": "Validation", "test": "Test"}

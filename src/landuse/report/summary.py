@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landuse.evaluation.report import numbers as n
-from landuse.evaluation.report.inputs import Facts, Inputs
+from landuse.report import numbers as n
+from landuse.report.inputs import Facts, Inputs
 
 _BASELINES = {  # what a reader calls them
     "majority": "always naming the commonest label",

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 from markupsafe import Markup
 
-from landuse.evaluation.report import numbers as n
-from landuse.evaluation.report.blocks import Cell, Figure, Figures, Section, Table
-from landuse.evaluation.report.charts import Plane, Scale, around, as_percent, heat, rows
-from landuse.evaluation.report.inputs import Facts, Inputs, filled
+from landuse.report import numbers as n
+from landuse.report.blocks import Cell, Figure, Figures, Section, Table
+from landuse.report.charts import Plane, Scale, around, as_percent, heat, rows
+from landuse.report.inputs import Facts, Inputs, filled
 
 _METRICS = {  # name in evaluate.json -> title, and what it says
     "accuracy": ("Accuracy", "share of tiles with the right label"),

@@ -12,11 +12,11 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image as Bitmap
 
-from landuse.evaluation.gallery import Exhibit, Gallery
-from landuse.evaluation.report import numbers as n
-from landuse.evaluation.report.blocks import Cell, Choice, Picture, Pictures, Scatter, Section, Table
-from landuse.evaluation.report.charts import Plane, around
-from landuse.evaluation.report.inputs import Inputs, filled
+from landuse.report import numbers as n
+from landuse.report.blocks import Cell, Choice, Picture, Pictures, Scatter, Section, Table
+from landuse.report.charts import Plane, around
+from landuse.report.gallery import Exhibit, Gallery
+from landuse.report.inputs import Inputs, filled
 
 _BUDGET = 3_000_000  # characters that all pictures together may take: the file stays below 5 MB
 _SIDE = 160  # pixels of the longer side; larger ones are reduced

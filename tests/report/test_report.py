@@ -13,7 +13,7 @@ import pytest
 import reported
 
 from landuse.evaluation import metrics, report
-from landuse.evaluation.gallery import Exhibit, Gallery
+from landuse.report.gallery import Exhibit, Gallery
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"}
 MEGABYTES = 1_000_000

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landuse.evaluation.gallery import Gallery
+from landuse.report.gallery import Gallery
 
 Facts = Mapping[str, Any]
 

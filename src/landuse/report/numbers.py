@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from landuse.evaluation.report.blocks import Cell
+from landuse.report.blocks import Cell
 
 GAP = "\u00a0"  # a blank that no line breaks at
 UNDEFINED = "undefined"

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landuse.evaluation.report import numbers as n
-from landuse.evaluation.report.blocks import Cell, Figure, Figures, Section, Table
-from landuse.evaluation.report.charts import Plane, Scale, around, as_percent
-from landuse.evaluation.report.inputs import Facts, Inputs, filled
+from landuse.report import numbers as n
+from landuse.report.blocks import Cell, Figure, Figures, Section, Table
+from landuse.report.charts import Plane, Scale, around, as_percent
+from landuse.report.inputs import Facts, Inputs, filled
 
 _STAGES = {"before": ("b", "before scaling"), "after": ("a", "after scaling")}
 _BIN = 0.3  # distance of the two stages' marks of the same bin, in bins

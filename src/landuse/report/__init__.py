@@ -12,9 +12,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from landuse.evaluation.report import background, calibration, certainty, performance, pictures, summary
-from landuse.evaluation.report.blocks import Section
-from landuse.evaluation.report.inputs import Inputs
+from landuse.report import background, calibration, certainty, performance, pictures, summary
+from landuse.report.blocks import Section
+from landuse.report.inputs import Inputs
 
 __all__ = ["Inputs", "render"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from landuse.evaluation.report.numbers import Interval, share, with_span
+from landuse.report.numbers import Interval, share, with_span
 
 Numbers = npt.ArrayLike
 _WIDTH = 350

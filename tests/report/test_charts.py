@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from landuse.evaluation.report import numbers
-from landuse.evaluation.report.charts import Plane, Scale, around, as_percent, heat, rows
+from landuse.report import numbers
+from landuse.report.charts import Plane, Scale, around, as_percent, heat, rows
 
 
 def places(svg: str, tag: str = "circle") -> list[tuple[float, float]]:
