@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from run_facts import collapse, data, history, interval, ood, spec, split
 
-from landuse.evaluation import metrics, report
+from landuse import report
+from landuse.evaluation import metrics
 from landuse.report.gallery import Exhibit, Gallery
 from landuse.sources.sample.landscape import CLASSES
 

@@ -9,7 +9,7 @@ import pytest
 import reported
 from browser import Browser, chromium
 
-from landuse.evaluation import report
+from landuse import report
 
 SIZES = {
     "many": [f"Class{i:02}WithARatherLongName" for i in range(85)],

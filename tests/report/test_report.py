@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import reported
 
-from landuse.evaluation import metrics, report
+from landuse import report
+from landuse.evaluation import metrics
 from landuse.report.gallery import Exhibit, Gallery
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"}
