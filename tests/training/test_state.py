@@ -181,3 +181,22 @@ def test_the_second_process_goes_on_when_the_first_is_done(tmp_path: Path, monke
     second.join()
     facts = json.loads((tmp_path / ".landuse/state/me/facts.json").read_text())
     assert facts == FACTS
+
+
+def _start_often(root: str, number: int) -> None:
+    os.chdir(root)
+    for turn in range(25):
+        with keep(Path(root), f"{number}-{turn}", 10, FACTS) as kept:
+            kept.save(content(turn))
+            if turn % 2:
+                kept.finish()
+
+
+def test_trainings_that_start_together_do_not_trip_over_what_others_clear_away(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=_start_often, args=(str(tmp_path), number)) for number in range(4)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * 4

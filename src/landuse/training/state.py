@@ -12,8 +12,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
@@ -137,11 +137,14 @@ def keep(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) ->
     folder = states / identity
     states.mkdir(parents=True, exist_ok=True)
     with _alone(states / f"{identity}.lock"):
-        if not folder.exists():
-            _say_what_changed(states, facts)
-        folder.mkdir(exist_ok=True)
-        write_json(folder / _FACTS, dict(facts))
-        _prune(states, identity)
+        # trainings of a queue start together: what one looks at, another must not remove
+        with filelock.FileLock(f"{states}.lock"), ExitStack() as held:
+            idle = _idle(states, identity, held)
+            if not folder.exists():
+                _say_what_changed(idle, facts)
+            folder.mkdir(exist_ok=True)
+            write_json(folder / _FACTS, dict(facts))
+            _prune(idle)
         keeper = Keeper(folder, minutes)
         if keeper.finished and _written_after(Path("dvc.lock"), keeper.folder / _FINISHED):
             keeper.forget()  # DVC has its results: whoever trains again wants it done again
@@ -152,7 +155,7 @@ def keep(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) ->
 def _alone(path: Path) -> AbstractContextManager[object]:
     lock = filelock.FileLock(path)
     try:
-        return lock.acquire(blocking=False)
+        return lock.acquire(timeout=1)  # another one may hold it for a moment, to look for what is abandoned
     except filelock.Timeout:
         print("another process trains the same model (same params, data and code): waiting for it", flush=True)
         return lock.acquire()
@@ -162,8 +165,19 @@ def _written_after(path: Path, other: Path) -> bool:
     return path.exists() and path.stat().st_mtime > other.stat().st_mtime
 
 
-def _say_what_changed(states: Path, facts: Mapping[str, Any]) -> None:
-    interrupted = [state for state in states.glob("*/*.state") if not (state.parent / _FINISHED).exists()]
+def _idle(states: Path, identity: str, held: ExitStack) -> list[Path]:
+    """Return the folders of other trainings that no process trains, and hold their locks."""
+    idle = []
+    for folder in states.iterdir():
+        if folder.is_dir() and folder.name != identity:
+            with suppress(filelock.Timeout):
+                held.enter_context(filelock.FileLock(states / f"{folder.name}.lock").acquire(blocking=False))
+                idle.append(folder)
+    return idle
+
+
+def _say_what_changed(idle: Sequence[Path], facts: Mapping[str, Any]) -> None:
+    interrupted = [state for folder in idle if not (folder / _FINISHED).exists() for state in folder.glob("*.state")]
     if not interrupted:
         return
     newest = max(interrupted, key=lambda state: state.stat().st_mtime)
@@ -174,15 +188,12 @@ def _say_what_changed(states: Path, facts: Mapping[str, Any]) -> None:
     print(f"starting anew: the training that was interrupted had other settings ({what})", flush=True)
 
 
-def _prune(states: Path, identity: str) -> None:
+def _prune(idle: Sequence[Path]) -> None:
     """Remove what finished trainings left, and all but the newest of the abandoned ones."""
-    others = [folder for folder in states.iterdir() if folder.is_dir() and folder.name != identity]
-    others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-    unfinished = [folder for folder in others if not (folder / _FINISHED).exists()]
-    for folder in set(others) - set(unfinished[:_ABANDONED]):
-        lock = filelock.FileLock(states / f"{folder.name}.lock")
-        with suppress(filelock.Timeout), lock.acquire(blocking=False):  # else another process trains it
-            shutil.rmtree(folder)
+    newest_first = sorted(idle, key=lambda folder: folder.stat().st_mtime, reverse=True)
+    unfinished = [folder for folder in newest_first if not (folder / _FINISHED).exists()]
+    for folder in set(idle) - set(unfinished[:_ABANDONED]):
+        shutil.rmtree(folder)
 
 
 @contextmanager
