@@ -73,7 +73,7 @@ def test_killed_at_twenty_moments_it_ends_in_the_same_bytes(ready: Workspace) ->
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["same"]
     assert found["files"] == 6
-    assert found["resumed"] >= 6  # a slow machine is killed more often before there is a state
+    assert found["resumed"] >= 12
     ready.run("rm", "-rf", ".landuse/state", "models", "metrics/train.json")
 
 
