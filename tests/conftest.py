@@ -1,11 +1,38 @@
 """Fixtures that several rooms of the tests share."""
 
+import atexit
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def _staged_params() -> bytes:
+    """params.yaml as git would commit it: what a user has edited for an experiment is no concern of the tests."""
+    return subprocess.run(["git", "show", ":params.yaml"], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def _defaults() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="landuse-defaults-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "params.yaml").write_bytes(_staged_params())
+    return folder
+
+
+DEFAULTS = _defaults()  # dvc.yaml and the params.yaml that tests start from
+
+
+def pytest_report_header() -> str | None:
+    """Say which params the tests use where there is a choice."""
+    if (ROOT / "params.yaml").read_bytes() == _staged_params():
+        return None
+    return "params.yaml was edited: the tests use git's; 'git add params.yaml' to test yours"
 
 
 def _real_data() -> Path:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from conftest import ROOT
+from conftest import DEFAULTS
 from small import CPU, network, tiles
 from torch import nn
 
@@ -13,7 +13,7 @@ from landuse.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.training.guards import EpochFacts, Guards
 
-SETTINGS = params.read(ROOT / "params.yaml").collapse
+SETTINGS = params.read(DEFAULTS / "params.yaml").collapse
 NAMES = ["red", "green", "blue"]
 TRUTH_001 = np.repeat(np.arange(5), (10, 21, 19, 8, 17))  # validation labels of document 001
 

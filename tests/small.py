@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import params
 from landuse.batches import Batches
@@ -23,7 +23,7 @@ def load(
 
     changes: as in ``params.read``.
     """
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     content["train"]["precision"] = "fp32"  # auto would be another on another machine
     fast = content["recipes"]["fast"]
     fast |= {"batch_size": 16, **recipe}

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS, ROOT
 
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
@@ -12,7 +12,7 @@ from landuse.params import STAGES, Head, Phase, Recipe
 
 RECIPES = {
     name: Recipe.model_validate(content)
-    for name, content in yaml.safe_load((ROOT / "params.yaml").read_text())["recipes"].items()
+    for name, content in yaml.safe_load((DEFAULTS / "params.yaml").read_text())["recipes"].items()
 }
 PLAIN = Head(hidden=None, dropout=0)
 

@@ -7,7 +7,7 @@ from typing import Any
 import grimp
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS, ROOT
 
 from landuse import params
 
@@ -90,7 +90,7 @@ def test_a_stage_declares_every_section_that_its_code_reads(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_undeclared_section_cannot_be_read_at_run_time(stage: str) -> None:
-    loaded = params.load(stage, ROOT)
+    loaded = params.load(stage, DEFAULTS)
     declared = {name.split(".")[0] for name in STAGES[stage]["params"]}
     for section in params.Params.model_fields:
         if section in declared:
@@ -101,7 +101,7 @@ def test_an_undeclared_section_cannot_be_read_at_run_time(stage: str) -> None:
 
 
 def test_a_single_key_is_loaded_without_the_rest_of_its_section() -> None:
-    loaded = params.load("split", ROOT)
+    loaded = params.load("split", DEFAULTS)
     assert loaded.data.fraction == 1.0
     with pytest.raises(AttributeError):
         _ = loaded.data.source
@@ -115,4 +115,4 @@ def test_fewer_training_tiles_concern_the_split_alone_and_all_other_keys_of_data
 
 def test_only_the_chosen_recipe_is_loaded_and_declared() -> None:
     assert "recipes.${train.recipe}" in STAGES["train"]["params"]
-    assert list(params.load("train", ROOT).recipes) == ["fast"]
+    assert list(params.load("train", DEFAULTS).recipes) == ["fast"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import params
 from landuse.errors import UserError
@@ -13,7 +13,7 @@ from landuse.errors import UserError
 
 def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Path:
     """Write the repository's params.yaml with one key changed."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     *path, last = key.split(".")
     table = content
     for step in path:
@@ -88,7 +88,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
 def test_floats_are_read_as_dvc_writes_them(tmp_path: Path, text: str) -> None:
     """YAML 1.1 takes 1e-05 for a string; `dvc exp run -S train.lr=1e-5` writes just that."""
     file = tmp_path / "params.yaml"
-    file.write_text((ROOT / "params.yaml").read_text().replace("  lr: null ", f"  lr: {text} "))
+    file.write_text((DEFAULTS / "params.yaml").read_text().replace("  lr: null ", f"  lr: {text} "))
     assert params.read(file).train.lr == 1e-5
 
 
@@ -118,6 +118,6 @@ def test_overrides_reach_every_phase_and_keep_the_ratio_of_learning_rates(tmp_pa
 
 
 def test_nothing_can_be_changed_after_loading() -> None:
-    loaded = params.read(ROOT / "params.yaml")
+    loaded = params.read(DEFAULTS / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         loaded.train.lr = 1.0

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import DEFAULTS, ROOT
 from PIL import Image
 
 from landuse import tiles
 from landuse.errors import UserError
 from landuse.sources.collection import BadTile, Collection, GeoRef, Tile
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = [f"{label}/{label}_{n}" for label in ("2018", "Forest", "NA") for n in range(4)]
 PIXELS = dict(zip(NAMES, np.random.default_rng(2).integers(0, 256, (len(NAMES), 8, 8, 3), dtype=np.uint8), strict=True))
 
@@ -189,8 +189,8 @@ def repository(tmp_path: Path) -> Path:
         path = home / "own" / ("Forest", "River")[n % 2] / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(n).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
-    shutil.copy(ROOT / "dvc.yaml", home)
-    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
+    shutil.copy(DEFAULTS / "dvc.yaml", home)
+    sections = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     sections["data"] |= {"source": "folder", "url": "own"}
     (home / "params.yaml").write_text(yaml.safe_dump(sections))
     (home / "data").mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from conftest import ROOT
+from conftest import DEFAULTS
 from PIL import Image
 from torch import nn
 
@@ -141,7 +141,7 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
     saved.save(network(described), described, folder / saved.FOLDER)
     (folder / CALIBRATION).write_text(json.dumps(calibration(folder, described)))
     for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, folder)
+        shutil.copy(DEFAULTS / name, folder)
     (folder / "metrics").mkdir()
     contents = {
         "evaluate": evaluate(folder, described),

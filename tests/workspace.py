@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS, ROOT
 
 BIN = Path(sys.executable).parent
+CODE = (".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "pyproject.toml", "src", "stages")
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,23 @@ def clean_environment() -> dict[str, str]:
     return kept | author | {"PATH": f"{BIN}{os.pathsep}{kept['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
-def clone(to: Path) -> Workspace:
-    """Copy what git knows or would add, and commit it, so that uncommitted work is tested too."""
+def clone(to: Path, source: Path = ROOT) -> Workspace:
+    """Copy the code that git knows or would add, and commit it, so that uncommitted work is tested too.
+
+    What else lies in the working tree (outputs, states, edited params) is left out.
+    """
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z", *CODE],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
+        if (source / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
+            shutil.copy2(source / name, to / name)
+    shutil.copy(DEFAULTS / "params.yaml", to)
     workspace = Workspace(to)
     workspace.run("git", "init", "-q", "-b", "main")
     workspace.run("git", "add", "-A")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import trained
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS, ROOT
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -19,7 +19,7 @@ from landuse.evaluation import metrics, plots, scores
 from landuse.tiles import TileStore
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-SETTINGS = params.read(ROOT / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})
+SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})
 
 
 def world(count: int = 120) -> tuple[TileStore, pd.DataFrame]:

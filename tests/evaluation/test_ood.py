@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import DEFAULTS
 from scipy.spatial.distance import cdist
 from sklearn import metrics as sk
 from sklearn.covariance import LedoitWolf
@@ -12,7 +12,7 @@ from landuse import params
 from landuse.errors import UserError
 from landuse.evaluation import ood
 
-SETTINGS = params.read(ROOT / "params.yaml").evaluate
+SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 RNG = np.random.default_rng
 
 

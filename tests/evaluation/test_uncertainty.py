@@ -5,14 +5,14 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import params
 from landuse.errors import UserError
 from landuse.evaluation import uncertainty
 from landuse.evaluation.scaling import Scaling
 
-SETTINGS = params.read(ROOT / "params.yaml").evaluate
+SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 NAMES = ["a", "b", "c"]
 
 

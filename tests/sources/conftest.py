@@ -7,18 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import DEFAULTS
 
 from landuse import params
 from landuse.sources import fetch
 from landuse.sources.fetch import Address
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def data() -> Callable[..., params.Data]:
     """Make a ``data`` section: the one of params.yaml with some keys changed."""
-    section = params.read(ROOT / "params.yaml").data
+    section = params.read(DEFAULTS / "params.yaml").data
     return lambda **changes: params.Data.model_validate(section.model_dump() | changes)
 
 

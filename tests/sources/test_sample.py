@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from conftest import DEFAULTS
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -30,7 +31,7 @@ def small(data: Data, tiles: int, **changes: object) -> params.Data:
 
 @pytest.fixture(scope="module")
 def all_bands() -> Collection:
-    section = params.read(Path(__file__).resolve().parents[2] / "params.yaml").data
+    section = params.read(DEFAULTS / "params.yaml").data
     wanted = {"bands": "all", "sample": {"tiles_per_class": 40, "seed": 7}}
     return sample.collection(params.Data.model_validate(section.model_dump() | wanted))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import DEFAULTS
 from PIL import Image
 
 from landuse import params, tiles
@@ -150,7 +150,7 @@ def test_all_pairs_are_counted_and_the_worst_are_listed(monkeypatch: pytest.Monk
 @pytest.mark.long
 def test_eurosat_has_no_exact_duplicate_and_four_near_ones(real_data: Path, tmp_path: Path) -> None:
     """All four are the same place: their centres lie 7 to 44 m from each other (eurosat_coords.csv)."""
-    p = params.read(ROOT / "params.yaml")
+    p = params.read(DEFAULTS / "params.yaml")
     section = p.data.model_dump() | {"source": "eurosat_rgb", "url": str(real_data / "EuroSAT_RGB.zip")}
     tiles.write(tmp_path / "tiles", eurosat.rgb(params.Data.model_validate(section)))
     store = tiles.open_store(tmp_path / "tiles")

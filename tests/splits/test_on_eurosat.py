@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import labels, params, splits, tiles
 from landuse.errors import UserError
@@ -29,7 +29,7 @@ def address(serve: Callable[[Path], str], real_data: Path, tmp_path: Path, monke
 
 def prepare(data: dict[str, Any], split: dict[str, Any]) -> dict[str, Any]:
     """Run the stages before training on all ten classes; return metrics/split.json."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     content["data"] |= data
     content["split"] |= split
     content["mapping"]["preset"] = "all_classes"

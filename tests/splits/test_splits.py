@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import labels, params, splits, tiles
 from landuse.errors import UserError
@@ -26,7 +26,7 @@ TABLES = {"two": {"Old": ["NA"], "New": ["2018"]}}
 
 def configured(fraction: float = 1.0, **split: Any) -> params.Params:
     """params.yaml with a mapping of these classes, and some keys of ``split`` and data.fraction changed."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     content["data"]["fraction"] = fraction
     content["mapping"] = {"preset": "two", "tables": TABLES}
     content["split"] |= split

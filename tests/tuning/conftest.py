@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import searched
 import small
-from conftest import ROOT
+from conftest import DEFAULTS
 from mlflow import MlflowClient
 
 from landuse import tuning
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuning, "prepare", searched.prepared)
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    shutil.copy(DEFAULTS / "dvc.yaml", tmp_path)
     small.load(tmp_path, searched.PHASES, accumulate=1)
     searched.settle()
     return tmp_path
