@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from conftest import PATIENCE
 
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
@@ -27,11 +28,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, ready: Callable[[], Any], seconds: float) -> Any:
+def wait_for(what: str, ready: Callable[[], Any]) -> Any:
     """Ask until the answer is true; return it."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not (answer := ready()):
-        assert time.monotonic() < end, f"no {what} after {seconds} s"
+        assert time.monotonic() < end, f"no {what} after {PATIENCE} s"
         time.sleep(0.1)
     return answer
 
@@ -39,7 +40,7 @@ def wait_for(what: str, ready: Callable[[], Any], seconds: float) -> Any:
 def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
@@ -52,7 +53,7 @@ def server(command: list[str], folder: Path, health: str) -> Iterator[None]:
             env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
         )  # fmt: skip
     try:
-        wait_for(health, lambda: answers(health), 90)
+        wait_for(health, lambda: answers(health))
         yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -66,11 +67,11 @@ class Browser:
         options = {"binary": shutil.which("chromium"), "args": [*FLAGS, f"--user-data-dir={profile}"]}
         logs = {"browser": "ALL", "performance": "ALL"}
         wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}}
-        session = requests.post(f"{driver}/session", json=wanted, timeout=60).json()["value"]
+        session = requests.post(f"{driver}/session", json=wanted, timeout=PATIENCE).json()["value"]
         self.session = f"{driver}/session/{session['sessionId']}"
 
     def _post(self, path: str, **content: Any) -> Any:
-        answer = requests.post(f"{self.session}/{path}", json=content, timeout=60)
+        answer = requests.post(f"{self.session}/{path}", json=content, timeout=PATIENCE)
         answer.raise_for_status()
         return answer.json()["value"]
 
@@ -100,7 +101,7 @@ class Browser:
         return all(text in page for text in texts)
 
     def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(requests.get(f"{self.session}/screenshot", timeout=60).json()["value"]))
+        path.write_bytes(base64.b64decode(requests.get(f"{self.session}/screenshot", timeout=PATIENCE).json()["value"]))
 
     def screenshot_all(self, path: Path) -> None:
         """The whole page, however long."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 600  # seconds that a test waits for what has to come: it ends what hangs, and bears a loaded machine
 
 
 def _staged_params() -> bytes:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -128,17 +127,11 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("landuse 0.")
 
 
-def test_help_loads_nothing_heavy_and_is_there_at_once() -> None:
+def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from landuse import cli; cli.main(['--help'])"
     probe = f"import atexit, sys; atexit.register(lambda: print(sorted({HEAVY!r} & set(sys.modules)))); {code}"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.3
 
 
 def test_track_says_which_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

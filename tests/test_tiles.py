@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import DEFAULTS, ROOT
+from conftest import DEFAULTS, PATIENCE, ROOT
 from PIL import Image
 
 from landuse import tiles
@@ -203,7 +203,7 @@ def download(repository: Path, *wrapper: str, **options: Any) -> subprocess.Comp
     environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
     environment["PYTHONPATH"] = str(ROOT / "src")
     return subprocess.run(
-        command, cwd=repository, env=environment, capture_output=True, text=True, timeout=120, **options
+        command, cwd=repository, env=environment, capture_output=True, text=True, timeout=PATIENCE, **options
     )
 
 

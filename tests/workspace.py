@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from conftest import DEFAULTS, ROOT
+from conftest import DEFAULTS, PATIENCE, ROOT
 
 BIN = Path(sys.executable).parent
 CODE = (".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "pyproject.toml", "src", "stages")
@@ -29,7 +29,7 @@ class Workspace:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE,
         )
         if ok and done.returncode:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")

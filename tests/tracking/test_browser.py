@@ -32,16 +32,16 @@ def test_the_run_and_its_charts_are_on_the_page(tmp_path: Path, monkeypatch: pyt
         mlflow = [str(Path(sys.executable).with_name("mlflow")), "ui", "--port", ui.split(":")[-1], "--workers", "1"]
         with server(mlflow, tmp_path, f"{ui}/health"):
             browser.open(f"{ui}/#/experiments/1/runs")
-            wait_for("list of runs", lambda: browser.shows("landuse", "fast-resnet18-3f2a"), 90)
+            wait_for("list of runs", lambda: browser.shows("landuse", "fast-resnet18-3f2a"))
             browser.screenshot(tmp_path / "runs.png")
 
             page = f"{ui}/#/experiments/1/runs/{tracked.run_id}"
             browser.open(f"{page}/model-metrics")
             curves = "return document.querySelectorAll('.scatterlayer path.js-line').length"
-            wait_for("charts", lambda: browser.run(curves) >= 3 and browser.shows("fast-resnet18-3f2a", "val_loss"), 90)
+            wait_for("charts", lambda: browser.run(curves) >= 3 and browser.shows("fast-resnet18-3f2a", "val_loss"))
             browser.screenshot(tmp_path / "charts.png")
 
             browser.open(f"{page}/artifacts/plots/training_curves.png")
             width = "return [...document.images].some(picture => picture.naturalWidth == 40)"
-            wait_for("picture", lambda: browser.run(width) and browser.shows("training_curves.png"), 90)
+            wait_for("picture", lambda: browser.run(width) and browser.shows("training_curves.png"))
             browser.screenshot(tmp_path / "artefacts.png")

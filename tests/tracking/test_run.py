@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, row, runs, write_outputs
 
 from landuse import tracking
@@ -95,7 +96,7 @@ def test_four_processes_meet_in_a_fresh_database(bare: Path) -> None:
         assert process.stdout.readline() == "ready\n"
     (bare / "go").touch()
     for process in processes:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
     found = {run.data.tags["landuse.identity"]: run for run in runs(bare)}
     assert sorted(found) == ["aaaa", "bbbb", "cccc"]

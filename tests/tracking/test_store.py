@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, write_outputs
 
 from landuse import tracking
@@ -102,4 +103,4 @@ def test_quiet_and_without_network(bare: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in set(os.environ) - {"PATH", "HOME"}:  # MLflow keeps its telemetry back in tests and on CI servers
         monkeypatch.delenv(name)
     process = python(code, bare)
-    assert (*process.communicate(timeout=120), process.returncode) == ("", "", 0)
+    assert (*process.communicate(timeout=PATIENCE), process.returncode) == ("", "", 0)

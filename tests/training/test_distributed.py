@@ -11,7 +11,7 @@ import pytest
 import ranks
 import torch
 import trained
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from small import load, network, tiles
 from torch.nn.modules.batchnorm import _BatchNorm
 from workspace import BIN, Workspace, clean_environment, clone
@@ -35,7 +35,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         env=clean_environment() | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return folder, done.stdout

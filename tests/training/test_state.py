@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import PATIENCE
 from small import CPU
 
 from landuse.errors import Interrupted, user_errors
@@ -177,7 +178,7 @@ def test_the_second_process_goes_on_when_the_first_is_done(tmp_path: Path, monke
         second.start()
         second.join(0.5)
         kept.save(content(7))
-    assert said.get(timeout=20) == 7
+    assert said.get(timeout=PATIENCE) == 7
     second.join()
     facts = json.loads((tmp_path / ".landuse/state/me/facts.json").read_text())
     assert facts == FACTS
