@@ -19,6 +19,7 @@ from landuse.errors import UserError
 from landuse.files import write_text
 
 _QUEUE = ("celery/broker/*/*.msg", "celery/broker/control/*.exchange", "run/*/*.json")
+_ABANDONED = 600  # seconds without a write: then no process is writing it
 
 
 def run(root: Path = Path()) -> list[str]:
@@ -37,6 +38,7 @@ def run(root: Path = Path()) -> list[str]:
         if _broken(file, is_whole):
             with _held(lock):
                 mended += [mend(file)] if _broken(file, is_whole) else []
+    mended += _sweep(root / ".dvc" / "cache" / "files" / "md5")
     doubtful = [file for pattern in _QUEUE for file in (tmp / "exps").glob(pattern) if _broken(file, _is_json)]
     if doubtful:
         time.sleep(1)  # they have no lock, and DVC may be writing one just now
@@ -99,6 +101,15 @@ def _restore(file: Path) -> str:
             return f"{file.name} was half-written: put back as it was committed; {remedy}"
     file.unlink()
     return f"{file.name} was half-written: removed; {remedy}"
+
+
+def _sweep(cache: Path) -> list[str]:
+    """Remove the copies that DVC began and did not finish: it never does, and they keep the disk full."""
+    left = [file for file in cache.glob("??/.*.tmp") if time.time() - file.stat().st_mtime > _ABANDONED]
+    size = sum(file.stat().st_size for file in left)
+    for file in left:
+        file.unlink()
+    return [f"{len(left)} unfinished copies in DVC's cache: removed, {size / 1e6:,.1f} MB"] if left else []
 
 
 def _remove(file: Path) -> str:
