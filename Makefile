@@ -12,6 +12,7 @@ help: ## List the targets
 install: $(VENV)/installed ## Make .venv and install everything, pinned by hash
 
 repro: install ## Run the whole pipeline (dvc repro) and sum up its result
+	@landuse repair
 	dvc repro
 	@landuse track
 	@landuse summary

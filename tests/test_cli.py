@@ -107,7 +107,7 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
     ("arguments", "told"),
     [
         (["sumary"], "no command 'sumary'; did you mean 'summary'?"),
-        (["xyz"], "known: cache, compare, lr-find, scene, speed, summary, track, tune"),
+        (["xyz"], "known: cache, compare, lr-find, repair, scene, speed, summary, track, tune"),
         (["scene"], "OUT; see 'landuse scene --help'"),
         (["scene", "out", "--size", "7"], "7 pixels: give"),
         (["scene", "out", "--seed", "x"], "--seed: invalid int value: 'x'"),

@@ -1,6 +1,8 @@
 """dvc.yaml tells the truth: what a stage imports and reads is what it declares."""
 
 import ast
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,17 @@ def test_fewer_training_tiles_concern_the_split_alone_and_all_other_keys_of_data
 def test_only_the_chosen_recipe_is_loaded_and_declared() -> None:
     assert "recipes.${train.recipe}" in STAGES["train"]["params"]
     assert list(params.load("train", DEFAULTS).recipes) == ["fast"]
+
+
+def test_git_ignores_cached_outputs_and_no_others_by_rules_of_its_own(tmp_path: Path) -> None:
+    """DVC's own rules, in a .gitignore of each folder, go when any later stage fails: it takes back what it added."""
+    rules = subprocess.run(["git", "ls-files", "*.gitignore"], cwd=ROOT, capture_output=True, text=True)
+    for name in rules.stdout.splitlines():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    for stage in STAGES.values():
+        for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
+            (path, settings), *_ = ({entry: {}} if isinstance(entry, str) else entry).items()
+            asked = subprocess.run(["git", "check-ignore", "-q", path], cwd=tmp_path)
+            assert (asked.returncode == 0) == settings.get("cache", True), path

@@ -42,6 +42,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     track = commands.add_parser("track", help="log the last result to MLflow, where that is not done yet")
     track.set_defaults(run=_track)
 
+    repair = commands.add_parser("repair", help="put right what a full disk or a kill left half-written of DVC's files")
+    repair.set_defaults(run=_repair)
+
     compare = commands.add_parser("compare", help="finished experiments: means over seeds, paired differences")
     compare.add_argument("revisions", metavar="REV", nargs="*",
                          help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
@@ -125,6 +128,13 @@ def _track(_: argparse.Namespace) -> None:
     from landuse import tracking
 
     print(f"MLflow has run {tracking.track()}: see it with 'mlflow ui'")
+
+
+def _repair(_: argparse.Namespace) -> None:
+    from landuse import repair
+
+    for line in repair.run():
+        print(f"landuse: {line}")
 
 
 def _compare(options: argparse.Namespace) -> None:

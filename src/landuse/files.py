@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # half a second to load
+    import pandas as pd
 
 
 @contextmanager
@@ -25,6 +26,9 @@ def atomic(path: Path) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)  # replace cannot put a folder over one that is not empty
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # an error of write() names no file
+        raise
     finally:
         _remove(part)
 
@@ -40,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table without its index; floats keep nine significant digits."""
     with atomic(path) as part:
         table.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")

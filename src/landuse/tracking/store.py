@@ -100,12 +100,24 @@ def _client(uri: str) -> "MlflowClient":
         from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if uri.startswith("sqlite:///"):  # MLflow would try for minutes to open what cannot be opened
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they print tracebacks of what they raise
+    if uri.startswith("sqlite:///"):
+        _make_database(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
     return MlflowClient(tracking_uri=uri)
+
+
+def _make_database(path: Path) -> None:
+    """Make a database with all of MLflow's tables, whole or not at all: half of them would be in its way for ever."""
+    from mlflow import MlflowClient
+
+    if not path.exists():
+        part = path.with_name(f"{path.name}.part")
+        part.unlink(missing_ok=True)  # what a killed process left
+        with closing(sqlite3.connect(part)):  # MLflow would try for minutes to open what cannot be opened
+            MlflowClient(tracking_uri=f"sqlite:///{part.as_posix()}").search_experiments(max_results=1)
+        part.replace(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA schema_version")
 
 
 def _experiment(client: "MlflowClient", uri: str, root: Path) -> str:

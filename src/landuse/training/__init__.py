@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from landuse import params, tracking
+from landuse.errors import Interrupted
 from landuse.files import write_csv, write_json
 from landuse.model import saved
 from landuse.training import curves, distributed, loop, state
@@ -64,6 +65,8 @@ def run(p: params.Params) -> None:
         write_json(METRICS, _summary(table, best.epoch))
         write_json(COLLAPSE, guards.report())
         curves.draw(table, best.epoch, CURVES)
+    if keeper.signal:  # it came after the last batch
+        raise Interrupted("stopped when all was trained and written: the same command goes on", keeper.signal)
 
 
 def _introduction(p: params.Params, ready: Prepared) -> str:

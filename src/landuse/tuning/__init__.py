@@ -52,9 +52,9 @@ def run(count: int | None = None) -> None:
                 for number in range(len(already) + 1, wanted + 1):
                     ended = _try_out(study, space, read, p.tune, f"trial {number}/{wanted}")
                     tracked.log(_as_run(ended, number))
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as stop:
                 told = f"stopped; {len(done(study))} of {wanted} trials are done and kept: the same command goes on"
-                raise Interrupted(told, SIGINT) from None
+                raise Interrupted(told, getattr(stop, "signal", SIGINT)) from None
             print(report.text(study, p.tune), flush=True)
             tracked.result(study.best_value)
 
