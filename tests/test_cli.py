@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
+from conftest import ROOT
 
 from landuse import cli, tracking
 
@@ -142,9 +143,10 @@ def test_help_loads_nothing_heavy_and_is_there_at_once() -> None:
 
 
 def test_track_says_which_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tracking, "track", lambda: "fast-resnet50-1a2b")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(tracking, "track", lambda log_model: f"fast-resnet50-{log_model}")
     cli.main(["track"])
-    assert "fast-resnet50-1a2b" in capsys.readouterr().out
+    assert "fast-resnet50-False" in capsys.readouterr().out
 
 
 def test_a_scene_is_written_with_its_land_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

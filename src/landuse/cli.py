@@ -122,9 +122,11 @@ def _summary(_: argparse.Namespace) -> None:
 
 
 def _track(_: argparse.Namespace) -> None:
-    from landuse import tracking
+    from landuse import params, tracking
+    from landuse.tracking import outputs
 
-    print(f"MLflow has run {tracking.track()}: see it with 'mlflow ui'")
+    runtime = params.read(outputs.workspace() / "params.yaml").runtime
+    print(f"MLflow has run {tracking.track(log_model=runtime.log_model)}: see it with 'mlflow ui'")
 
 
 def _compare(options: argparse.Namespace) -> None:

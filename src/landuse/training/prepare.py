@@ -62,7 +62,7 @@ def prepare(p: params.Params) -> Prepared:
             f"to train on {len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
         )
     root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
-    cache = Cache(folder_of(root), store.info["digest"], p.train.cache_gb) if p.train.cache else None
+    cache = Cache(folder_of(root), store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
     return Prepared(model, spec, train, val, cache)
 
 
