@@ -207,6 +207,9 @@ def _explain(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key else message
+    for limit in (fault.get("ctx", {}).get(name) for name in ("gt", "ge", "lt", "le")):
+        if limit is not None:  # pydantic writes 1e-12 with all its zeros
+            message = f"{message.rpartition(' ')[0]} {limit:.15g}"
     return f"{key} is {value}: {message[0].lower()}{message[1:]}"
 
 

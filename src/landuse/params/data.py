@@ -31,7 +31,7 @@ class Data(Section):
 
 class Mapping(Section):
     preset: Word
-    tables: dict[Word, dict[Word, list[Word]]]
+    tables: dict[Word, Annotated[dict[Word, Annotated[list[Word], Field(min_length=1)]], Field(min_length=1)]]
 
     @model_validator(mode="after")
     def _preset_exists(self) -> Self:

@@ -82,7 +82,7 @@ class Phase(Section):
     patience: epochs without an improvement of ``monitor`` by more than ``min_delta`` before the phase ends.
     """
 
-    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    name: Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)]
     freeze: Freeze
     bn: BatchNormMode = "eval"
     input_size: InputSize | None = None

@@ -103,8 +103,8 @@ class Runtime(Section):
     """What changes no result, so that no stage declares it in dvc.yaml."""
 
     cache: bool
-    cache_gb: Positive
-    checkpoint_minutes: Positive
+    cache_gb: Annotated[Positive, Field(le=1_000_000)]
+    checkpoint_minutes: Annotated[Positive, Field(le=1_000_000)]
     log_model: bool
 
 
