@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,8 +54,16 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
     scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
     scene.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
-    scene.add_argument("--seed", type=int, default=7, help="another number, another scene (default: %(default)s)")
-    scene.add_argument("--size", type=_size, default=1024, metavar="PX", help="pixels a side (default: %(default)s)")
+    scene.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=7, help="another number, another scene (default: %(default)s)"
+    )
+    scene.add_argument(
+        "--size",
+        type=_whole(64, 4096, " pixels"),
+        default=1024,
+        metavar="PX",
+        help="pixels a side (default: %(default)s)",
+    )
     scene.set_defaults(run=_scene)
 
     find = commands.add_parser("lr-find", help="learning-rate range test: a curve and a suggestion for train.lr")
@@ -73,7 +81,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     speed.set_defaults(run=_speed)
 
     tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
-    tune.add_argument("--trials", type=_count, metavar="N", help="so many in all (default: tune.trials)")
+    tune.add_argument("--trials", type=_whole(1, 1_000_000), metavar="N", help="so many in all (default: tune.trials)")
     tune.set_defaults(run=_tune)
     return parser, list(commands.choices)
 
@@ -83,18 +91,19 @@ def _add_changes(command: argparse.ArgumentParser) -> None:
                          help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
 
 
-def _size(text: str) -> int:
-    size = int(text)
-    if not 64 <= size <= 4096:  # 4096 take two gigabytes of memory
-        raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 4096")
-    return size
+def _whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """Return what reads a whole number; a scene of 4096 pixels takes two gigabytes of memory."""
 
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number: give {low} to {high}") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]}{unit}: give {low} to {high}")
+        return number
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count}: give 1 or more")
-    return count
+    return read
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -102,11 +111,11 @@ def _change(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE, like train.recipe=full")
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: give KEY=VALUE, like train.recipe=full")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise argparse.ArgumentTypeError(f"{text!r}: the value is not YAML") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a number too long, a date that is none
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: the value is not YAML") from None
 
 
 def _version() -> None:

@@ -182,7 +182,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, a number too long, a date that is none
         place = getattr(error, "problem_mark", None)
         line = f" (line {place.line + 1}: {getattr(error, 'problem', '')})" if place else ""
         raise UserError(f"{path.name} is not YAML{line}: mend it, or 'git checkout {path.name}'") from None
