@@ -114,12 +114,20 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
         (["scene", "out", "--size", "7"], "7 pixels: give"),
         (["scene", "out", "--seed", "x"], "--seed: 'x' is no whole number: give 0 to 4294967295"),
         (["scene", "out", "--seed", "-1"], "--seed: -1: give 0 to 4294967295"),
-        (["scene", "out", "--seed", "9" * 5000], "--seed: '9999"),
+        (["scene", "out", "--seed", "9" * 999], "--seed: 9999"),
         (["scene", "."], ". is there already"),
+        (["scene", ""], "argument OUT: the name of a file has 1 to 255 bytes"),
+        (["compare", "--csv", "x" * 300], "argument --csv: the name of a file has 1 to 255 bytes"),
+        (["compare", "x" * 5000, "workspace"], "more than 1000 letters"),
+        (["lr-find", "-S", "train.lr=2020-13-45"], "the value is not YAML"),
+        (["lr-find", "-S", "train.cache=false"], "no key 'train.cache'; did you mean 'runtime.cache'?"),
         (["summary", "--verbose"], "--verbose"),
     ],
 )
-def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
+def test_a_mistake_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.chdir(ROOT)
     assert told in refused(capsys, *arguments)
 
 

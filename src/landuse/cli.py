@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from landuse.errors import UserError, did_you_mean, user_errors
 
+_LONGEST = 1000  # more is no name and no path; libraries trip over it
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -19,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and exit code 2."""
     with user_errors():
         given = list(sys.argv[1:] if arguments is None else arguments)
+        if any(len(word) > _LONGEST or "\0" in word for word in given):
+            raise UserError(f"an argument has more than {_LONGEST} letters, or one that is no letter: shorten it")
         parser, commands = _parser()
         if given and not given[0].startswith("-") and given[0] not in commands:
             raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], commands)}")
@@ -47,13 +51,15 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
                          help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
     compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
     compare.add_argument("--by", metavar="PARAM", help="draw results over a numeric param, like data.fraction")
-    compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers (of two: changed tiles) to a file")
+    compare.add_argument(
+        "--csv", metavar="FILE", type=_path, help="write all numbers (of two: changed tiles) to a file"
+    )
     compare.add_argument("--markdown", action="store_true", help="print Markdown")
-    compare.add_argument("--report", metavar="FILE", type=Path, help="write Markdown to a file: for a pull request")
+    compare.add_argument("--report", metavar="FILE", type=_path, help="write Markdown to a file: for a pull request")
     compare.set_defaults(run=_compare)
 
     scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
-    scene.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
+    scene.add_argument("out", metavar="OUT", type=_path, help="the folder to make")
     scene.add_argument(
         "--seed", type=_whole(0, 2**32 - 1), default=7, help="another number, another scene (default: %(default)s)"
     )
@@ -104,6 +110,12 @@ def _whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
         return number
 
     return read
+
+
+def _path(text: str) -> Path:
+    if not text or any(len(part.encode()) > 255 for part in text.split("/")):
+        raise argparse.ArgumentTypeError("the name of a file has 1 to 255 bytes")
+    return Path(text)
 
 
 def _change(text: str) -> tuple[str, Any]:
