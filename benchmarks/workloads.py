@@ -63,14 +63,14 @@ def entries(workload: str, peers: list[str], epochs: int, recipe: str) -> list[E
     if workload == "W2":
         frozen = _RESNET | _FROZEN
         return [
-            ours(30, epochs, frozen | {"train.cache": False}),
-            ours(30, 30, frozen | {"train.cache": True}, name="landuse, cached"),
+            ours(30, epochs, frozen | {"runtime.cache": False}),
+            ours(30, 30, frozen | {"runtime.cache": True}, name="landuse, cached"),
             *others(30, epochs, "--freeze", "layer3", "--flips"),
         ]
     if workload == "W3":
         return [ours(5, 5, _HEAD), *others(5, 5, "--freeze", "backbone")]
     if workload == "W4":
-        variants = [_RESNET | _FROZEN | {"train.cache": True} | one for one in _SWEEP]
+        variants = [_RESNET | _FROZEN | {"runtime.cache": True} | one for one in _SWEEP]
         return [
             ours(10 * len(_SWEEP), 10, *variants),
             *others(10, epochs, "--freeze", "layer3", "--flips", times=len(_SWEEP)),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
+from conftest import ROOT
 
 from landuse import cli, tracking
 
@@ -110,12 +111,22 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
         (["xyz"], "known: cache, compare, lr-find, repair, scene, speed, summary, track, tune"),
         (["scene"], "OUT; see 'landuse scene --help'"),
         (["scene", "out", "--size", "7"], "7 pixels: give"),
-        (["scene", "out", "--seed", "x"], "--seed: invalid int value: 'x'"),
+        (["scene", "out", "--seed", "x"], "--seed: 'x' is no whole number: give 0 to 4294967295"),
+        (["scene", "out", "--seed", "-1"], "--seed: -1: give 0 to 4294967295"),
+        (["scene", "out", "--seed", "9" * 999], "--seed: 9999"),
         (["scene", "."], ". is there already"),
+        (["scene", ""], "argument OUT: the name of a file has 1 to 255 bytes"),
+        (["compare", "--csv", "x" * 300], "argument --csv: the name of a file has 1 to 255 bytes"),
+        (["compare", "x" * 5000, "workspace"], "more than 1000 letters"),
+        (["lr-find", "-S", "train.lr=2020-13-45"], "the value is not YAML"),
+        (["lr-find", "-S", "train.cache=false"], "no key 'train.cache'; did you mean 'runtime.cache'?"),
         (["summary", "--verbose"], "--verbose"),
     ],
 )
-def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
+def test_a_mistake_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.chdir(ROOT)
     assert told in refused(capsys, *arguments)
 
 
@@ -135,9 +146,10 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_track_says_which_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tracking, "track", lambda: "fast-resnet50-1a2b")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(tracking, "track", lambda log_model: f"fast-resnet50-{log_model}")
     cli.main(["track"])
-    assert "fast-resnet50-1a2b" in capsys.readouterr().out
+    assert "fast-resnet50-False" in capsys.readouterr().out
 
 
 def test_a_scene_is_written_with_its_land_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

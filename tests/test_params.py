@@ -42,7 +42,7 @@ def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Pa
         ("evaluate.scaling", "temprature", ["evaluate.scaling is 'temprature'", "did you mean 'temperature'"]),
         ("evaluate.coverage", 1.2, ["evaluate.coverage is 1.2", "less than or equal to 1"]),
         ("evaluate.conformal_coverage", 1.0, ["evaluate.conformal_coverage is 1.0", "less than 1"]),
-        ("export.log_model", "yes", ["export.log_model is 'yes'"]),
+        ("runtime.log_model", "yes", ["runtime.log_model is 'yes'"]),
         ("train.recipe", "fsat", ["'fsat'", "did you mean 'fast'"]),
         ("mapping.preset", "city_farm", ["'city_farm'", "did you mean 'city_farmland'"]),
         ("split.fractions.train", 0.8, ["split.fractions", "add to 1.1", "must add to 1"]),

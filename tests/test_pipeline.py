@@ -1,6 +1,7 @@
 """The whole pipeline in throwaway clones, by the commands a user types."""
 
 import json
+import shutil
 import sqlite3
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENCE
-from workspace import Workspace, clone
+from workspace import BIN, Workspace, clone
 
 pytestmark = pytest.mark.long
 
@@ -79,6 +80,36 @@ def test_a_second_repro_does_nothing(finished: Workspace) -> None:
     assert "up to date" in finished.run("dvc", "repro").stdout
     assert finished.run("git", "status", "--porcelain").stdout == ""
     assert logged(finished) == before
+
+
+def test_what_changes_no_result_reruns_nothing(finished: Workspace) -> None:
+    finished.set(runtime={"cache": False, "cache_gb": 1.5, "checkpoint_minutes": 3, "log_model": True})
+    assert "up to date" in finished.run("dvc", "status").stdout
+    finished.run("git", "checkout", "-q", "params.yaml")
+
+
+@pytest.mark.parametrize("how", ["repro", "exp run"])
+def test_a_misspelt_recipe_is_told_with_the_nearest_one(finished: Workspace, how: str) -> None:
+    """DVC itself would say that recipes.fst is missing, and nothing else."""
+    if how == "repro":
+        finished.set(train__recipe="fst")
+        done = finished.run("dvc", "repro", ok=False)
+    else:
+        done = finished.run("dvc", "exp", "run", "-S", "train.recipe=fst", ok=False)
+    assert done.returncode != 0
+    assert "train.recipe is 'fst', no such recipe; did you mean 'fast'?" in done.stdout + done.stderr
+    finished.run("git", "checkout", "-q", ".")
+
+
+def test_the_environment_of_make_install_needs_not_be_activated(finished: Workspace, tmp_path: Path) -> None:
+    for tool in ("sh", "git"):  # and no python
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "")
+    dvc = (str(BIN / "dvc"), "repro", "--force", "--single-item", "map_to_binary")
+    alone = {"PATH": str(tmp_path), "SHELL": "/bin/sh"}
+    assert finished.run(*dvc, ok=False, **alone).returncode != 0
+    (finished.path / ".venv").symlink_to(BIN.parent)
+    finished.run(*dvc, **alone)
+    (finished.path / ".venv").unlink()
 
 
 def test_the_result_is_far_above_chance_and_summed_up_for_a_person(finished: Workspace) -> None:

@@ -164,6 +164,6 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
     return Workspace(folder, described, images, params.load("export", folder))
 
 
-def with_export(p: params.Params, **settings: object) -> params.Params:
-    """The same params with other settings of the export section."""
-    return p.model_copy(update={"export": p.export.model_copy(update=settings)})
+def changed(p: params.Params, section: str, **settings: object) -> params.Params:
+    """The same params with other settings of a section."""
+    return p.model_copy(update={section: getattr(p, section).model_copy(update=settings)})

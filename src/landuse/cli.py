@@ -2,11 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from landuse.errors import UserError, did_you_mean, user_errors
+
+_LONGEST = 1000  # more is no name and no path; libraries trip over it
 
 
 class _Parser(argparse.ArgumentParser):
@@ -19,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and exit code 2."""
     with user_errors():
         given = list(sys.argv[1:] if arguments is None else arguments)
+        if any(len(word) > _LONGEST or "\0" in word for word in given):
+            raise UserError(f"an argument has more than {_LONGEST} letters, or one that is no letter: shorten it")
         parser, commands = _parser()
         if given and not given[0].startswith("-") and given[0] not in commands:
             raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], commands)}")
@@ -50,15 +54,25 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
                          help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
     compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
     compare.add_argument("--by", metavar="PARAM", help="draw results over a numeric param, like data.fraction")
-    compare.add_argument("--csv", metavar="FILE", type=Path, help="write all numbers (of two: changed tiles) to a file")
+    compare.add_argument(
+        "--csv", metavar="FILE", type=_path, help="write all numbers (of two: changed tiles) to a file"
+    )
     compare.add_argument("--markdown", action="store_true", help="print Markdown")
-    compare.add_argument("--report", metavar="FILE", type=Path, help="write Markdown to a file: for a pull request")
+    compare.add_argument("--report", metavar="FILE", type=_path, help="write Markdown to a file: for a pull request")
     compare.set_defaults(run=_compare)
 
     scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
-    scene.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
-    scene.add_argument("--seed", type=int, default=7, help="another number, another scene (default: %(default)s)")
-    scene.add_argument("--size", type=_size, default=1024, metavar="PX", help="pixels a side (default: %(default)s)")
+    scene.add_argument("out", metavar="OUT", type=_path, help="the folder to make")
+    scene.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=7, help="another number, another scene (default: %(default)s)"
+    )
+    scene.add_argument(
+        "--size",
+        type=_whole(64, 4096, " pixels"),
+        default=1024,
+        metavar="PX",
+        help="pixels a side (default: %(default)s)",
+    )
     scene.set_defaults(run=_scene)
 
     find = commands.add_parser("lr-find", help="learning-rate range test: a curve and a suggestion for train.lr")
@@ -76,7 +90,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     speed.set_defaults(run=_speed)
 
     tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
-    tune.add_argument("--trials", type=_count, metavar="N", help="so many in all (default: tune.trials)")
+    tune.add_argument("--trials", type=_whole(1, 1_000_000), metavar="N", help="so many in all (default: tune.trials)")
     tune.set_defaults(run=_tune)
     return parser, list(commands.choices)
 
@@ -86,18 +100,25 @@ def _add_changes(command: argparse.ArgumentParser) -> None:
                          help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
 
 
-def _size(text: str) -> int:
-    size = int(text)
-    if not 64 <= size <= 4096:  # 4096 take two gigabytes of memory
-        raise argparse.ArgumentTypeError(f"{size} pixels: give 64 to 4096")
-    return size
+def _whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """Return what reads a whole number; a scene of 4096 pixels takes two gigabytes of memory."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number: give {low} to {high}") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]}{unit}: give {low} to {high}")
+        return number
+
+    return read
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count}: give 1 or more")
-    return count
+def _path(text: str) -> Path:
+    if not text or any(len(part.encode()) > 255 for part in text.split("/")):
+        raise argparse.ArgumentTypeError("the name of a file has 1 to 255 bytes")
+    return Path(text)
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -105,11 +126,11 @@ def _change(text: str) -> tuple[str, Any]:
 
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE, like train.recipe=full")
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: give KEY=VALUE, like train.recipe=full")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise argparse.ArgumentTypeError(f"{text!r}: the value is not YAML") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a number too long, a date that is none
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: the value is not YAML") from None
 
 
 def _version() -> None:
@@ -125,9 +146,11 @@ def _summary(_: argparse.Namespace) -> None:
 
 
 def _track(_: argparse.Namespace) -> None:
-    from landuse import tracking
+    from landuse import params, tracking
+    from landuse.tracking import outputs
 
-    print(f"MLflow has run {tracking.track()}: see it with 'mlflow ui'")
+    runtime = params.read(outputs.workspace() / "params.yaml").runtime
+    print(f"MLflow has run {tracking.track(log_model=runtime.log_model)}: see it with 'mlflow ui'")
 
 
 def _repair(_: argparse.Namespace) -> None:

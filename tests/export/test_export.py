@@ -15,7 +15,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from torch import Tensor
-from trained import TEMPERATURE, Workspace, build, calibration, spec, with_export
+from trained import TEMPERATURE, Workspace, build, calibration, changed, spec
 
 from landuse import export, tracking
 from landuse.errors import UserError
@@ -41,7 +41,7 @@ def snapshot() -> dict[str, bytes]:
 def test_it_writes_the_model_its_description_and_its_card(
     workspace: Workspace, tracked: list[tuple[Any, ...]], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    export.run(with_export(workspace.params, log_model=True))
+    export.run(changed(workspace.params, "runtime", log_model=True))
     assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json", "MODEL_CARD.md"}
     described, calibration = (json.loads(file.read_text()) for file in (saved.FOLDER / "model.json", CALIBRATION))
     assert json.loads((FOLDER / "model.json").read_text()) == described | {"calibration": calibration}
@@ -74,7 +74,7 @@ def refused(workspace: Workspace, match: str, **settings: object) -> None:
     (FOLDER / "model.onnx").write_bytes(b"of an earlier run")
     before = snapshot()
     with pytest.raises(UserError, match=match) as caught:
-        export.run(with_export(workspace.params, **settings))
+        export.run(changed(workspace.params, "export", **settings))
     assert "\n" not in str(caught.value)
     assert snapshot() == before
 

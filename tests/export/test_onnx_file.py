@@ -145,10 +145,17 @@ def test_differences_are_counted() -> None:
     assert np.isnan(onnx_file.compare(other, reference).largest_difference)
 
 
-def test_an_opset_from_the_future_is_refused() -> None:
+def test_an_opset_from_the_future_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     described = spec()
+    with pytest.raises(UserError, match=r"opset is 99, which the installed onnx does not know \(its last is \d+\)"):
+        exported_of(described, opset=99)
+    monkeypatch.setattr(onnx.defs, "onnx_opset_version", lambda: 100)
     with pytest.raises(UserError, match=r"export\.opset is 99, which torch.onnx cannot write: use a lower one"):
         exported_of(described, opset=99)
+
+
+def test_colours_of_torch_are_no_part_of_our_lines() -> None:
+    assert onnx_file._first_line(RuntimeError("\n\x1b[96m[torch.onnx]\x1b[0m fails\nmore")) == "[torch.onnx] fails"
 
 
 def test_an_opset_that_onnxruntime_does_not_know_is_refused(exported: tuple[Spec, bytes]) -> None:

@@ -194,7 +194,7 @@ def test_what_cannot_be_kept_is_computed(tmp_path: Path, monkeypatch: pytest.Mon
     made = part()
     refusal = made.keep(Cache(tmp_path / "features", "digest", 1e-9), {})
     assert refusal is not None
-    assert "train.cache_gb is 1e-09" in refusal
+    assert "runtime.cache_gb is 1e-09" in refusal
     assert equal(epoch(made), expected)
     (tmp_path / "file").touch()
     refusal = made.keep(Cache(tmp_path / "file" / "features", "digest", 1), {})

@@ -69,7 +69,7 @@ def test_what_a_set_has_already_counts(shelf: Path) -> None:
     assert there(shelf) == ["middle", "newest"]
     refusal = make_room(shelf, "newest", 10 * ENTRY, 45 * ENTRY / GB)
     assert refusal is not None
-    assert "train.cache_gb is 0.00073728" in refusal
+    assert "runtime.cache_gb is 0.00073728" in refusal
     assert there(shelf) == ["middle", "newest"]
 
 

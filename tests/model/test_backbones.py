@@ -83,3 +83,63 @@ def test_an_unknown_backbone_is_refused_with_near_names() -> None:
         backbones.build("resnet5O", 3, "none")
     with pytest.raises(UserError, match=r"'resnet26d.a1_in1k'.*'resnet26d.bt_in1k'"):
         backbones.build("resnet26d.a1_in1k", 3, "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "size"),
+    [
+        ("vit_tiny_patch16_224", 13, 64),  # one size, which it is built for
+        ("levit_128s", 3, 64),
+        ("test_vit", 3, 96),
+        ("mobilenetv4_conv_small", 3, 32),  # its num_features are not those that come out
+        ("xcit_nano_12_p16_224", 3, 64),
+    ],
+)
+def test_timm_networks_work_at_the_size_of_the_tiles(name: str, channels: int, size: int) -> None:
+    backbone = backbones.build(name, channels, "none", input_size=size)
+    found = backbone.module.train()(torch.randn(2, channels, size, size))
+    assert found.shape == (2, backbone.features)
+    found.square().sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "size", "told"),
+    [
+        ("efficientformer_l1", 3, 64, r"efficientformer_l1 does not work at 64 px \(.*\): try -S model.input_size=224"),
+        ("crossvit_tiny_240", 3, 64, r"does not work at 64 px .* try -S model.input_size=240, which it was made for"),
+        ("crossvit_tiny_240", 13, 240, r"does not work at 240 px .*: try another model.input_size"),
+        ("vit_tiny_patch16_224", 3, 8, r"does not work at 8 px \(.*\): try -S model.input_size=224"),
+        ("convnext_atto", 3, 8, r"does not work at 8 px \(.*\): try -S model.input_size=224"),
+        ("pit_ti_224", 3, 64, r"pit_ti_224 does not say in which order its layers come"),
+    ],
+)
+def test_a_network_that_does_not_work_at_this_size_is_refused_in_one_line(
+    name: str, channels: int, size: int, told: str
+) -> None:
+    with pytest.raises(UserError, match=told) as caught:
+        backbones.build(name, channels, "none", input_size=size)
+    assert "\n" not in str(caught.value)
+
+
+def test_looking_at_the_features_leaves_no_trace() -> None:
+    network = backbones.build("test_resnet", 3, "none").module.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state = torch.get_rng_state()
+    backbones.features_at(network, "test_resnet", 3, 32)
+    assert network.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_positions_that_imagenet_weights_know_are_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timm does it when it is told the size; there is no network in the tests."""
+    original, asked = timm.create_model, {}
+
+    def create_model(name: str, pretrained: bool = False, **settings: object) -> object:
+        asked[pretrained] = settings
+        return original(name, pretrained=False, **settings)
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    found = backbones.build("vit_tiny_patch16_224", 3, "imagenet", input_size=64)
+    assert asked[True]["img_size"] == 64
+    assert found.module.pos_embed.shape[1] == 1 + (64 // 16) ** 2

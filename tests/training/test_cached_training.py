@@ -211,5 +211,6 @@ def test_a_limit_that_is_too_small_is_told_and_changes_nothing(
     assert same(model.state_dict(), plain[0])
     told = capsys.readouterr().out
     assert (
-        told.count("p0: what is frozen is computed in every epoch: it would take 0.0 GB, train.cache_gb is 1e-06") == 2
+        told.count("p0: what is frozen is computed in every epoch: it would take 0.0 GB, runtime.cache_gb is 1e-06")
+        == 2
     )

@@ -28,7 +28,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = clone(tmp_path_factory.mktemp("ready"))
     content = yaml.safe_load((workspace.path / "params.yaml").read_text())
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_size": 32}
-    content["train"]["checkpoint_minutes"] = 1e-4
+    content["runtime"]["checkpoint_minutes"] = 1e-4
     content["collapse"]["action"] = "warn"
     recipe = content["recipes"]["fast"]
     recipe |= {"batch_size": 32, "accumulate": 2, "clip_norm": 1.0, "ema": 0.9, "augment": "cutmix"}

@@ -107,6 +107,8 @@ def test_the_picture_the_curve_and_the_line_to_try(
     monkeypatch.setattr(lr_find, "suggestion", lambda _: 2e-4)
     lr_find.run(p, "all")
     told = capsys.readouterr().out
+    assert told.startswith("phase all of recipe fast: test_resnet at 32 px, frozen: none, on cpu; 100 steps")
+    assert "step  10  lr 5.3e-07  loss " in told
     assert "phase all: steepest descent at 0.0002, 1/5 of what it has now, 0.001" in told
     assert "dvc exp run -S train.lr=0.002\n" in told  # train.lr is the recipe's highest: ten times this phase's
     table = pd.read_csv("plots/lr_find.csv")

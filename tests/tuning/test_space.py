@@ -50,10 +50,11 @@ def test_a_key_of_a_recipe_matters_where_the_recipe_is_a_choice() -> None:
     }
 
 
-def test_trials_must_be_counted(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("trials", "told"), [("0", "0: give 1 to"), ("many", "'many' is no whole number: give 1 to")])
+def test_trials_must_be_counted(trials: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["tune", "--trials", "0"])
-    assert "0: give 1 or more" in capsys.readouterr().err
+        cli.main(["tune", "--trials", trials])
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

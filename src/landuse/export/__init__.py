@@ -56,7 +56,7 @@ def run(p: params.Params) -> None:
         results |= {"export": report}
         write_text(part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, results))
     write_json(METRICS, report)
-    tracking.track("export", log_model=p.export.log_model)
+    tracking.track("export", log_model=p.runtime.log_model)
     worst = max(found.largest_difference for found in parity.values())
     print(
         f"{FOLDER / 'model.onnx'}: {len(content) / 1e6:.1f} MB, opset {p.export.opset}; "

@@ -8,6 +8,7 @@ bytes depend on the model and the library versions alone: names of source files 
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from landuse.errors import UserError
 from landuse.model.saved import Spec
 from landuse.prediction.predictor import Predictor, calibrated, pool
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # torch.onnx colours its messages, terminal or not
 Probabilities = npt.NDArray[np.float32]
 
 
@@ -59,6 +61,9 @@ def export(predictor: Predictor, spec: Spec, temperature: float, power: float, o
     Raises:
         UserError: the exporter cannot express this backbone, or not in this opset.
     """
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise _refused_opset(opset, f"the installed onnx does not know (its last is {newest})")
     example = torch.zeros((2, spec.tile_size, spec.tile_size, len(spec.bands)), dtype=getattr(torch, spec.dtype))
     try:
         with _quiet():
@@ -167,4 +172,5 @@ def _quiet() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    plain = _COLOURS.sub("", str(error))
+    return next((line.strip() for line in plain.splitlines() if line.strip()), type(error).__name__)

@@ -36,7 +36,7 @@ def make_room(shelf: Path, key: str, more: int, limit_gb: float) -> str | None:
         shutil.rmtree(remains)
     own = _size(shelf / key)
     if own + more > limit_gb * _GB:
-        return f"it would take {(own + more) / _GB:.1f} GB, train.cache_gb is {limit_gb:g}"
+        return f"it would take {(own + more) / _GB:.1f} GB, runtime.cache_gb is {limit_gb:g}"
     others = sorted((s for s in _sets(shelf) if s.name != key), key=lambda s: (s / FACTS).stat().st_mtime)
     taken = own + sum(_size(each) for each in others)
     for oldest in others:

@@ -15,9 +15,10 @@ GeM pooling has no weights to start from: it belongs to the head.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from landuse.errors import UserError, did_you_mean
@@ -33,6 +34,7 @@ _FEATURE_STAGES = {  # the first index of `features` in each stage
     "efficientnet_b0": (0, 1, 3, 4, 6),
     "mobilenet_v3_small": (0, 1, 2, 4, 9),
 }
+_MISFITS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)  # of networks and sizes
 TORCHVISION = (*_RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves what is not ours
 
 
@@ -51,22 +53,27 @@ class Backbone:
     std: tuple[float, ...]
 
 
-def build(name: str, channels: int, weights: str, stem: str = "standard", pooling: str = "avg") -> Backbone:
+def build(
+    name: str, channels: int, weights: str, stem: str = "standard", pooling: str = "avg", input_size: int = 64
+) -> Backbone:
     """Build a backbone for ``channels`` input channels and load its weights.
 
     weights: "imagenet", "none", or the path of a state dict. ImageNet weights meet other than three
     channels through timm's rule: the RGB filters are repeated and scaled by 3 / channels.
     stem: "standard" or "small". pooling: "avg" or "gem". See ``variants``.
+    input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it, and what their ImageNet
+    weights know of positions is resampled.
 
     Raises:
-        UserError: no such backbone, its weights cannot be had or do not fit, or it has no such variant.
+        UserError: no such backbone, its weights cannot be had or do not fit, it has no such variant, or does not work
+            at this size.
     """
     if name in small_cnns.BUILD:
         backbone, fetch = _small_cnn(name, channels)
     elif name in TORCHVISION:
         backbone, fetch = _torchvision(name)
     else:
-        backbone, fetch = _timm(name)
+        backbone, fetch = _timm(name, input_size)
     if weights == "imagenet":
         weight_files.load_into(backbone.module, fetch(), f"the ImageNet weights of {name}")
     elif weights != "none":
@@ -77,7 +84,36 @@ def build(name: str, channels: int, weights: str, stem: str = "standard", poolin
         backbone.stages[gem_pooling(backbone.module, name)] = "head"
     _adapt_input(backbone.module, channels)
     convolutions.adapt(backbone.module)
-    return backbone
+    return replace(backbone, features=features_at(backbone.module, name, channels, input_size))
+
+
+def features_at(network: nn.Module, name: str, channels: int, size: int) -> int:
+    """Return how many features a backbone gives for tiles of so many pixels, by running it once; leaves no trace.
+
+    Raises:
+        UserError: it does not work at this size.
+    """
+    training = network.training
+    try:
+        with torch.no_grad():
+            found: torch.Tensor = network.eval()(torch.zeros(2, channels, size, size))
+        if found.ndim != 2:
+            raise ValueError(f"it answers in the shape {tuple(found.shape)}")
+    except _MISFITS as error:
+        raise _refused_size(name, size, error) from None
+    finally:
+        network.train(training)
+    return found.shape[1]
+
+
+def _refused_size(name: str, size: int, error: Exception) -> UserError:
+    from timm.models import get_pretrained_cfg
+
+    config = get_pretrained_cfg(name, allow_unregistered=True)
+    made_for = config.input_size[-1] if config and config.input_size[-1] != size else 0
+    remedy = f"-S model.input_size={made_for}, which it was made for" if made_for else "another model.input_size"
+    reason = " ".join(str(error).split())[:120]
+    return UserError(f"{name} does not work at {size} px ({reason}): try {remedy}, or choose another model.backbone")
 
 
 def _small_cnn(name: str, channels: int) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
@@ -90,7 +126,7 @@ def _small_cnn(name: str, channels: int) -> tuple[Backbone, Callable[[], dict[st
             "or -S train.recipe=scratch"
         )
 
-    return Backbone(network, small_cnns.FEATURES, stages, _RGB_MEAN, _RGB_STD), fetch
+    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD), fetch
 
 
 def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
@@ -98,16 +134,15 @@ def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
 
     network = models.get_model(name, weights=None)
     if name in _RESNETS:
-        features, network.fc = network.fc.in_features, nn.Identity()
+        network.fc = nn.Identity()
         stages = {p: (s if (s := p.split(".")[0]) in STAGES else "stem") for p, _ in network.named_parameters()}
     else:
-        last_conv = [m for m in network.features.modules() if isinstance(m, nn.Conv2d)][-1]
-        features, network.classifier = last_conv.out_channels, nn.Identity()
+        network.classifier = nn.Identity()
         starts = _FEATURE_STAGES[name]
         stages = {
             p: STAGES[sum(int(p.split(".")[1]) >= start for start in starts) - 1] for p, _ in network.named_parameters()
         }
-    backbone = Backbone(network, features, stages, _RGB_MEAN, _RGB_STD)
+    backbone = Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
     best = models.get_model_weights(name).DEFAULT if name not in _RESNETS else _resnet_v1(name)
     return backbone, lambda: weight_files.download(
         lambda: best.get_state_dict(progress=True, check_hash=True), f"the ImageNet weights of {name}"
@@ -121,7 +156,7 @@ def _resnet_v1(name: str) -> Any:
     return models.get_model_weights(name)["IMAGENET1K_V1"]
 
 
-def _timm(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+def _timm(name: str, input_size: int) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
     import timm
 
     lite0 = name == "efficientnet_lite0"
@@ -133,14 +168,25 @@ def _timm(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
             known = timm.list_pretrained(f"{architecture}.*")
         raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
     # symmetric padding for the weights of the package: see weights.lite0
-    padding: dict[str, Any] = {"pad_type": ""} if lite0 else {}
-    network: Any = timm.create_model(timm_name, pretrained=False, num_classes=0, **padding)
+    settings: dict[str, Any] = {"pad_type": ""} if lite0 else {}
+    known_size = timm.models.get_pretrained_cfg(timm_name)
+    if known_size and known_size.fixed_input_size:
+        settings["img_size"] = input_size
+    try:
+        network: Any = timm.create_model(timm_name, pretrained=False, num_classes=0, **settings)
+    except _MISFITS as error:
+        raise _refused_size(name, input_size, error) from None
+    if not hasattr(network, "group_matcher") or not any(isinstance(m, nn.Conv2d) for m in network.modules()):
+        raise UserError(
+            f"{name} does not say in which order its layers come, or has no convolution to adapt to the bands: "
+            "choose another model.backbone"
+        )
     config = network.pretrained_cfg
-    backbone = Backbone(network, network.num_features, _timm_stages(network), config["mean"], config["std"])
+    backbone = Backbone(network, 0, _timm_stages(network), config["mean"], config["std"])
     if lite0:
         return backbone, lambda: weight_files.lite0(network)
     return backbone, lambda: weight_files.download(
-        lambda: timm.create_model(timm_name, pretrained=True, num_classes=0).state_dict(),
+        lambda: timm.create_model(timm_name, pretrained=True, num_classes=0, **settings).state_dict(),
         f"the ImageNet weights of {name}",
     )
 

@@ -57,7 +57,7 @@ class Spec:
 
 def build(spec: Spec, weights: str) -> Classifier:
     """Build the network that a spec describes. weights: as in ``model.weights``."""
-    backbone = backbones.build(spec.backbone, len(spec.bands), weights, spec.stem, spec.pooling)
+    backbone = backbones.build(spec.backbone, len(spec.bands), weights, spec.stem, spec.pooling, spec.input_size)
     head = params.Head.model_validate(spec.head)
     return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size)
 

@@ -3,17 +3,17 @@
 import difflib
 from collections.abc import Mapping as Tables
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from landuse.errors import UserError, did_you_mean
-from landuse.params.base import Section
+from landuse.params.base import Section, Word
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
 from landuse.params.deliverables import Ensemble, Evaluate, Export
 from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe
-from landuse.params.training import Collapse, Model, Optimizers, Schedulers, Train, Tune
+from landuse.params.training import Collapse, Model, Optimizers, Runtime, Schedulers, Train, Tune
 
 __all__ = [
     "PARTS",
@@ -38,14 +38,19 @@ __all__ = [
     "Published",
     "PublishedList",
     "Recipe",
+    "Runtime",
     "Schedulers",
     "SourceName",
     "Split",
     "Train",
     "Tune",
+    "check",
     "load",
     "read",
 ]
+
+
+_TOLD, _SHOWN = 12, 80  # faults in one message; letters of a value
 
 
 class Params(Section):
@@ -56,13 +61,14 @@ class Params(Section):
     split: Split
     model: Model
     train: Train
+    runtime: Runtime
     evaluate: Evaluate
     ensemble: Ensemble
     export: Export
     collapse: Collapse
     tune: Tune
-    augmentations: dict[str, Augment]
-    recipes: dict[str, Recipe]
+    augmentations: dict[Word, Augment]
+    recipes: dict[Annotated[str, Field(pattern=r"^[\w-]+$", max_length=255)], Recipe]  # dvc.yaml names a chosen one
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -71,7 +77,8 @@ class Params(Section):
                 raise ValueError(f"{key} is {name!r}, no such {key.split('.')[-1]}{did_you_mean(name, table)}")
 
         known("train.recipe", self.train.recipe, self.recipes)
-        known("train.augment", self.train.augment or "none", self.augmentations)
+        if self.train.augment is not None:
+            known("train.augment", self.train.augment, self.augmentations)
         for name, recipe in self.recipes.items():
             known(f"recipes.{name}.augment", recipe.augment, self.augmentations)
         return self
@@ -108,11 +115,11 @@ def load(stage: str, root: Path = Path()) -> Params:
     """Read params.yaml, check all of it, and return what ``dvc.yaml`` declares for this stage.
 
     A declaration is a whole section, or one key of it (``data.fraction``). Reading another raises AttributeError:
-    DVC would not notice when it changes.
+    DVC would not notice when it changes. ``runtime`` is there for every stage: it changes no result.
     """
     everything = read(root / "params.yaml")
     declared = _read_yaml(root / "dvc.yaml")["stages"][stage].get("params", [])
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {"runtime": everything.runtime}
     for section in {name.split(".", 1)[0] for name in declared}:
         keys = [name.removeprefix(f"{section}.") for name in declared if name.startswith(f"{section}.")]
         whole = getattr(everything, section)
@@ -137,11 +144,21 @@ def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = No
     content = _read_yaml(path)
     for key, value in (changes or {}).items():
         _put(content, key, value)
+    return check(content, path.name)
+
+
+def check(content: dict[str, Any], name: str = "params.yaml") -> Params:
+    """Return the params of a file's content. name: of the file, for the error.
+
+    Raises:
+        UserError: as ``read`` does.
+    """
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        faults = "; ".join(_explain(fault) for fault in error.errors())
-        raise UserError(f"{path.name}: {faults}") from None
+        faults = [_explain(fault) for fault in error.errors()]
+        more = [f"and {len(faults) - _TOLD} more"] if len(faults) > _TOLD else []
+        raise UserError(f"{name}: {'; '.join(faults[:_TOLD] + more)}") from None
 
 
 def _put(content: dict[str, Any], key: str, value: Any) -> None:
@@ -152,7 +169,7 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
             str(k) for k in (table if isinstance(table, dict) else range(len(table)) if isinstance(table, list) else ())
         ]
         if step not in keys:
-            raise UserError(f"params.yaml has no key {key!r}{did_you_mean(step, keys)}")
+            raise UserError(f"params.yaml has no key {_shown(key)}{_elsewhere(step) or did_you_mean(step, keys)}")
         place, step_key = table, int(step) if isinstance(table, list) else step
         table = table[step_key]
     place[step_key] = value
@@ -165,7 +182,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, a number too long, a date that is none
         place = getattr(error, "problem_mark", None)
         line = f" (line {place.line + 1}: {getattr(error, 'problem', '')})" if place else ""
         raise UserError(f"{path.name} is not YAML{line}: mend it, or 'git checkout {path.name}'") from None
@@ -175,21 +192,44 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _explain(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-    value = fault["input"]
+    key = ".".join(_short(str(part)) for part in fault["loc"] if part != "[key]")
+    value = _shown(fault["input"])
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{did_you_mean(str(fault['loc'][-1]), _known_keys(fault['loc'][:-1]))}"
+        last, known = str(fault["loc"][-1]), _known_keys(fault["loc"][:-1])
+        return f"unknown key {key!r}{_elsewhere(last) or did_you_mean(last, known)}"
     if fault["type"] == "missing":
         return f"key {key!r} is missing"
     if fault["type"] == "literal_error":
         options = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        near = difflib.get_close_matches(str(value), options, n=1)
+        near = difflib.get_close_matches(value.strip("'"), options, n=1)
         guess = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{key} is {value!r}, allowed: {', '.join(options)}{guess}"
+        return f"{key} is {value}, allowed: {', '.join(options)}{guess}"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key} is {value!r}: {message[0].lower()}{message[1:]}"
+    for limit in (fault.get("ctx", {}).get(name) for name in ("gt", "ge", "lt", "le")):
+        if limit is not None:  # pydantic writes 1e-12 with all its zeros
+            message = f"{message.rpartition(' ')[0]} {limit:.15g}"
+    return f"{key} is {value}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: object) -> str:
+    """A value as a person wrote it, on one line and no longer than a line."""
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _elsewhere(name: str) -> str:
+    """Say where a key of this name is at home, if it is in one other section: keys move, and memory errs."""
+    homes = [
+        f"{section}.{name}"
+        for section, field in Params.model_fields.items()
+        if name in getattr(field.annotation, "model_fields", ())
+    ]
+    return f"; did you mean {homes[0]!r}?" if len(homes) == 1 else ""
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

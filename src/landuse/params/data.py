@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from landuse.errors import did_you_mean
-from landuse.params.base import Count, Float, Positive, Section, Seed, Share
+from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
 Part = Literal["train", "val", "test"]
@@ -14,24 +14,24 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 
 class Sample(Section):
-    tiles_per_class: Count
+    tiles_per_class: Annotated[int, Field(ge=1, le=10_000)]  # all of them are in memory at once
     seed: Seed
 
 
 class Data(Section):
     source: SourceName
-    url: str | None
-    coordinates: str | None
+    url: Place | None
+    coordinates: Place | None
     bands: Literal["rgb", "all"]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
-    max_quarantined: Annotated[int, Field(ge=0)]
+    max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
     sample: Sample
 
 
 class Mapping(Section):
-    preset: str
-    tables: dict[str, dict[str, list[str]]]
+    preset: Word
+    tables: dict[Word, Annotated[dict[Word, Annotated[list[Word], Field(min_length=1)]], Field(min_length=1)]]
 
     @model_validator(mode="after")
     def _preset_exists(self) -> Self:
@@ -62,7 +62,7 @@ class Fractions(Section):
 
 
 class PublishedList(Section):
-    list: str | None
+    list: Place | None
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None
 
 
@@ -76,10 +76,10 @@ class Split(Section):
     method: Literal["stratified", "kfold", "spatial", "spatial_kfold", "published"]
     fractions: Fractions
     seed: Seed
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2, le=1000)]
     fold: Annotated[int, Field(ge=0)]
-    block_km: Positive
-    buffer_km: Annotated[Float, Field(ge=0)]
+    block_km: Annotated[Float, Field(ge=0.01, le=40_000)]  # a pixel; around the Earth
+    buffer_km: Annotated[Float, Field(ge=0, le=20_000)]
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     published: Published
 

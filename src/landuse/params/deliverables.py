@@ -2,28 +2,33 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from landuse.params.base import Count, Float, Positive, Section, Seed
+from landuse.params.base import Count, Float, Place, Positive, Section, Seed
 
 Scaler = Literal["none", "temperature", "power"]
 
 
+def _no_other_one(value: object) -> object:
+    """``Literal`` compares by ==, by which true is 1."""
+    return value if type(value) is int else repr(value)
+
+
 class Evaluate(Section):
     confidence: Annotated[Float, Field(gt=0.5, lt=1)]
-    bootstrap: Annotated[int, Field(ge=100)]
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)]  # ends of intervals move no more; of all labels in memory
     seed: Seed
     scaling: Literal["auto", Scaler]
     coverage: Annotated[Positive, Field(le=1)]
     conformal_coverage: Annotated[Positive, Field(lt=1)]
-    views: Literal[1, 8]
+    views: Annotated[Literal[1, 8], BeforeValidator(_no_other_one)]
     ood_tiles: Count
 
 
 class Ensemble(Section):
     """Networks that answer together with this training's own; see ``landuse.prediction.members``."""
 
-    members: list[Annotated[str, Field(min_length=1)]]
+    members: list[Place]
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -34,6 +39,5 @@ class Ensemble(Section):
 
 
 class Export(Section):
-    opset: Annotated[int, Field(ge=18)]
-    tolerance: Positive
-    log_model: bool
+    opset: Annotated[int, Field(ge=18, le=99)]  # what the installed onnx has is less: see export.onnx_file
+    tolerance: Annotated[Positive, Field(le=1)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from landuse.params.base import Count, Float, Positive, Section, Share
+from landuse.params.base import Count, Float, Positive, Section, Share, Word
 
 Stage = Literal["stem", "layer1", "layer2", "layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -16,11 +16,15 @@ Optimizer = Literal["adam", "adamw", "sgd", "sam"]
 Monitor = Literal["val_loss", "val_accuracy", "val_macro_f1"]
 Normalise = Literal["auto", "tiles", "unscaled"]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
-LearningRate = Annotated[Positive, Field(le=10)]
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]  # 3 GB of tiles of 64 px, before any feature map
+# Adam's steps are as long as the learning rate, and a weight of 1e-5 does not notice 1e-12
+LearningRate = Annotated[Positive, Field(ge=1e-12, le=10)]
+Alpha = Annotated[Float, Field(ge=0, le=1000)]  # above, every share is a half
+WeightDecay = Annotated[Float, Field(ge=0, le=100)]
 
 
 class RandAugment(Section):
-    ops: Count
+    ops: Annotated[int, Field(ge=1, le=20)]  # each is one more pass over the batch
     magnitude: Annotated[int, Field(ge=0, le=30)]
 
 
@@ -45,14 +49,14 @@ class Augment(Section):
     hue: Annotated[Float, Field(ge=0, le=0.5)] = 0.0
     erase: Share = 0.0
     randaugment: RandAugment | None = None
-    mixup: Annotated[Float, Field(ge=0)] = 0.0
-    cutmix: Annotated[Float, Field(ge=0)] = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
 
 
 class Head(Section):
     """Dropout and a linear layer; or, with ``hidden`` units, dropout, linear, ReLU, ``hidden_dropout``, linear."""
 
-    hidden: Count | None
+    hidden: Annotated[int, Field(ge=1, le=65_536)] | None
     dropout: Annotated[Float, Field(ge=0, lt=1)]
     hidden_dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.0
 
@@ -63,7 +67,7 @@ class Loss(Section):
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
     class_weights: bool
     label_smoothing: Annotated[Float, Field(ge=0, lt=1)]
-    gamma: Annotated[Float, Field(ge=0)] = 2.0
+    gamma: Annotated[Float, Field(ge=0, le=100)] = 2.0
 
 
 class Phase(Section):
@@ -78,16 +82,16 @@ class Phase(Section):
     patience: epochs without an improvement of ``monitor`` by more than ``min_delta`` before the phase ends.
     """
 
-    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    name: Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)]
     freeze: Freeze
     bn: BatchNormMode = "eval"
     input_size: InputSize | None = None
     epochs: Count
     lr: LearningRate
-    lr_factors: dict[Part, Positive] = Field(default_factory=dict)
+    lr_factors: dict[Part, Annotated[Positive, Field(le=1000)]] = Field(default_factory=dict)
     lr_decay: Annotated[Positive, Field(le=1)] = 1.0
     optimizer: Optimizer
-    weight_decay: Annotated[Float, Field(ge=0)]
+    weight_decay: WeightDecay
     scheduler: Scheduler
     monitor: Monitor
     min_delta: Annotated[Float, Field(ge=0)] = 0.0
@@ -118,7 +122,7 @@ class Recipe(Section):
     (reflectance in [0, 1] for weights that expect 0 to 255: the mistake of document 001).
     """
 
-    batch_size: Count
+    batch_size: BatchSize
     accumulate: Count = 1
     clip_norm: Positive | None = None
     ema: Annotated[Positive, Field(lt=1)] | None = None
@@ -126,7 +130,7 @@ class Recipe(Section):
     from_scratch: bool = False
     normalise: Normalise = "auto"
     head: Head
-    augment: str
+    augment: Word
     loss: Loss
     phases: Annotated[list[Phase], Field(min_length=1)]
 

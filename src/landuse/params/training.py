@@ -1,16 +1,16 @@
-"""Sections model, train, collapse and tune: the network, what may override a recipe, the guards, the search."""
+"""Sections model, train, runtime, collapse and tune: the network, what overrides a recipe, the guards, the search."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from landuse.params.base import Count, Float, Positive, Section, Seed, Share
-from landuse.params.recipe import Freeze, InputSize, LearningRate, Monitor, Scheduler
+from landuse.params.base import Count, Float, Place, Positive, Section, Seed, Share, Word
+from landuse.params.recipe import BatchSize, Freeze, InputSize, LearningRate, Monitor, Scheduler
 
 
 class Model(Section):
-    backbone: str
-    weights: str
+    backbone: Word
+    weights: Place
     input_size: InputSize
     stem: Literal["standard", "small"]
     pooling: Literal["avg", "gem"]
@@ -18,7 +18,7 @@ class Model(Section):
 
 class Step(Section):
     step_size: Count
-    gamma: Positive
+    gamma: Annotated[Positive, Field(le=1)]
 
 
 class Exponential(Section):
@@ -27,24 +27,23 @@ class Exponential(Section):
 
 class Plateau(Section):
     factor: Annotated[Positive, Field(lt=1)]
-    patience: Annotated[int, Field(ge=0)]
+    patience: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Cosine(Section):
-    warmup: Annotated[Share, Field(lt=1)]
+    warmup: Annotated[Share, Field(le=0.99)]
     min_factor: Share
 
 
 class WarmRestarts(Section):
     period: Count
-    factor: Count
-    min_factor: Share
+    factor: Annotated[int, Field(ge=1, le=100)]
 
 
 class OneCycle(Section):
-    warmup: Annotated[Positive, Field(lt=1)]
+    warmup: Annotated[Positive, Field(le=0.99)]
     start_factor: Annotated[Positive, Field(le=1)]
-    end_factor: Share
+    end_factor: Annotated[Positive, Field(le=1)]
 
 
 class Schedulers(Section):
@@ -65,9 +64,15 @@ class SGD(Section):
     momentum: Annotated[Share, Field(lt=1)]
     nesterov: bool
 
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov looks ahead along the momentum, which is 0: set nesterov to false")
+        return self
+
 
 class SAM(Section):
-    rho: Positive
+    rho: Annotated[Positive, Field(le=100)]
     base: Literal["adam", "adamw", "sgd"]
 
 
@@ -78,23 +83,29 @@ class Optimizers(Section):
 
 
 class Train(Section):
-    recipe: str
+    recipe: Word
     seed: Seed
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
-    checkpoint_minutes: Positive
-    cache: bool
-    cache_gb: Positive
     keep_phases: bool
-    frozen_views: Count | None
+    frozen_views: Annotated[int, Field(ge=1, le=1000)] | None  # each is a copy of what is kept of every tile
     lr: LearningRate | None
     freeze: Freeze | None
     scheduler: Scheduler | None
     epochs: Count | None
-    batch_size: Count | None
-    augment: str | None
+    batch_size: BatchSize | None
+    augment: Word | None
     schedulers: Schedulers
     optimizers: Optimizers
+
+
+class Runtime(Section):
+    """What changes no result, so that no stage declares it in dvc.yaml."""
+
+    cache: bool
+    cache_gb: Annotated[Positive, Field(le=1_000_000)]
+    checkpoint_minutes: Annotated[Positive, Field(le=1_000_000)]
+    log_model: bool
 
 
 class Collapse(Section):
@@ -158,7 +169,7 @@ class Dimension(Section):
 
 class Pruning(Section):
     startup_trials: Count
-    warmup_epochs: Annotated[int, Field(ge=0)]
+    warmup_epochs: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Tune(Section):
@@ -168,4 +179,4 @@ class Tune(Section):
     monitor: Monitor
     seed: Seed
     pruning: Pruning
-    space: dict[str, Dimension]
+    space: dict[Word, Dimension]

@@ -37,7 +37,7 @@ def run(p: params.Params) -> None:
     facts = spec.params | {"data": spec.data_digest}
     guards = Guards(p.collapse, spec.classes)
     with (
-        distributed.entered_by_first(state.keep(root, spec.identity, p.train.checkpoint_minutes, facts)) as keeper,
+        distributed.entered_by_first(state.keep(root, spec.identity, p.runtime.checkpoint_minutes, facts)) as keeper,
         distributed.entered_by_first(tracking.run(spec.identity, spec.params, _tags(p, spec))) as tracked,
     ):
 

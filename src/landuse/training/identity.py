@@ -9,7 +9,7 @@ import yaml
 
 from landuse import params
 
-_NO_EFFECT = ("train.checkpoint_minutes", "train.cache", "train.cache_gb")  # on what is learnt
+_NO_EFFECT = {"action", "gate"}  # of collapse, on what a state holds: see Guards.ends_before
 
 
 def digest(content: Any) -> str:
@@ -18,7 +18,7 @@ def digest(content: Any) -> str:
 
 
 def flatten(p: params.Params) -> dict[str, Any]:
-    """The train stage's params as dotted names and plain values."""
+    """The train stage's params as dotted names and plain values, without what the state of a training does not hold."""
     flat: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:
@@ -31,8 +31,9 @@ def flatten(p: params.Params) -> dict[str, Any]:
         else:
             flat[prefix] = value
 
-    sections = {"model": p.model, "train": p.train, "collapse": p.collapse, "recipe": p.recipe, "augment": p.augment}
-    walk("", {name: section.model_dump() for name, section in sections.items()})
+    sections = {"model": p.model, "train": p.train, "recipe": p.recipe, "augment": p.augment}
+    dumped = {name: section.model_dump() for name, section in sections.items()}
+    walk("", dumped | {"collapse": p.collapse.model_dump(exclude=_NO_EFFECT)})
     return flat
 
 
@@ -41,6 +42,5 @@ def identity(flat_params: dict[str, Any], data_digest: str, root: Path = Path())
     deps = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]["deps"]
     found = (file for dep in deps for file in ((root / dep).rglob("*.py") if (root / dep).is_dir() else [root / dep]))
     files = sorted(file for file in found if file.suffix == ".py")
-    settings = {key: value for key, value in flat_params.items() if key not in _NO_EFFECT}
     code = [[file.relative_to(root).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
-    return digest([settings, data_digest, code])
+    return digest([flat_params, data_digest, code])

@@ -257,6 +257,9 @@ class Loop:
         state = distributed.on_first(lambda: self.keeper.latest(torch.device("cpu")) if self.keeper else None)
         if state is None:
             return False
+        if self.guards and self.guards.ends_before(state["guards"], len(state["history"]), state["batch"]):
+            print(f"starting anew: with collapse.action={self.p.collapse.action} training ends earlier", flush=True)
+            return False
         for name in _PLAIN:
             setattr(self, name, state[name])
         self.sums = self.sums.to(self.train.device)

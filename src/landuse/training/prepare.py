@@ -62,7 +62,7 @@ def prepare(p: params.Params) -> Prepared:
             f"to train on {len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
         )
     root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
-    cache = Cache(folder_of(root), store.info["digest"], p.train.cache_gb) if p.train.cache else None
+    cache = Cache(folder_of(root), store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
     return Prepared(model, spec, train, val, cache)
 
 
@@ -72,7 +72,10 @@ def _model(
     classes = split[split["target"] >= 0].drop_duplicates("target").sort_values("target")["label"].tolist()
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
-    backbone = backbones.build(p.model.backbone, channels, weights, p.model.stem, p.model.pooling)
+    name, size = p.model.backbone, p.model.input_size
+    backbone = backbones.build(name, channels, weights, p.model.stem, p.model.pooling, size)
+    for other in sorted({phase.input_size or size for phase in p.recipe.phases} - {size}):
+        backbones.features_at(backbone.module, name, channels, other)
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
     data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])

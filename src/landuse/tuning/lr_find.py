@@ -31,6 +31,7 @@ _BETA = 0.9  # of the smoothing: it looks back ten steps; with fastai's 0.98, fi
 _DIVERGED = 4.0  # smoothed loss / lowest smoothed loss so far
 _SETTLING = 10  # steps until the smoothed loss is a mean of several
 _LEAST_FALL = 0.05  # of the loss; less is noise
+_TOLD = 10  # steps between two lines
 _RAW, _SMOOTHED, _MARK = "#bbbbbb", "#4477aa", "#ee6677"  # Paul Tol's bright scheme
 
 
@@ -47,6 +48,11 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
     """
     phase = _phase(p.recipe, phase_name)
     ready = prepare(p)
+    print(
+        f"phase {phase.name} of recipe {p.train.recipe}: {ready.spec.backbone} at {ready.spec.input_size} px, frozen: "
+        f"{phase.freeze}, on {ready.train.device.type}; {STEPS} steps, learning rates {LOWEST:g} to {HIGHEST:g}",
+        flush=True,
+    )
     curve = sweep(p, phase, ready)
     write_csv(CURVE, curve)
     lr = suggestion(curve)
@@ -77,7 +83,8 @@ def sweep(p: params.Params, phase: params.Phase, ready: Prepared) -> pd.DataFram
     batches = _endless(p, ready)
     lrs, losses = [], []
     steps = np.geomspace(LOWEST, HIGHEST, STEPS).tolist()
-    for lr in tqdm(steps, "learning rates", unit="step", leave=False, disable=None):
+    bar = tqdm(steps, "learning rates", unit="step", leave=False, disable=None)
+    for lr in bar:
         for group, ratio in zip(stepper.opt.param_groups, ratios, strict=True):
             group["lr"] = lr * ratio
         parts = [stepper.batch(*next(batches))[:2] for _ in range(p.recipe.accumulate)]
@@ -87,6 +94,8 @@ def sweep(p: params.Params, phase: params.Phase, ready: Prepared) -> pd.DataFram
         lrs.append(lr)
         losses.append(loss)
         means = smooth(np.array(losses))
+        if bar.disable and len(losses) % _TOLD == 0:  # where there is no terminal
+            print(f"step {len(losses):>3}  lr {lr:.1e}  loss {means[-1]:.4f}", flush=True)
         if means[-1] > _DIVERGED * means.min():
             break
     if len(losses) <= _SETTLING + 1:

@@ -17,7 +17,7 @@ from landuse.training.guards.findings import SEVERITY, Collapsed, Finding, round
 
 __all__ = ["Collapsed", "EpochFacts", "Guards"]
 
-_GO_ON = "(-S collapse.action=warn goes on anyway)"
+_GO_ON = "('dvc exp run -S collapse.action=warn' goes on from the last good state anyway)"
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,35 @@ class EpochFacts:
 class Guards:
     """All checks of one training. What they remember is plain values, so that it survives a kill.
 
-    stopped: training is to end after this epoch and keep what there is.
+    It is the same whatever the action, so that a training may go on with another one: see ``ends_before``.
     """
 
     def __init__(self, settings: Collapse, classes: list[str]) -> None:
-        self.settings, self.classes, self.stopped = settings, classes, False
+        self.settings, self.classes = settings, classes
         self._checks: dict[str, dict[str, Any]] = {}  # the worst finding of each, and the latest where all is well
         self._streaks = {"one_class": 0, "chance": 0, "gap": 0}  # epochs in a row
         self._val_losses: list[float] = []
         self._baselines: dict[str, float] = {}
         self._true_share = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training is to end after this epoch and keep what there is."""
+        return self.settings.action == "stop" and self._verdict == "collapse"
+
+    @property
+    def _verdict(self) -> str:
+        return max((found["verdict"] for found in self._checks.values()), key=SEVERITY.__getitem__, default="ok")
+
+    def ends_before(self, state: dict[str, Any], epochs: int, batch: int) -> bool:
+        """Whether a training with this action ends before it has done so many epochs and batches.
+
+        state: what the guards of a training with any action remembered then.
+        """
+        collapses = [found["epoch"] for found in state["checks"].values() if found["verdict"] == "collapse"]
+        if self.settings.action == "stop":
+            return any(epoch == 0 or (epoch, 0) < (epochs, batch) for epoch in collapses)
+        return self.settings.action == "fail" and bool(collapses)
 
     def before_training(self, model: Classifier, train: Batches, val: Batches) -> None:
         """Check tiles, labels, input scale, features and first loss, and measure the baselines; leaves no trace.
@@ -92,7 +111,6 @@ class Guards:
     def state(self) -> dict[str, Any]:
         """All that the guards remember."""
         return {
-            "stopped": self.stopped,
             "checks": {name: dict(found) for name, found in self._checks.items()},
             "streaks": dict(self._streaks),
             "val_losses": list(self._val_losses),
@@ -102,17 +120,16 @@ class Guards:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Remember what ``state`` returned."""
-        self.stopped, self._true_share = state["stopped"], state["true_share"]
+        self._true_share = state["true_share"]
         self._checks = {name: dict(found) for name, found in state["checks"].items()}
         self._streaks, self._val_losses = dict(state["streaks"]), list(state["val_losses"])
         self._baselines = dict(state["baselines"])
 
     def report(self) -> dict[str, Any]:
         """What metrics/collapse.json holds: for each check its worst finding, or the latest where all was well."""
-        verdicts = [found["verdict"] for found in self._checks.values()]
         return {
             "action": self.settings.action,
-            "verdict": max(verdicts, key=SEVERITY.__getitem__, default="ok"),
+            "verdict": self._verdict,
             "stopped": self.stopped,
             "baselines": {name: rounded(value) for name, value in self._baselines.items()},
             "checks": dict(self._checks),
@@ -139,7 +156,6 @@ class Guards:
                 print(_line(finding, epoch), flush=True)
         if ends:
             raise Collapsed(f"{_line(fatal[0], epoch)} {_GO_ON}")
-        self.stopped = self.stopped or (bool(fatal) and action == "stop")
 
 
 def _line(finding: Finding, epoch: int) -> str:
