@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from landuse import params
-from landuse.sources import fetch
+from landuse.sources import transfer
 from landuse.sources.fetch import Address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,5 +98,5 @@ def server(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the downloads, inside a repository of the test's own."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(fetch, "_BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "_BACKOFF", 0.001)
     return tmp_path / ".landuse" / "downloads"
