@@ -6,6 +6,7 @@ pixels of 10 m; images from before 2022, hence without a radiometric offset.
 
 import hashlib
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -46,7 +47,8 @@ _REMEDY = (
     "or use the simulated tiles (-S data.source=sample)"
 )
 _RGB = [sentinel2.BANDS.index(band) for band in sentinel2.RGB]
-_FILE = re.compile(r"(\w+)/\1_\d+\.(jpg|tif)")
+_FILE = re.compile(r"(\w+)/\1_\d+(\.jpg|\.tif)")
+_SOURCES: dict[str, params.SourceName] = {".jpg": "eurosat_rgb", ".tif": "eurosat_ms"}
 
 
 def rgb(data: params.Data) -> Collection:
@@ -108,9 +110,25 @@ def _open(data: params.Data, addresses: tuple[Address, ...], extension: str) -> 
             f"use -S data.tile_size={SIZE}, and model.input_size for another size in the model"
         )
 
-    def is_tile(name: str) -> bool:
-        return name.endswith(extension) and _FILE.fullmatch(name) is not None
+    seen: Counter[str] = Counter()  # EuroSAT's files of both forms
 
-    if data.url is not None:
-        return archive.open_url(data.url, is_tile)
-    return archive.open_path(fetch(addresses, _REMEDY, archive.fault), is_tile)
+    def is_tile(name: str) -> bool:
+        match = _FILE.fullmatch(name)
+        if match:
+            seen[match[2]] += 1
+        return match is not None and match[2] == extension
+
+    try:
+        if data.url is not None:
+            return archive.open_url(data.url, is_tile)
+        return archive.open_path(fetch(addresses, _REMEDY, archive.fault), is_tile)
+    except archive.NoTilesError:
+        where, wanted = data.url or "the download", f"{data.source} reads <Class>/<Class>_<number>{extension}"
+        if not seen:
+            remedy = "for images of your own use -S data.source=folder"
+            raise UserError(f"no tile of EuroSAT in {where}: {wanted}; {remedy}") from None
+        ((other, count),) = seen.items()
+        raise UserError(
+            f"{where} holds {count:,} files <Class>_<number>{other} of EuroSAT, but {wanted}: "
+            f"use -S data.source={_SOURCES[other]}, or let data.url lead to the {extension} files"
+        ) from None
