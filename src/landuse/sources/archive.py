@@ -125,7 +125,7 @@ def _open_zip(path: Path) -> tuple[Iterable[str], Callable[[str], bytes]]:
         try:
             return archive.read(name)
         except _ZIP_ERRORS as error:
-            raise BadTile(f"cannot be read from the zip: {error or type(error).__name__}") from None
+            raise BadTile(f"cannot be read from the zip: {str(error) or type(error).__name__}") from None
 
     return files, read
 
@@ -181,7 +181,7 @@ def _by_class(files: Iterable[str], is_tile: Callable[[str], bool], path: Path) 
     _refuse_strange(found, path)
     _refuse_twins([tile for tile, _ in tiles], path)
     if skipped:
-        shown = ", ".join(sorted(skipped)[:3]) + (", ..." if len(skipped) > 3 else "")
+        shown = ", ".join(map(repr, sorted(skipped)[:3])) + (", ..." if len(skipped) > 3 else "")
         print(f"landuse: {len(skipped)} files that are not tiles were left out ({shown})", file=sys.stderr)
     return dict(tiles)
 
@@ -206,7 +206,7 @@ def _refuse_strange(found: dict[str, list[tuple[str, str]]], path: Path) -> None
 
 def _refuse_twins(tiles: list[str], path: Path) -> None:
     """Refuse names of which one overwrites the other where the data is unpacked, on every system or on some."""
-    for names in (sorted({tile.split("/")[0] for tile in tiles}), tiles):
+    for names in (sorted({tile.split("/")[0] for tile in tiles}), sorted(tiles)):
         first: dict[str, str] = {}
         for name in names:
             if name.casefold() not in first:

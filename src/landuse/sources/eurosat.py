@@ -19,6 +19,7 @@ from landuse.sources.images import decode
 
 SIZE = 64  # pixels
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"
+_EUROPE = (27.0, 72.0, -32.0, 46.0)  # degrees: from the Canary Islands and the Azores to Finland and Turkey
 # content digests of the 27,000 files, whichever container they come in; see tiles.content_digest
 RGB_DIGEST = "feefa5e365ffbf7cf1bf39f68dc5e96efc80f5234d9c1b91889277593b3627e1"
 MS_DIGEST = "bfc05fc576e24abe5412012c25ce8123904d4d1a2b29af15bd88046f3b474e9b"
@@ -72,6 +73,7 @@ def rgb(data: params.Data) -> Collection:
         licence=LICENCE,
         digest=RGB_DIGEST,
         official_only=data.url is None,
+        area=_EUROPE,
     )
 
 
@@ -100,6 +102,7 @@ def ms(data: params.Data) -> Collection:
         licence=LICENCE,
         digest=MS_DIGEST,
         official_only=data.url is None,
+        area=_EUROPE,
     )
 
 
