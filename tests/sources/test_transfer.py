@@ -389,7 +389,7 @@ def test_what_is_waited_for_is_said(
     lines = capsys.readouterr().err.splitlines()
     server = url.split("/")[2]
     assert lines[0].startswith(f"landuse: asking {server} for tiles-")
-    assert lines[1] == f"landuse: {server}: no answer within 0 s; attempt 2 of 10 follows in 0 s"
+    assert lines[1] == f"landuse: {server}: no answer within 0 s; attempt 2 of 10 follows in 0.0 s"
     assert len(lines) == 4
 
 

@@ -118,7 +118,7 @@ def _open_zip(path: Path) -> tuple[Iterable[str], Callable[[str], bytes]]:
     if reason:
         raise UserError(f"{path}: {reason}: fetch or make it anew, or unpack it yourself and give the folder")
     archive = _zip(path)  # stays open: threads read from it, under its own lock
-    files = [info.filename for info in archive.infolist() if not info.is_dir()]
+    files = [info.filename for info in archive.infolist() if not info.filename.endswith("/")]
 
     def read(name: str) -> bytes:
         _check_size(archive.getinfo(name).file_size)

@@ -41,8 +41,8 @@ def decode(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         if data.startswith(_TIFF):
             raise BadTile(
-                "a TIFF of other bands or numbers than a picture has, or broken: save it as 8-bit RGB; "
-                "EuroSAT's 13 bands are read by -S data.source=eurosat_ms"
+                "broken, or a TIFF of other bands than a picture's: save it as 8-bit RGB, or use "
+                "-S data.source=eurosat_ms for EuroSAT's"
             ) from None
         raise BadTile("broken, or not an image: its first bytes fit no known format") from None
     except Image.DecompressionBombError:

@@ -90,7 +90,7 @@ def transfer(url: str, part: Path, may_join: bool, patience: float) -> None:
             if attempt == _ATTEMPTS or fruitless == _FRUITLESS or too_late:
                 kept = f"; {_size(part) / 1e6:,.1f} MB are kept for the next run" if _joins(part, may_join) else ""
                 raise RefusedError(f"{error} (attempt {attempt}){kept}") from None
-            say(f"{host(url)}: {error}; attempt {attempt + 1} of {_ATTEMPTS} follows in {wait:.0f} s")
+            say(f"{host(url)}: {error}; attempt {attempt + 1} of {_ATTEMPTS} follows in {wait:.1f} s")
             time.sleep(wait)
 
 
