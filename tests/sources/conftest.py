@@ -10,7 +10,7 @@ import pytest
 from conftest import DEFAULTS
 
 from landuse import params
-from landuse.sources import fetch
+from landuse.sources import transfer
 from landuse.sources.fetch import Address
 
 
@@ -97,5 +97,5 @@ def server(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the downloads, inside a repository of the test's own."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(fetch, "_BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "_BACKOFF", 0.001)
     return tmp_path / ".landuse" / "downloads"

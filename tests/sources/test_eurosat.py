@@ -15,6 +15,7 @@ from PIL import Image
 from landuse import params, tiles
 from landuse.errors import UserError
 from landuse.sources import eurosat, open_source
+from landuse.sources.collection import BadTile
 from landuse.sources.fetch import Address
 
 MakeData = Callable[..., params.Data]
@@ -141,6 +142,34 @@ def test_only_eurosats_own_files_are_tiles(tmp_path: Path, data: MakeData, capsy
     url = str(write_zip(tmp_path / "made.zip", {name: jpeg() for name in names}))
     assert open_source(data(source="eurosat_rgb", url=url)).names == names[:1]
     assert "4 files that are not tiles" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "files", "told"),
+    [
+        ("eurosat_ms", ".jpg", r"holds 2 files <Class>_<number>.jpg of EuroSAT, .*use -S data.source=eurosat_rgb"),
+        ("eurosat_rgb", ".tif", r"holds 2 files <Class>_<number>.tif of EuroSAT, .*use -S data.source=eurosat_ms"),
+        ("eurosat_rgb", ".png", r"no tile of EuroSAT .*<Class>_<number>.jpg; .*use -S data.source=folder"),
+    ],
+)
+def test_the_other_form_of_eurosat_is_named(tmp_path: Path, data: MakeData, source: str, files: str, told: str) -> None:
+    url = write_zip(tmp_path / "made.zip", {f"set/Forest/Forest_{n}{files}": b"x" for n in (1, 2)})
+    with pytest.raises(UserError, match=told):
+        open_source(data(source=source, url=str(url)))
+
+
+def test_a_folder_of_thirteen_bands_names_the_source(tmp_path: Path, data: MakeData) -> None:
+    content = b"II*\0" + bytes(200)  # Pillow knows no picture of 13 bands, nor this one
+    url = write_zip(tmp_path / "made.zip", {"Forest/Forest_1.tif": content})
+    with pytest.raises(BadTile, match=r"-S data\.source=eurosat_ms"):
+        open_source(data(source="folder", url=str(url))).read("Forest/Forest_1.tif")
+
+
+def test_swapped_coordinates_of_eurosat_are_refused(tmp_path: Path, data: MakeData) -> None:
+    url = write_zip(tmp_path / "made.zip", {"Forest/Forest_1.jpg": jpeg()})
+    (tmp_path / "where.csv").write_text("file,latitude,longitude\nForest_1,8.5,50\n")
+    with pytest.raises(UserError, match="are latitude and longitude swapped"):
+        open_source(data(source="eurosat_rgb", url=str(url), coordinates=str(tmp_path / "where.csv")))
 
 
 @pytest.mark.parametrize(

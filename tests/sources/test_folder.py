@@ -164,7 +164,7 @@ def test_random_damage_gives_a_picture_or_a_reason_never_a_traceback(form: str) 
         try:
             decode(damaged.tobytes())
         except BadTile as error:
-            assert str(error)
+            assert str(error) != "broken image: "
 
 
 def test_other_files_are_left_out_and_counted(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from landuse.sources import fetch
+from landuse.sources import transfer
 
 
 @pytest.fixture
@@ -28,6 +28,6 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(fetch, "_BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "_BACKOFF", 0.001)
     with ExitStack() as running:
         yield started

@@ -46,6 +46,7 @@ class Collection:
     units: of the pixel values. radiometric_offset: to be added to digital numbers before scaling.
     licence: of the data, for the model card. digest: the content digest of the official data set, if
     there is one. official_only: other content is refused; off for what the user brings, which may be a part.
+    area: where its tiles can lie, as southern and northern latitude, western and eastern longitude; None: anywhere.
     """
 
     source: str
@@ -59,3 +60,4 @@ class Collection:
     radiometric_offset: int = 0
     digest: str | None = None
     official_only: bool = False
+    area: tuple[float, float, float, float] | None = None

@@ -1,6 +1,7 @@
 """``data.coordinates``: a table that tells where the tiles of a source without coordinates lie."""
 
 import sys
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,8 @@ from landuse.sources.archive import local
 from landuse.sources.collection import Collection, Tile
 
 Place = tuple[float, float]  # latitude, longitude
+Area = tuple[float, float, float, float]  # southern and northern latitude, western and eastern longitude
+_WORLD: Area = (-90, 90, -180, 180)
 
 
 def with_coordinates(collection: Collection, table: str) -> Collection:
@@ -29,6 +32,8 @@ def with_coordinates(collection: Collection, table: str) -> Collection:
     places = _read(local(table))
     found = {name: place for name in collection.names if (place := _place(places, name))}
     _refuse_misfit(found, collection.names, places, table)
+    if collection.area is not None:
+        _refuse_swapped(found, collection.area, f"data.coordinates: {table}", f"tiles of {collection.source}")
 
     def read(name: str) -> Tile:
         tile, place = collection.read(name), found.get(name)
@@ -42,8 +47,8 @@ def with_coordinates(collection: Collection, table: str) -> Collection:
 def _read(path: Path) -> dict[str, Place]:
     """Map ``<Class>/<stem>``, or the bare stem, to latitude and longitude."""
     try:
-        table = pd.read_csv(path, dtype={"file": str, "class": str}, keep_default_na=False)
-    except FileNotFoundError:
+        table = pd.read_csv(path, dtype={"file": str, "class": str}, keep_default_na=False, compression=None)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(f"data.coordinates: no file {path}: give the path of a CSV, or null") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"data.coordinates: {path} is not a CSV ({error}): mend it, or give null") from None
@@ -54,17 +59,38 @@ def _read(path: Path) -> dict[str, Place]:
             "its first line must be file,latitude,longitude"
         )
     degrees = table[["latitude", "longitude"]].apply(pd.to_numeric, errors="coerce")
-    wrong = ~(degrees["latitude"].between(-90, 90) & degrees["longitude"].between(-180, 180))  # NaN is in neither
+    wrong = ~_within(degrees["latitude"], degrees["longitude"], _WORLD)
     if wrong.any():
+        swapped = _within(degrees["longitude"], degrees["latitude"], _WORLD).all()
+        remedy = "are latitude and longitude swapped?" if swapped else "mend it (WGS84 degrees)"
         raise UserError(
             f"data.coordinates: line {int(wrong.to_numpy().argmax()) + 2} of {path} has no latitude in -90..90 and "
-            "longitude in -180..180: mend it (WGS84 degrees)"
+            f"longitude in -180..180: {remedy}"
         )
     stems = [_stem(file) for file in _with_class(table)]
     twice = [stem for stem, count in Counter(stems).items() if count > 1]
     if twice:
         raise UserError(f"data.coordinates: {path} has {twice[0]!r} twice: write each once, as <Class>/<name>")
     return dict(zip(stems, degrees.itertuples(index=False, name=None), strict=True))
+
+
+def _within(latitude: "pd.Series[float]", longitude: "pd.Series[float]", area: Area) -> "pd.Series[bool]":
+    south, north, west, east = area
+    return latitude.between(south, north) & longitude.between(west, east)  # NaN is in neither
+
+
+def _refuse_swapped(found: dict[str, Place], area: Area, table: str, tiles: str) -> None:
+    """Refuse places that lie elsewhere as they are and all in the area when swapped; others are the user's affair."""
+    places = pd.DataFrame(found.values(), index=pd.Index(found), columns=["latitude", "longitude"])
+    away = ~_within(places["latitude"], places["longitude"], area)
+    if away.any() and _within(places["longitude"], places["latitude"], area).all():
+        name = away.idxmax()
+        latitude, longitude = found[str(name)]
+        south, north, west, east = area
+        raise UserError(
+            f"{table} places {name} at latitude {latitude:g}, longitude {longitude:g}, but {tiles} lie between "
+            f"{south:g} and {north:g}, {west:g} and {east:g}: are latitude and longitude swapped?"
+        )
 
 
 def _with_class(table: pd.DataFrame) -> list[str]:
@@ -74,8 +100,10 @@ def _with_class(table: pd.DataFrame) -> list[str]:
 
 
 def _stem(file: str) -> str:
-    """``<Class>/<stem>`` of a path, or the stem where there is no folder."""
-    return "/".join(PurePosixPath(file).with_suffix("").parts[-2:])
+    """``<Class>/<stem>`` of a path, or the stem where there is no folder; spelt as ``archive`` spells names."""
+    *above, name = unicodedata.normalize("NFC", file.replace("\\", "/")).split("/")
+    stem = name.rpartition(".")[0] or name
+    return "/".join([*above[-1:], stem])
 
 
 def _place(places: dict[str, Place], name: str) -> Place | None:

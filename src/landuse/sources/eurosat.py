@@ -6,6 +6,7 @@ pixels of 10 m; images from before 2022, hence without a radiometric offset.
 
 import hashlib
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from landuse.sources.images import decode
 
 SIZE = 64  # pixels
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"
+_EUROPE = (27.0, 72.0, -32.0, 46.0)  # degrees: from the Canary Islands and the Azores to Finland and Turkey
 # content digests of the 27,000 files, whichever container they come in; see tiles.content_digest
 RGB_DIGEST = "feefa5e365ffbf7cf1bf39f68dc5e96efc80f5234d9c1b91889277593b3627e1"
 MS_DIGEST = "bfc05fc576e24abe5412012c25ce8123904d4d1a2b29af15bd88046f3b474e9b"
@@ -46,7 +48,8 @@ _REMEDY = (
     "or use the simulated tiles (-S data.source=sample)"
 )
 _RGB = [sentinel2.BANDS.index(band) for band in sentinel2.RGB]
-_FILE = re.compile(r"(\w+)/\1_\d+\.(jpg|tif)")
+_FILE = re.compile(r"(\w+)/\1_\d+(\.jpg|\.tif)")
+_SOURCES: dict[str, params.SourceName] = {".jpg": "eurosat_rgb", ".tif": "eurosat_ms"}
 
 
 def rgb(data: params.Data) -> Collection:
@@ -70,6 +73,7 @@ def rgb(data: params.Data) -> Collection:
         licence=LICENCE,
         digest=RGB_DIGEST,
         official_only=data.url is None,
+        area=_EUROPE,
     )
 
 
@@ -98,6 +102,7 @@ def ms(data: params.Data) -> Collection:
         licence=LICENCE,
         digest=MS_DIGEST,
         official_only=data.url is None,
+        area=_EUROPE,
     )
 
 
@@ -108,9 +113,25 @@ def _open(data: params.Data, addresses: tuple[Address, ...], extension: str) -> 
             f"use -S data.tile_size={SIZE}, and model.input_size for another size in the model"
         )
 
-    def is_tile(name: str) -> bool:
-        return name.endswith(extension) and _FILE.fullmatch(name) is not None
+    seen: Counter[str] = Counter()  # EuroSAT's files of both forms
 
-    if data.url is not None:
-        return archive.open_url(data.url, is_tile)
-    return archive.open_path(fetch(addresses, _REMEDY, archive.fault), is_tile)
+    def is_tile(name: str) -> bool:
+        match = _FILE.fullmatch(name)
+        if match:
+            seen[match[2]] += 1
+        return match is not None and match[2] == extension
+
+    try:
+        if data.url is not None:
+            return archive.open_url(data.url, is_tile)
+        return archive.open_path(fetch(addresses, _REMEDY, archive.fault), is_tile)
+    except archive.NoTilesError:
+        where, wanted = data.url or "the download", f"{data.source} reads <Class>/<Class>_<number>{extension}"
+        if not seen:
+            remedy = "for images of your own use -S data.source=folder"
+            raise UserError(f"no tile of EuroSAT in {where}: {wanted}; {remedy}") from None
+        ((other, count),) = seen.items()
+        raise UserError(
+            f"{where} holds {count:,} files <Class>_<number>{other} of EuroSAT, but {wanted}: "
+            f"use -S data.source={_SOURCES[other]}, or let data.url lead to the {extension} files"
+        ) from None

@@ -16,6 +16,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 _LARGEST = 1 << 26  # pixels: more is a decompression bomb, or no tile
 _SMALLEST = 8  # pixels on the shorter side: less shows no land use
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _AS_RGB = {"RGB", "L", "1", "P", "YCbCr"}  # converted without a loss
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
@@ -38,11 +39,16 @@ def decode(data: bytes) -> Image.Image:
             image.load()
             return ImageOps.exif_transpose(_opaque(image)).convert("RGB")
     except UnidentifiedImageError:
+        if data.startswith(_TIFF):
+            raise BadTile(
+                "broken, or a TIFF of other bands than a picture's: save it as 8-bit RGB, or use "
+                "-S data.source=eurosat_ms for EuroSAT's"
+            ) from None
         raise BadTile("broken, or not an image: its first bytes fit no known format") from None
     except Image.DecompressionBombError:
         raise BadTile(f"more than {_LARGEST:,} pixels: cut it into tiles first") from None
     except _PILLOW_ERRORS as error:
-        raise BadTile(f"broken image: {error or type(error).__name__}") from None
+        raise BadTile(f"broken image: {str(error) or type(error).__name__}") from None
 
 
 # what Pillow's readers raise for files that break off or contradict themselves
