@@ -161,12 +161,7 @@ def _timm(name: str, input_size: int) -> tuple[Backbone, Callable[[], dict[str, 
 
     lite0 = name == "efficientnet_lite0"
     timm_name = "tf_efficientnet_lite0" if lite0 else name
-    architecture, _, tag = timm_name.partition(".")
-    if not timm.is_model(architecture) or (tag and timm_name not in timm.list_pretrained(f"{architecture}.*")):
-        known = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0", *timm.list_models()]
-        if timm.is_model(architecture):
-            known = timm.list_pretrained(f"{architecture}.*")
-        raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
+    refuse_unknown(name)
     # symmetric padding for the weights of the package: see weights.lite0
     settings: dict[str, Any] = {"pad_type": ""} if lite0 else {}
     known_size = timm.models.get_pretrained_cfg(timm_name)
@@ -189,6 +184,20 @@ def _timm(name: str, input_size: int) -> tuple[Backbone, Callable[[], dict[str, 
         lambda: timm.create_model(timm_name, pretrained=True, num_classes=0, **settings).state_dict(),
         f"the ImageNet weights of {name}",
     )
+
+
+def refuse_unknown(name: str) -> None:
+    """Raise UserError, with near names, where there is no such backbone."""
+    import timm
+
+    if name in (*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0"):
+        return
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture) or (tag and name not in timm.list_pretrained(f"{architecture}.*")):
+        known = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0", *timm.list_models()]
+        if timm.is_model(architecture):
+            known = timm.list_pretrained(f"{architecture}.*")
+        raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
 
 
 def _timm_stages(network: Any) -> dict[str, str]:

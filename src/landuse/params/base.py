@@ -21,7 +21,9 @@ def _number(value: object) -> object:
 
 def _computable(value: float) -> float:
     if value and not _SMALLEST <= abs(value) <= _LARGEST:
-        raise ValueError(f"is {value:g}: networks compute in 32 bits; give {_SMALLEST:g} to {_LARGEST:g}, or 0")
+        raise ValueError(
+            f"{value:g} is beyond what 32 bits hold, in which networks compute: give {_SMALLEST:g} to {_LARGEST:g}"
+        )
     return value
 
 

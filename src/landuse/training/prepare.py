@@ -74,8 +74,14 @@ def _model(
     channels = len(store.info["bands"])
     name, size = p.model.backbone, p.model.input_size
     backbone = backbones.build(name, channels, weights, p.model.stem, p.model.pooling, size)
-    for other in sorted({phase.input_size or size for phase in p.recipe.phases} - {size}):
-        backbones.features_at(backbone.module, name, channels, other)
+    for phase in p.recipe.phases:
+        try:
+            backbones.features_at(backbone.module, name, channels, phase.input_size or size)
+        except UserError:
+            raise UserError(
+                f"phase {phase.name} of the recipe has an input_size of {phase.input_size} px, at which {name}, built "
+                f"for model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
+            ) from None
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
     data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])

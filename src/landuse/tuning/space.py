@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 from landuse.errors import UserError
+from landuse.model import backbones
 from landuse.params import Params
 from landuse.params.training import Dimension
 from landuse.training.identity import flatten
@@ -90,7 +91,9 @@ def _ends(dimension: Dimension, whole: bool) -> list[Any]:
 
 def _read(read: Read, changes: Mapping[str, Any]) -> Params:
     try:
-        return read(changes)
+        p = read(changes)
+        backbones.refuse_unknown(p.model.backbone)  # of all values the one that params.yaml does not know
+        return p
     except UserError as error:
         raise UserError(f"tune.space does not fit: {error}") from None
 
