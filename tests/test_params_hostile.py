@@ -13,7 +13,7 @@ from conftest import ROOT
 from landuse import params
 from landuse.errors import UserError
 
-CONTENT: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+CONTENT: dict[str, Any] = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
 HUGE = "x" * 100_000
 NEVER = [math.nan, math.inf, -math.inf, 1e-300, -1e-300, 1e300, 10**400, "", HUGE, "a\nb", "\0", b"x"]
 ELSEWHERE = [
