@@ -1,6 +1,7 @@
 """The ``landuse`` command. Each command loads what it needs when it is called, so that help is instant."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.command is None:
             parser.print_help()
         else:
+            if options.command != "scene":
+                _enter_root(options)
             options.run(options)
+
+
+def _enter_root(options: argparse.Namespace) -> None:
+    """Work in the repository's root, wherever in it a command was typed; files that it names stay where they are."""
+    from landuse.files import workspace
+
+    for name in ("csv", "report"):
+        if getattr(options, name, None):
+            setattr(options, name, getattr(options, name).resolve())
+    os.chdir(workspace())
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:

@@ -29,6 +29,7 @@ def fill(shelf: Path, key: str, rows: int, used: int) -> Entries:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     shelf = folder_of(Path())
     with alone(shelf):
         fill(shelf, "middle", 40, 2000)
@@ -146,7 +147,8 @@ def test_where_nothing_was_ever_kept_the_command_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     cli.main(["cache"])
     cli.main(["cache", "--prune"])
     assert capsys.readouterr().out == "nothing is kept\n" * 2
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["dvc.yaml"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from landuse.errors import UserError
+from landuse.files import workspace
 from landuse.tracking import outputs, store
 
 _IDENTITY_TAG = "landuse.identity"
@@ -30,6 +31,7 @@ def run(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> It
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
+    outputs.metrics(outputs.before("train"))  # what is damaged shall end a training before it starts
     tracked = _find_or_create(identity, params, tags)
     tracked._set_status("RUNNING")
     try:
@@ -40,6 +42,18 @@ def run(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> It
             tracked._set_status("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     tracked._set_status("FINISHED")
+
+
+def check(stage: str) -> None:
+    """Make sure, before a stage works, that ``track`` will find what it needs.
+
+    Raises:
+        UserError: a file that an earlier stage wrote is damaged, or the store cannot be reached or refuses.
+    """
+    stages = outputs.before(stage)
+    outputs.history(stages)
+    outputs.metrics(stages)
+    store.open_store(workspace())
 
 
 def track(stage: str | None = None, *, log_model: bool = False) -> str:
@@ -108,7 +122,7 @@ class Run:
 
 def _find_or_create(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
     """Return the run of an identity, with the params and tags that it lacked."""
-    kept = store.open_store(outputs.workspace())
+    kept = store.open_store(workspace())
     with kept.locked() as client:
         found = client.search_runs([kept.experiment], f"tags.`{_IDENTITY_TAG}` = '{identity}'", max_results=1)
         if found:

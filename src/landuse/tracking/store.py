@@ -20,6 +20,7 @@ from landuse.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_SQLITE = "sqlite:///"
 _LOCK_SECONDS = 300
 _BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics in a request
 
@@ -82,13 +83,13 @@ def log(
 
 
 def _own(root: Path) -> str:
-    return f"sqlite:///{(root / 'mlflow.db').as_posix()}"
+    return f"{_SQLITE}{(root / 'mlflow.db').as_posix()}"
 
 
 def _uri(root: Path) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and uri.startswith("sqlite:///"):  # a relative path would lose what DVC runs in a temporary folder
-        return f"sqlite:///{(root / uri.removeprefix('sqlite:///')).as_posix()}"
+    if uri and uri.startswith(_SQLITE):  # a relative path would lose what DVC runs in a temporary folder
+        return f"{_SQLITE}{(root / uri.removeprefix(_SQLITE)).as_posix()}"
     return uri or _own(root)
 
 
@@ -101,10 +102,12 @@ def _client(uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if uri.startswith("sqlite:///"):  # MLflow would try for minutes to open what cannot be opened
+    path = uri.removeprefix(_SQLITE).partition("?")[0]
+    if uri.startswith(_SQLITE):  # MLflow would try for minutes to open what cannot be opened
         with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
     return MlflowClient(tracking_uri=uri)
 
 
@@ -162,8 +165,11 @@ def _clear_errors(uri: str) -> Iterator[None]:
             raise
         reason = str(error).strip().splitlines()[0][:500]
         line = re.sub(r"//[^/@\s]+@", "//***@", f"MLflow cannot use {uri} ({reason})")  # no passwords
-        remedy = "mend it, or set MLFLOW_TRACKING_URI to a store that works (unset: mlflow.db in the repository)"
-        raise UserError(f"{line}: {remedy}") from error
+        remedies = ["mend it", "set MLFLOW_TRACKING_URI to a store that works (unset: mlflow.db in the repository)"]
+        if uri.startswith(_SQLITE):
+            file = uri.removeprefix(_SQLITE)
+            remedies.insert(1, f"move it away (mv {file} {file}.broken) and run the same command again")
+        raise UserError(f"{line}: {', or '.join(remedies)}") from error
 
 
 def _comes_from_store(error: Exception) -> bool:

@@ -16,7 +16,7 @@ from landuse.features.shelf import folder_of
 from landuse.model import backbones, saved
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
-from landuse.splits import read_split
+from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 from landuse.training import distributed
 from landuse.training.global_batchnorm import share_statistics
@@ -47,7 +47,8 @@ def prepare(p: params.Params) -> Prepared:
     _deterministic()
     share_cores()
     keep_memory()
-    store, split = open_store(), read_split()
+    store = open_store()
+    split = read_split(store)
     device = pick_device()
     torch.manual_seed(p.train.seed)
     model, spec = _model(p, store, split, device)
@@ -69,7 +70,7 @@ def prepare(p: params.Params) -> Prepared:
 def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, saved.Spec]:
-    classes = split[split["target"] >= 0].drop_duplicates("target").sort_values("target")["label"].tolist()
+    classes = labels_of(split)
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
     backbone = backbones.build(p.model.backbone, channels, weights, p.model.stem, p.model.pooling)
