@@ -36,13 +36,16 @@ def damaged(path: Path, stage: str, reason: object) -> UserError:
 
 
 def read_bytes(path: Path, stage: str) -> bytes:
-    """Return the content of an output of a stage.
-
-    Raises:
-        UserError: it is not there, or the disk does not give it.
-    """
-    try:
+    """Return the content of an output of a stage; raises as ``reading`` does."""
+    with reading(path, stage):
         return path.read_bytes()
+
+
+@contextmanager
+def reading(path: Path, stage: str) -> Iterator[None]:
+    """Name an output of a stage, and the remedy, where it is not there or the disk does not give it: a UserError."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"no {path}: run 'dvc repro {stage}' first") from None
     except PermissionError:

@@ -32,7 +32,7 @@ from typing_extensions import TypedDict
 
 from landuse import params
 from landuse.errors import UserError
-from landuse.files import atomic, damaged, read_csv, read_json, write_csv, write_json
+from landuse.files import atomic, damaged, read_csv, read_json, reading, write_csv, write_json
 from landuse.sources import open_source
 from landuse.sources.collection import BadTile, Collection, Tile
 
@@ -107,15 +107,10 @@ def _map(path: Path, info: Description) -> npt.NDArray[Any]:
     shape = (info["tiles"], info["tile_size"], info["tile_size"], len(info["bands"]))
     _write_header(header, dtype, shape)
     size = header.tell() + math.prod(shape) * dtype.itemsize
-    try:
-        with path.open("rb") as file:
-            if file.read(header.tell()) != header.getvalue() or file.seek(0, os.SEEK_END) != size:
-                raise damaged(path, _STAGE, f"it does not hold the {shape} {dtype} of dataset.json")
-        images = np.memmap(path, dtype, "r", header.tell(), shape)
-    except FileNotFoundError:
-        raise UserError(f"no {path}: run 'dvc repro {_STAGE}' first") from None
-    except IsADirectoryError as error:
-        raise damaged(path, _STAGE, error.strerror) from None
+    with reading(path, _STAGE), path.open("rb") as file:
+        if file.read(header.tell()) != header.getvalue() or file.seek(0, os.SEEK_END) != size:
+            raise damaged(path, _STAGE, f"it does not hold the {shape} {dtype} of dataset.json")
+    images = np.memmap(path, dtype, "r", header.tell(), shape)
     found = hashlib.sha256()
     parts = range(0, len(images), _CHUNK)
     for start in tqdm(parts, desc="checking the tiles", unit="part", delay=2, disable=None, leave=False):

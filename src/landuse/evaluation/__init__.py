@@ -45,12 +45,12 @@ def run(p: params.Params) -> None:
     store = open_store()
     split = read_split(store)
     earlier = _earlier()
-    tracking.check("evaluate")
     for part in ("val", "test"):
         if not (split["split"] == part).any():
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
     members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
+    tracking.check("evaluate")
     parts = [part for part in ("val", "test", "aside") if (split["split"] == part).any()]
     asked = {part: ask(part, found, store, split, p.evaluate) for part in parts}
     names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]

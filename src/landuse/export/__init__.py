@@ -32,18 +32,17 @@ def run(p: params.Params) -> None:
     """
     store = open_store()
     split = read_split(store)
-    measured: dict[str, Any] = {
-        stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()
-    }
-    calibration = read_json(CALIBRATION, "evaluate", results.Calibration)
-    tracking.check("export")
+    measured, calibration = read_results()
     rows = split.loc[split["split"] == "test", "row"].to_numpy(copy=True)
     if not len(rows):
         raise UserError("the test split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
     if [member.facts() for member in found] != calibration["members"]:
-        raise UserError(f"{CALIBRATION} is of another model or ensemble: run 'dvc repro evaluate' first")
+        raise UserError(
+            f"{CALIBRATION} is of another model or ensemble than models/model: run 'dvc repro evaluate' first"
+        )
     members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
+    tracking.check("export")
     spec, predictor = found[0].spec, Predictor([member.model for member in found], calibration["views"])
     scaling = calibration["temperature"], calibration["power"]
     content = onnx_file.export(predictor, spec, *scaling, p.export.opset)
@@ -68,6 +67,12 @@ def run(p: params.Params) -> None:
         f"{FOLDER / 'model.onnx'}: {len(content) / 1e6:.1f} MB, opset {p.export.opset}; "
         f"same class as the network for all {len(rows):,} test tiles, largest probability difference {worst:.1e}"
     )
+
+
+def read_results() -> tuple[dict[str, Any], results.Calibration]:
+    """Return what earlier stages measured, by stage, and the calibration."""
+    found = {stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()}
+    return found, read_json(CALIBRATION, "evaluate", results.Calibration)
 
 
 def _check(

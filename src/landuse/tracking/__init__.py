@@ -31,7 +31,7 @@ def run(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> It
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
-    outputs.metrics(outputs.before("train"))  # what is damaged shall end a training before it starts
+    _refuse_damaged(outputs.before("train"))  # before hours of training, and not after them
     tracked = _find_or_create(identity, params, tags)
     tracked._set_status("RUNNING")
     try:
@@ -50,9 +50,7 @@ def check(stage: str) -> None:
     Raises:
         UserError: a file that an earlier stage wrote is damaged, or the store cannot be reached or refuses.
     """
-    stages = outputs.before(stage)
-    outputs.history(stages)
-    outputs.metrics(stages)
+    _refuse_damaged(outputs.before(stage))
     store.open_store(workspace())
 
 
@@ -67,9 +65,10 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
         The name of the run.
 
     Raises:
-        UserError: there is no up-to-date model, or the store cannot be reached or refuses.
+        UserError: there is no up-to-date model, a file is damaged, or the store cannot be reached or refuses.
     """
     stages = outputs.until(stage) if stage else outputs.up_to_date()
+    _refuse_damaged(stages)
     model = outputs.model()
     tags = {f"landuse.{key}": model[key] for key in ("backbone", "data_digest", "params_digest")}
     tags["landuse.recipe"] = model["params"]["train.recipe"]
@@ -77,6 +76,11 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
     tracked._log_outputs(stages, log_model)
     tracked._set_status("FINISHED")
     return tracked.name
+
+
+def _refuse_damaged(stages: outputs.Stages) -> None:
+    outputs.history(stages)
+    outputs.metrics(stages)
 
 
 @dataclass(frozen=True)
