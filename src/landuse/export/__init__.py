@@ -71,7 +71,9 @@ def run(p: params.Params) -> None:
 
 def read_results() -> tuple[dict[str, Any], results.Calibration]:
     """Return what earlier stages measured, by stage, and the calibration."""
-    found = {stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()}
+    found: dict[str, Any] = {
+        stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()
+    }
     return found, read_json(CALIBRATION, "evaluate", results.Calibration)
 
 

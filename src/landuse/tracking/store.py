@@ -100,8 +100,8 @@ def _client(uri: str) -> "MlflowClient":
         warnings.simplefilter("ignore")  # of its dependencies
         from mlflow import MlflowClient
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it would print the traceback of what it raises
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     path = uri.removeprefix(_SQLITE).partition("?")[0]
     if uri.startswith(_SQLITE):  # MLflow would try for minutes to open what cannot be opened
         with closing(sqlite3.connect(path)) as database:
@@ -173,8 +173,9 @@ def _clear_errors(uri: str) -> Iterator[None]:
 
 
 def _comes_from_store(error: Exception) -> bool:
+    from alembic.util import CommandError  # of a database whose version it does not know
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    known = MlflowException | SQLAlchemyError | sqlite3.Error | requests.RequestException | ImportError
+    known = MlflowException | SQLAlchemyError | CommandError | sqlite3.Error | requests.RequestException | ImportError
     return isinstance(error, known)  # ImportError: the database's driver
