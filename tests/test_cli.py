@@ -23,6 +23,7 @@ def measure(value: float | None) -> dict[str, float | None]:
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the results that the summary reads."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     baselines = {
         "majority": {"accuracy": measure(0.5), "macro_f1": measure(0.3333)},
         "band_statistics": {"accuracy": measure(0.87), "macro_f1": measure(0.86)},
@@ -101,7 +102,8 @@ def test_the_summary_of_an_undefined_measure(results: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("missing", ["metrics/evaluate.json", "models/model/model.json"])
 def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
     (results / missing).unlink()
-    assert f"no {missing} here: run 'dvc repro' first" in refused(capsys, "summary")
+    stage = {"metrics/evaluate.json": "evaluate", "models/model/model.json": "train"}[missing]
+    assert f"no {missing}: run 'dvc repro {stage}' first" in refused(capsys, "summary")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import DEFAULTS
 
 from landuse import params
 from landuse.errors import UserError

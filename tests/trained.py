@@ -91,9 +91,15 @@ class Workspace:
     params: params.Params
 
 
+def dealt(folder: Path) -> tuple[tiles.TileStore, pd.DataFrame]:
+    """The tiles of a workspace and their split."""
+    store = tiles.open_store(folder / "data/tiles")
+    return store, read_split(store, folder / "data/split.csv")
+
+
 def evaluate(folder: Path, described: saved.Spec) -> dict[str, object]:
     """What the evaluate stage measures for random answers, mostly right."""
-    store, split = tiles.open_store(folder / "data/tiles"), read_split(folder / "data/split.csv")
+    store, split = dealt(folder)
     truth = split.loc[split["split"] == "test", "target"].to_numpy()
     sure = np.random.default_rng(1).uniform(0.4, 1, len(truth))
     probabilities = np.where(np.arange(2) == truth[:, None], sure[:, None], 1 - sure[:, None])
@@ -147,7 +153,7 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
         "evaluate": evaluate(folder, described),
         "split": {
             "method": "stratified",
-            **splits._counts(read_split(folder / "data/split.csv")),
+            **splits._counts(dealt(folder)[1]),
             "duplicates": {"exact_across_parts": 0, "near_across_parts": 0},
         },
         "train": {"epochs": 7, "best_epoch": 5, "val": {"loss": 0.1, "accuracy": 0.95, "macro_f1": 0.94}},

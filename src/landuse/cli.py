@@ -1,6 +1,7 @@
 """The ``landuse`` command. Each command loads what it needs when it is called, so that help is instant."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.command is None:
             parser.print_help()
         else:
+            if options.command != "scene":
+                _enter_root(options)
             options.run(options)
+
+
+def _enter_root(options: argparse.Namespace) -> None:
+    """Work in the repository's root, wherever in it a command was typed; files that it names stay where they are."""
+    from landuse.files import workspace
+
+    for name in ("csv", "report"):
+        if getattr(options, name, None):
+            setattr(options, name, getattr(options, name).resolve())
+    os.chdir(workspace())
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -147,10 +160,9 @@ def _summary(_: argparse.Namespace) -> None:
 
 def _track(_: argparse.Namespace) -> None:
     from landuse import params, tracking
-    from landuse.tracking import outputs
 
-    runtime = params.read(outputs.workspace() / "params.yaml").runtime
-    print(f"MLflow has run {tracking.track(log_model=runtime.log_model)}: see it with 'mlflow ui'")
+    log_model = params.read().runtime.log_model
+    print(f"MLflow has run {tracking.track(log_model=log_model)}: see it with 'mlflow ui'")
 
 
 def _repair(_: argparse.Namespace) -> None:

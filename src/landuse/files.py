@@ -1,4 +1,4 @@
-"""Writing outputs whole or not at all, in the same bytes for the same content."""
+"""Where the pipeline works; its outputs are written whole or not at all, in the same bytes for the same content."""
 
 import json
 import shutil
@@ -7,8 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from landuse.errors import UserError
+
 if TYPE_CHECKING:  # half a second to load
     import pandas as pd
+
+
+def workspace() -> Path:
+    """Return the folder that the pipeline works in: the nearest one, from here upwards, with a dvc.yaml."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "dvc.yaml").is_file():
+            return folder
+    raise UserError("no dvc.yaml here or above: run from inside the repository")
 
 
 @contextmanager
@@ -23,8 +33,8 @@ def atomic(path: Path) -> Iterator[Path]:
     _remove(part)  # what a killed run left; DVC keeps two runs from writing the same output
     try:
         yield part
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)  # replace cannot put a folder over one that is not empty
+        if part.is_dir() or path.is_dir():
+            _remove(path)  # replace puts a folder over nothing but an empty one, and a file over no folder
         part.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # an error of write() names no file

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from landuse import params
 from landuse.errors import UserError, did_you_mean
 from landuse.files import write_csv
+from landuse.outputs import read_csv
 
 LABELS = Path("data/labels.csv")
-_TEXT = {"file": "str", "class": "str"}  # a class may be called 2018, or NA
+_COLUMNS = {"row": "int64", "file": "str", "class": "str"}
 
 
 def run(p: params.Params, tiles_index: Path = Path("data/tiles/index.csv"), out: Path = LABELS) -> None:
@@ -19,11 +18,10 @@ def run(p: params.Params, tiles_index: Path = Path("data/tiles/index.csv"), out:
     out-of-distribution material.
 
     Raises:
-        UserError: there are no tiles yet, or the mapping does not fit them; see ``label_classes``.
+        UserError: there are no tiles yet, their index is damaged, or the mapping does not fit them; see
+            ``label_classes``.
     """
-    if not tiles_index.is_file():
-        raise UserError(f"no tile index at {tiles_index}: run 'dvc repro download' first")
-    tiles = pd.read_csv(tiles_index, usecols=["row", "file", "class"], dtype=_TEXT, keep_default_na=False)
+    tiles = read_csv(tiles_index, "download", _COLUMNS)[list(_COLUMNS)]
     classes_of = label_classes(p.mapping, sorted(tiles["class"].unique()))
     label_of = {name: label for label, names in classes_of.items() for name in names}
     target_of = {label: target for target, label in enumerate(classes_of)}

@@ -1,35 +1,36 @@
 """The last result in a few lines: how good, where everything is, what to type next."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from landuse.errors import UserError
+from typing_extensions import TypedDict
+
+from landuse.outputs import read_json
+from landuse.results import Headline
 
 _METRICS = Path("metrics/evaluate.json")
 _MODEL = Path("models/model/model.json")
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
+class _Model(TypedDict):
+    backbone: str
+    classes: list[str]
+    source: str
+
+
 def text() -> str:
     """Return the summary of the pipeline in the current folder.
 
     Raises:
-        UserError: nothing has been measured here yet.
+        UserError: nothing has been measured here yet, or what was is damaged.
     """
-    found, model = _read(_METRICS), _read(_MODEL)
+    found, model = read_json(_METRICS, "evaluate", Headline), read_json(_MODEL, "train", _Model)
     return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
 
 
-def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise UserError(f"no {file} here: run 'dvc repro' first, in the repository's root")
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
-
-
-def _results(found: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+def _results(found: Mapping[str, Any], model: _Model) -> list[str]:
     classes = model["classes"]
     task = " or ".join(classes) if len(classes) <= 3 else f"{len(classes)} classes"
     lines = [f"{task}: {model['backbone']}, {found['n']:,} test tiles of {model['source']}", ""]

@@ -305,7 +305,7 @@ def test_outside_of_a_dvc_repository_one_line_says_so(tmp_path: Path) -> None:
     nowhere = Workspace(tmp_path).run("landuse", "compare", ok=False)
     assert nowhere.returncode == 2
     assert len(nowhere.stderr.splitlines()) == 1
-    assert "not inside of a DVC repository" in nowhere.stderr
+    assert "no dvc.yaml here or above: run from inside the repository" in nowhere.stderr
 
 
 def test_it_needs_no_torch(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from landuse.export import card
 from landuse.params import Split
 from landuse.prediction import CALIBRATION
 from landuse.splits import read_split
+from landuse.tiles import open_store
 
 EXPORT = {
     "opset": 20,
@@ -42,7 +43,7 @@ def render(workspace: Workspace):
         results["evaluate"] |= evaluated or {}
         calibrated = json.loads(CALIBRATION.read_text()) | (calibration or {})
         described = dataclasses.replace(workspace.spec, **facts)
-        return card.render(described, calibrated, info, read_split(), results | {"export": EXPORT})
+        return card.render(described, calibrated, info, read_split(open_store()), results | {"export": EXPORT})
 
     return rendered
 
@@ -98,7 +99,7 @@ def test_an_undefined_measure_is_called_so(render) -> None:
 
 
 def test_sizes_of_the_parts_are_those_of_the_split(render) -> None:
-    split: pd.DataFrame = read_split()
+    split: pd.DataFrame = read_split(open_store())
     city = split[split["label"] == "City"]["split"].value_counts()
     assert f"| City | Highway | {city['train']} | {city['val']} | {city['test']} |" in render()
 

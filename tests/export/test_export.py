@@ -126,7 +126,10 @@ def test_another_model_than_the_evaluated_one_is_refused(workspace: Workspace) -
     with torch.no_grad():
         model.head[-1].bias += 0.01
     saved.save(model, described)
-    refused(workspace, r"calibration\.json is of another model or ensemble: run 'dvc repro evaluate' first")
+    refused(
+        workspace,
+        r"calibration\.json is of another model or ensemble than models/model: run 'dvc repro evaluate' first",
+    )
 
 
 def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None:

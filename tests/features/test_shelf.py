@@ -29,6 +29,7 @@ def fill(shelf: Path, key: str, rows: int, used: int) -> Entries:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     shelf = folder_of(Path())
     with alone(shelf):
         fill(shelf, "middle", 40, 2000)
@@ -146,7 +147,39 @@ def test_where_nothing_was_ever_kept_the_command_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
     cli.main(["cache"])
     cli.main(["cache", "--prune"])
     assert capsys.readouterr().out == "nothing is kept\n" * 2
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["dvc.yaml"]
+
+
+def test_damaged_sets_are_listed_pruned_and_go_first(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shelf / "newest/facts.json").write_text("{")
+    (shelf / "middle/facts.json").unlink()
+    (shelf / "stray").touch()
+    cli.main(["cache"])
+    assert [line.split(maxsplit=3)[2:] for line in capsys.readouterr().out.splitlines()] == [
+        ["middle", "damaged"],
+        ["newest", "damaged"],
+        ["oldest", "backbone oldest, freeze layer3"],
+    ]
+    assert make_room(shelf, "own", 50 * ENTRY, 150 * ENTRY / GB) is None
+    assert "middle" not in there(shelf)
+    cli.main(["cache", "--prune"])
+    assert not shelf.exists()
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_command_works_in_a_subfolder_and_says_so_outside_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    monkeypatch.chdir(tmp_path / "docs")
+    cli.main(["cache"])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    (tmp_path / "dvc.yaml").unlink()
+    monkeypatch.chdir(tmp_path / "docs")
+    with pytest.raises(SystemExit):
+        cli.main(["cache"])
+    assert "no dvc.yaml here or above: run from inside the repository" in capsys.readouterr().err

@@ -205,3 +205,27 @@ def test_many_sets_one_after_the_other_leave_no_file_open(tmp_path: Path) -> Non
         opened(tmp_path / str(number))
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def _gone(file: Path) -> None:
+    file.unlink()
+
+
+def _a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("name", ["values.bin", "checks.bin", "facts.json"])
+@pytest.mark.parametrize(
+    "damage",
+    [_gone, _a_folder, lambda file: os.truncate(file, 0), lambda file: os.truncate(file, file.stat().st_size // 2)],
+)
+def test_a_set_with_a_damaged_file_is_dropped_and_filled_anew(tmp_path: Path, name: str, damage) -> None:
+    rows, views = everything()
+    opened(tmp_path / "set").put(rows, views, values(rows, views))
+    damage(tmp_path / "set" / name)
+    entries = opened(tmp_path / "set")
+    assert entries.missing(rows, views).all()
+    entries.put(rows, views, values(rows, views))
+    assert not opened(tmp_path / "set").missing(rows, views).any()

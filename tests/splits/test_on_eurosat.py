@@ -85,7 +85,7 @@ def test_geotiffs_know_where_they_lie(real_data: Path, method: str) -> None:
     report = prepare(data, {"method": method, "buffer_km": 5.0, "fold": 1, "folds": 3})
     assert report["coordinates"].split()[0] == str(sum(report["tiles"][part] for part in PARTS))
     assert sum(report["tiles"].values()) == 469
-    made = splits.read_split().join(tiles.open_store().index[["latitude", "longitude"]])
+    made = splits.read_split(tiles.open_store()).join(tiles.open_store().index[["latitude", "longitude"]])
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         distance, _ = nearest(made[made["split"] == one], made[made["split"] == other])
         assert np.min(distance) >= 5

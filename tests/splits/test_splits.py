@@ -72,7 +72,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> None:
     splits.run(configured())
-    made = splits.read_split()
+    made = splits.read_split(tiles.open_store())
     assert list(made.columns) == ["row", "file", "class", "label", "target", "split"]
     assert list(made["file"]) == NAMES
     assert list(made["row"]) == list(range(120))
@@ -103,7 +103,7 @@ def test_a_second_run_writes_the_same_bytes(place: Path, method: str) -> None:
 @pytest.mark.usefixtures("place")
 def test_blocks_keep_neighbours_together() -> None:
     splits.run(configured(method="spatial", block_km=20))
-    made = splits.read_split().query("split != 'aside'")
+    made = splits.read_split(tiles.open_store()).query("split != 'aside'")
     neighbours = made["class"].eq(made["class"].shift()) & made["split"].eq(made["split"].shift())
     assert neighbours.sum() > 0.7 * len(made)  # by chance about half
     assert set(made["split"]) == set(params.PARTS)
@@ -115,7 +115,7 @@ def test_the_folds_share_out_the_tests(method: str) -> None:
     tested = []
     for fold in range(4):
         splits.run(configured(method=method, folds=4, fold=fold, block_km=12))
-        made = splits.read_split()
+        made = splits.read_split(tiles.open_store())
         assert {"train", "val", "test", "aside"} <= set(made["split"])
         tested += made.loc[made["split"] == "test", "file"].to_list()
     assert sorted(tested) == sorted(name for name in NAMES if not name.startswith("Forest"))
@@ -126,16 +126,16 @@ def test_the_buffer_is_left_out_and_counted(place: Path) -> None:
     report = json.loads((place / splits.METRICS).read_text())
     assert report["tiles"]["buffer"] > 0
     assert report["nearest_test_to_train_km"]["min"] >= 5
-    assert report["tiles"]["buffer"] == (splits.read_split()["split"] == "buffer").sum()
+    assert report["tiles"]["buffer"] == (splits.read_split(tiles.open_store())["split"] == "buffer").sum()
 
 
 def test_fewer_training_tiles_leave_validation_and_test_as_they_are(place: Path) -> None:
     splits.run(configured())
-    whole = splits.read_split()["split"]
+    whole = splits.read_split(tiles.open_store())["split"]
     kept = []
     for fraction, count in ((0.25, 14), (0.5, 28)):
         splits.run(configured(fraction=fraction))
-        made = splits.read_split()["split"]
+        made = splits.read_split(tiles.open_store())["split"]
         assert made.where(made != "unused", "train").equals(whole)
         assert json.loads((place / splits.METRICS).read_text())["tiles"]["unused"] == 56 - count
         kept.append(set(made.index[made == "train"]))
@@ -158,7 +158,7 @@ def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) ->
 def test_the_same_pixels_in_two_parts_stop_the_stage_and_leave_what_was_there(place: Path) -> None:
     splits.run(configured())
     before = written(place)
-    made = splits.read_split().set_index("file")["split"]
+    made = splits.read_split(tiles.open_store()).set_index("file")["split"]
     twins = {made.index[made == "test"][0]: made.index[made == "train"][0]}
     store(lambda name: IMAGES[NAMES.index(twins.get(name, name))])
     with pytest.raises(UserError, match=r"same pixels.*\(test\)"):
@@ -199,7 +199,7 @@ def test_missing_inputs_are_named_with_the_stage_that_makes_them(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="run 'dvc repro split' first"):
-        splits.read_split()
+        splits.read_split(tiles.open_store())
     other = pd.read_csv(labels.LABELS, keep_default_na=False)[:-1]
     other.to_csv(labels.LABELS, index=False)
     with pytest.raises(UserError, match="does not belong to the tiles"):

@@ -1,6 +1,10 @@
 """Where MLflow stores, and what is said when it cannot."""
 
 import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,6 +79,56 @@ def test_a_broken_store_is_one_clear_line(
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def version(file: Path, name: str) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (name,))
+
+
+def folder_in_its_place(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: os.truncate(file, 100),
+        lambda file: os.truncate(file, file.stat().st_size // 2),
+        lambda file: file.write_bytes(b"garbage" * 999),
+        partial(version, name="v3.2.0.a"),  # Optuna's
+        partial(version, name="cfd24bdc0731"),  # an old one of MLflow's
+        folder_in_its_place,
+    ],
+)
+def test_a_damaged_database_is_to_be_moved_away_and_then_all_is_logged_anew(
+    root: Path, damage: Callable[[Path], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_outputs(root)
+    file = root / "mlflow.db"
+    damage(file)
+    with pytest.raises(UserError) as caught:
+        tracking.track("export")
+    assert f"move it away (mv {file} {file}.broken) and run the same command again" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert file.exists()
+
+
+def test_an_empty_database_is_filled(root: Path) -> None:
+    write_outputs(root)
+    os.truncate(root / "mlflow.db", 0)
+    tracking.track("train")
+    assert len(runs(root)) == 1
+
+
+def test_damaged_results_end_a_training_before_it_starts(root: Path) -> None:
+    write_outputs(root)
+    (root / "metrics/split.json").write_text("{")
+    with pytest.raises(UserError, match=r"split\.json is damaged"), tracking.run(IDENTITY, PARAMS, TAGS):
+        raise AssertionError("it has started")
+    assert runs(root) == []
 
 
 def test_a_deleted_experiment_is_a_clear_error(root: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,17 @@ def test_changed_settings_start_anew_and_say_what_changed(
     with keep(tmp_path, "before", 10, FACTS) as kept:
         assert kept.latest(CPU)["epoch"] == 1  # type: ignore[index]
         assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("{")])
+def test_what_changed_is_not_known_where_the_facts_are_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
+) -> None:
+    with keep(tmp_path, "before", 10, FACTS) as kept:
+        kept.save(content(1))
+    damage(kept.folder / "facts.json")
+    with keep(tmp_path, "after", 10, FACTS):
+        assert "starting anew" in capsys.readouterr().out
 
 
 def test_a_finished_training_is_done_again_only_after_dvc_took_its_results(

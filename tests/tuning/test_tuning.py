@@ -4,9 +4,13 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,10 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from searched import SPACE, settle
 
-from landuse import cli, tuning
+from landuse import cli, params, tuning
 from landuse.errors import Interrupted, UserError
 from landuse.training.loop import Best
+from landuse.tuning import store
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
 
@@ -217,6 +222,36 @@ def test_two_searches_at_once_and_a_broken_file_are_refused(search: Path) -> Non
     (search / ".landuse/tune.db").write_bytes(b"no database" * 99)
     with pytest.raises(UserError, match=r"tune\.db \(.*not a database.*\): mend it, or move it away"):
         tuning.run()
+
+
+def altered(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        assert database.execute(statement).rowcount > 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: os.truncate(file, file.stat().st_size // 2),
+        lambda file: (file.unlink(), file.mkdir()),
+        partial(altered, statement="UPDATE alembic_version SET version_num = 'v99.0.0.a'"),
+        partial(altered, statement="UPDATE trial_user_attributes SET value_json = '{'"),
+        partial(altered, statement="DELETE FROM trial_user_attributes WHERE key = 'settings'"),
+    ],
+)
+def test_a_damaged_study_is_to_be_moved_away(here: Path, damage: Callable[[Path], object]) -> None:
+    p = params.read()
+    with store.open_study(here, {}, p.tune) as study:
+        trial = study.ask()
+        for name in (store.SETTINGS, store.HISTORY):
+            trial.set_user_attr(name, {})
+        study.tell(trial, 1.0)
+    file = here / ".landuse/tune.db"
+    damage(file)
+    with pytest.raises(UserError) as caught, store.open_study(here, {}, p.tune):
+        pass
+    assert f"move it away (mv {file} {file}.broken) and run the same command again" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.long

@@ -17,9 +17,12 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
+from pydantic import TypeAdapter
 from scmrepo.exceptions import SCMError
+from typing_extensions import TypedDict
 
 from landuse.errors import UserError, did_you_mean
+from landuse.outputs import as_json
 
 WORKSPACE = "workspace"
 SEED, FOLD = "train.seed", "split.fold"
@@ -28,6 +31,48 @@ BASELINE = "band_statistics"
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"
 
+_Number = float | dict[str, float | None] | None  # with the ends of its interval, or without
+
+
+class _After(TypedDict, total=False):
+    nll: _Number
+
+
+class _Calibration(TypedDict, total=False):
+    after: _After
+
+
+class _Test(TypedDict, total=False):
+    accuracy: _Number
+    macro_f1: _Number
+    calibration: _Calibration
+    baselines: dict[str, dict[str, _Number]]
+
+
+class _Val(TypedDict, total=False):
+    val: dict[str, float]
+
+
+class _Out(TypedDict):
+    path: str
+    md5: str
+
+
+class _Dep(TypedDict):
+    path: str
+
+
+class _Stage(TypedDict, total=False):
+    outs: list[_Out]
+    deps: list[_Dep]
+    params: dict[str, dict[str, Any]]
+
+
+class _Lock(TypedDict):
+    stages: dict[str, _Stage]
+
+
+_SHAPES: dict[str, type] = {_TEST: _Test, _VAL: _Val}
 _Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
 
 
@@ -129,11 +174,23 @@ def _on_disk(root: Path) -> _Read:
 
 def _read(name: str, read: _Read) -> Experiment | str:
     """An experiment, or why it has no result."""
-    lock, test, val = read(_LOCK), read(_TEST), read(_VAL)
-    metrics = _metrics(json.loads(test or "{}"), json.loads(val or "{}"))
+    lock = read(_LOCK)
+    found: dict[str, Any] = {}
+    for file, shape in _SHAPES.items():
+        content = read(file)
+        try:
+            found[file] = {} if content is None else as_json(content, shape)
+        except ValueError:
+            return f"with a damaged {file}"
+    metrics = _metrics(found[_TEST], found[_VAL])
     if lock is None or not {"accuracy", "macro_f1"} <= set(metrics):
         return "without test metrics"
-    stages = yaml.safe_load(lock)["stages"]
+    try:
+        content = yaml.safe_load(lock)
+        TypeAdapter(_Lock).validate_python(content)
+        stages: dict[str, Any] = content["stages"]
+    except (yaml.YAMLError, ValueError):
+        return f"with a damaged {_LOCK}"
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
     if not {TILES, PREDICTIONS} <= set(outs):
         return "without predictions"

@@ -1,5 +1,6 @@
 """Predictions of experiments, from DVC's cache, with what tells whether two were made for the same test tiles."""
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -93,4 +94,6 @@ class Reader:
         if not self._cache.fs.exists(file):
             raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)")
         content: bytes = self._cache.fs.cat_file(file)
+        if hashlib.md5(content).hexdigest() != digest.partition(".")[0]:  # by which DVC knows it
+            raise Unreadable(f"{path} is damaged in DVC's cache: remove {file}, then try dvc pull or dvc repro -f")
         return content

@@ -1,6 +1,5 @@
 """Evaluation: the trained model on the test tiles, which nothing else learns from."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landuse import params, tracking
+from landuse import params, results, tracking
 from landuse.errors import UserError
 from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
 from landuse.evaluation.asked import Asked, ask
@@ -18,16 +17,22 @@ from landuse.evaluation.metrics import confusion
 from landuse.evaluation.uncertainty import Calibration
 from landuse.files import write_csv, write_json, write_text
 from landuse.model.classifier import Classifier
+from landuse.outputs import read_csv, read_json, read_png
 from landuse.prediction import CALIBRATION, members
 from landuse.report import Inputs, render
-from landuse.splits import read_split
+from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 
 PREDICTIONS = Path("data/predictions.csv")
 METRICS = Path("metrics/evaluate.json")
 REPORT = Path("reports/index.html")
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
-_STAGES = ("split", "train", "collapse")  # whose metrics the report shows
+# what earlier stages measured and drew, for the report
+_FACTS: dict[str, tuple[str, type]] = {
+    "split": ("split", results.Split),
+    "train": ("train", results.Train),
+    "collapse": ("train", results.Collapse),
+}
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,11 +43,15 @@ def run(p: params.Params) -> None:
     Raises:
         UserError: inputs are missing, a part has no tile, or the model predicts values that are not numbers.
     """
-    store, split = open_store(), read_split()
+    store = open_store()
+    split = read_split(store)
+    earlier = _earlier()
     for part in ("val", "test"):
         if not (split["split"] == part).any():
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
+    members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
+    tracking.check("evaluate")
     parts = [part for part in ("val", "test", "aside") if (split["split"] == part).any()]
     asked = {part: ask(part, found, store, split, p.evaluate) for part in parts}
     names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
@@ -62,7 +71,7 @@ def run(p: params.Params) -> None:
     write_json(METRICS, report)
     drawn = _draw(test, probabilities, fitted, report, settings.confidence)
     explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
-    page = render(Inputs(report, asdict(found[0].spec), store.info, **drawn, **explained, **_earlier()))
+    page = render(Inputs(report, asdict(found[0].spec), store.info, **drawn, **explained, **earlier))
     write_text(REPORT, page)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
@@ -113,10 +122,10 @@ def _explain(
 
 def _earlier() -> dict[str, Any]:
     """What the stages before this one found, for the report."""
-    facts = {name: json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8")) for name in _STAGES}
+    facts: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json"), *of) for name, of in _FACTS.items()}
     return facts | {
-        "history": pd.read_csv(plots.FOLDER / "history.csv"),
-        "split_map": (plots.FOLDER / "split_map.png").read_bytes(),
+        "history": read_csv(plots.FOLDER / "history.csv", "train", results.HISTORY_COLUMNS),
+        "split_map": read_png(plots.FOLDER / "split_map.png", "split"),
     }
 
 

@@ -1,6 +1,5 @@
 """Export: what was evaluated as one ONNX file that agrees with it, its description and its model card."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from landuse import params, tracking
+from landuse import params, results, tracking
 from landuse.errors import UserError
 from landuse.export import card, onnx_file
 from landuse.files import atomic, write_json, write_text
+from landuse.outputs import read_json
 from landuse.prediction import CALIBRATION, members
 from landuse.prediction.predictor import Predictor, calibrated, predict
-from landuse.splits import read_split
+from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 
 FOLDER = Path("models/export")
 METRICS = Path("metrics/export.json")
+_MEASURED: dict[str, type] = {"split": results.Split, "train": results.Train, "evaluate": results.Evaluate}
 _BATCH_SIZES = (1, 37)  # one tile, as a service gets it; and a number that no shape in a network divides
 
 
@@ -30,15 +31,19 @@ def run(p: params.Params) -> None:
         UserError: a tile of the test split gets another class from the ONNX file than from the network, or a
             probability differs by ``export.tolerance`` or more. Nothing is written then.
     """
-    store, split = open_store(), read_split()
-    results = {stage: _read(Path("metrics", f"{stage}.json"), stage) for stage in ("split", "train", "evaluate")}
-    calibration = _read(CALIBRATION, "evaluate")
+    store = open_store()
+    split = read_split(store)
+    measured, calibration = read_results()
     rows = split.loc[split["split"] == "test", "row"].to_numpy(copy=True)
     if not len(rows):
         raise UserError("the test split has no tile: change split.fractions or split.method")
     found = members.load(p.ensemble.members)
     if [member.facts() for member in found] != calibration["members"]:
-        raise UserError(f"{CALIBRATION} is of another model or ensemble: run 'dvc repro evaluate' first")
+        raise UserError(
+            f"{CALIBRATION} is of another model or ensemble than models/model: run 'dvc repro evaluate' first"
+        )
+    members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
+    tracking.check("export")
     spec, predictor = found[0].spec, Predictor([member.model for member in found], calibration["views"])
     scaling = calibration["temperature"], calibration["power"]
     content = onnx_file.export(predictor, spec, *scaling, p.export.opset)
@@ -53,8 +58,9 @@ def run(p: params.Params) -> None:
         part.mkdir()
         (part / "model.onnx").write_bytes(content)
         write_json(part / "model.json", asdict(spec) | {"calibration": calibration})
-        results |= {"export": report}
-        write_text(part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, results))
+        write_text(
+            part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, measured | {"export": report})
+        )
     write_json(METRICS, report)
     tracking.track("export", log_model=p.runtime.log_model)
     worst = max(found.largest_difference for found in parity.values())
@@ -62,6 +68,14 @@ def run(p: params.Params) -> None:
         f"{FOLDER / 'model.onnx'}: {len(content) / 1e6:.1f} MB, opset {p.export.opset}; "
         f"same class as the network for all {len(rows):,} test tiles, largest probability difference {worst:.1e}"
     )
+
+
+def read_results() -> tuple[dict[str, Any], results.Calibration]:
+    """Return what earlier stages measured, by stage, and the calibration."""
+    found: dict[str, Any] = {
+        stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()
+    }
+    return found, read_json(CALIBRATION, "evaluate", results.Calibration)
 
 
 def _check(
@@ -87,10 +101,3 @@ def _check(
                 f"{parity.largest_difference:.2e} (export.tolerance {tolerance:.0e}): try another -S export.opset"
             )
     return found
-
-
-def _read(file: Path, stage: str) -> dict[str, Any]:
-    if not file.is_file():
-        raise UserError(f"no {file}: run 'dvc repro {stage}' first")
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content

@@ -1,6 +1,5 @@
 """The folder of all kept sets, ``.landuse/features``, and its limit of size."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from landuse.features.store import FACTS
+from landuse.features.store import FACTS, facts_of
 
 _GB = 1e9
 
@@ -37,7 +36,7 @@ def make_room(shelf: Path, key: str, more: int, limit_gb: float) -> str | None:
     own = _size(shelf / key)
     if own + more > limit_gb * _GB:
         return f"it would take {(own + more) / _GB:.1f} GB, runtime.cache_gb is {limit_gb:g}"
-    others = sorted((s for s in _sets(shelf) if s.name != key), key=lambda s: (s / FACTS).stat().st_mtime)
+    others = sorted((s for s in _sets(shelf) if s.name != key), key=_used)
     taken = own + sum(_size(each) for each in others)
     for oldest in others:
         if taken + more <= limit_gb * _GB:
@@ -54,19 +53,19 @@ def make_room(shelf: Path, key: str, more: int, limit_gb: float) -> str | None:
 def listing(root: Path) -> Iterator[str]:
     """One line a set: its size and what it is of."""
     shelf = folder_of(root)
-    if not shelf.exists():
+    if not shelf.is_dir():
         return
     with alone(shelf):
         for each in _sets(shelf):
-            facts = json.loads((each / FACTS).read_text(encoding="utf-8"))
-            what = ", ".join(f"{name} {value}" for name, value in facts.items())
+            facts = facts_of(each)
+            what = "damaged" if facts is None else ", ".join(f"{name} {value}" for name, value in facts.items())
             yield f"{_size(each) / _GB:7.2f} GB  {each.name[:12]}  {what}"
 
 
 def prune(root: Path) -> str:
     """Remove everything that is kept; say how much it was."""
     shelf = folder_of(root)
-    if not shelf.exists():
+    if not shelf.is_dir():
         return "nothing is kept"
     with alone(shelf):
         freed = _size(shelf)
@@ -75,7 +74,13 @@ def prune(root: Path) -> str:
 
 
 def _sets(shelf: Path) -> list[Path]:
-    return sorted(each for each in shelf.iterdir() if not each.name.startswith("."))
+    return sorted(each for each in shelf.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _used(folder: Path) -> float:
+    """When a set was last used; a damaged one never was."""
+    facts = folder / FACTS
+    return facts.stat().st_mtime if facts.exists() else 0.0
 
 
 def _size(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """One kept set of trunk outputs: a sparse, memory-mapped file and a checksum for each entry.
 
 An entry is there when its checksum fits; so a kill, a full disk, a power cut or two processes that write the same entry
-cost nothing but computing it again.
+cost nothing but computing it again. A set whose files are not as they were made is dropped as a whole.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.files import atomic, write_json
+from landuse.outputs import as_json
 
 FACTS = "facts.json"
 _VALUES, _CHECKS = "values.bin", "checks.bin"
@@ -32,8 +33,11 @@ class Entries:
         """
         self._views = views
         self._bytes = math.prod(shape) * np.dtype(dtype).itemsize
-        if not folder.exists():
-            _make(folder, {_VALUES: rows * views * self._bytes, _CHECKS: rows * views * 4}, facts)
+        sizes = {_VALUES: rows * views * self._bytes, _CHECKS: rows * views * 4}
+        if not all(_is_file(folder / name, size) for name, size in sizes.items()) or facts_of(folder) is None:
+            if folder.exists():
+                print(f"the kept trunk outputs {folder.name[:12]} are damaged: they are computed anew", flush=True)
+            _make(folder, sizes, facts)
         os.utime(folder / FACTS)  # the set that was not used for longest goes first
         self._files = [(folder / name).open("r+b", buffering=0) for name in (_VALUES, _CHECKS)]
         self._values = np.memmap(folder / _VALUES, dtype, "r", shape=(rows * views, *shape))
@@ -75,6 +79,18 @@ class Entries:
     def close(self) -> None:
         for file in self._files:
             file.close()
+
+
+def facts_of(folder: Path) -> dict[str, Any] | None:
+    """What a set is of, for whoever lists it; None where that cannot be read."""
+    try:
+        return as_json((folder / FACTS).read_bytes(), dict[str, Any])
+    except (OSError, ValueError):
+        return None
+
+
+def _is_file(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _make(folder: Path, sizes: Mapping[str, int], facts: Mapping[str, Any]) -> None:

@@ -5,22 +5,22 @@ input size and normalisation, and where it came from: digests of data and params
 left it; what evaluation finds out about its answers is in models/calibration.json.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from landuse import params
-from landuse.errors import UserError
 from landuse.files import atomic, write_json
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
+from landuse.outputs import as_json, first_fault
 
 FOLDER = Path("models/model")
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
@@ -35,13 +35,13 @@ class Spec:
     """
 
     backbone: str
-    stem: str
-    pooling: str
+    stem: Literal["standard", "small"]
+    pooling: Literal["avg", "gem"]
     head: dict[str, Any]
     classes: list[str]
     bands: list[str]
     units: str
-    dtype: str
+    dtype: Literal["uint8", "uint16"]
     tile_size: int
     input_size: int
     mean: list[float]
@@ -85,30 +85,38 @@ def phase_file(name: str, folder: Path = FOLDER) -> Path:
     return folder / "phases" / f"{name}.safetensors"
 
 
-def read_spec(folder: Path = FOLDER) -> Spec:
-    """Read model.json alone."""
-    file = folder / SPEC
-    if not file.is_file() or not (folder / WEIGHTS).is_file():
-        raise UserError(f"no model at {folder}: run 'dvc repro train' first")
-    return parse(file.read_text(encoding="utf-8"), str(folder))
+def parse(content: bytes) -> Spec:
+    """Return what a model.json says.
 
-
-def parse(text: str, where: str) -> Spec:
-    """Return what a model.json says. where: whose it is, for the error."""
-    content = json.loads(text)
-    if content.keys() != {field.name for field in fields(Spec)}:
-        raise UserError(f"the model.json of {where} was written by another version of landuse: train that model again")
-    return Spec(**content)
+    Raises:
+        ValueError: it is damaged, or another version of landuse wrote it.
+    """
+    differing = as_json(content, dict[str, Any]).keys() ^ {field.name for field in fields(Spec)}
+    if differing:
+        raise ValueError(f"not the same keys: {', '.join(sorted(differing)[:3])}")
+    try:
+        spec = TypeAdapter(Spec).validate_json(content, strict=True)
+        params.Head.model_validate(spec.head)
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from None
+    return spec
 
 
 def restore(spec: Spec, weights: bytes) -> Classifier:
-    """Build a network and give it its weights, the content of a safetensors file; ready to predict, on the CPU."""
+    """Build a network and give it its weights, the content of a safetensors file; ready to predict, on the CPU.
+
+    Raises:
+        ValueError: they are damaged, or not of this network.
+    """
     model = build(spec, weights="none")
-    model.load_state_dict(from_bytes(weights))
+    try:
+        model.load_state_dict(from_bytes(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(str(error).strip().splitlines()[-1].strip()) from error
     return model.eval()
 
 
-def load(folder: Path = FOLDER, device: str | torch.device = "cpu") -> tuple[Classifier, Spec]:
-    """Load a trained model, ready to predict."""
-    spec = read_spec(folder)
-    return restore(spec, (folder / WEIGHTS).read_bytes()).to(device), spec
+def load(folder: Path = FOLDER) -> tuple[Classifier, Spec]:
+    """Load a trained model, ready to predict, on the CPU."""
+    spec = parse((folder / SPEC).read_bytes())
+    return restore(spec, (folder / WEIGHTS).read_bytes()), spec

@@ -5,16 +5,17 @@ with a saved model, or a DVC experiment or git revision, whose model is read fro
 """
 
 import hashlib
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from safetensors import SafetensorError
+from typing import Any
 
 from landuse.errors import UserError, did_you_mean
 from landuse.model import saved
 from landuse.model.classifier import Classifier
+from landuse.outputs import damaged, read_bytes
 
 _PHASE = "phase:"
 # what must be equal to answer the same question of the same pixels
@@ -48,15 +49,16 @@ def load(names: Sequence[str] = ()) -> list[Member]:
         UserError: a member cannot be found or read, answers another question than this model, was trained on other
             tiles or another split, or is there twice.
     """
-    own = _restore(*_of_folder(saved.FOLDER), str(saved.FOLDER))
+    own = _restore(str(saved.FOLDER), *_of_folder(saved.FOLDER))
     found = {str(saved.FOLDER): own}
     for name in names:
+        folder = Path(os.environ.get("DVC_ROOT") or ".", name)
         if name.startswith(_PHASE):
-            member = _restore(*_of_phase(name.removeprefix(_PHASE), own.spec), name, name.removeprefix(_PHASE))
+            member = _phase(name, own.spec)
+        elif (folder / saved.SPEC).is_file():
+            member = _restore(name, *_of_folder(folder))
         else:
-            folder = Path(os.environ.get("DVC_ROOT") or ".", name)
-            parts = _of_folder(folder) if (folder / saved.SPEC).is_file() else _of_revision(name)
-            member = _restore(*parts, name)
+            member = _restore(name, *_of_revision(name))
         _refuse_misfit(name, member, own.spec)
         for other, there in found.items():
             if there.digest == member.digest:
@@ -65,12 +67,44 @@ def load(names: Sequence[str] = ()) -> list[Member]:
     return list(found.values())
 
 
-def _restore(spec: saved.Spec, weights: bytes, name: str, phase: str | None = None) -> Member:
+def refuse_other_tiles(spec: saved.Spec, labels: list[str], info: Mapping[str, Any]) -> None:
+    """Make sure that a model answers the question that tiles and split ask. info: of the tile store.
+
+    Raises:
+        UserError: its model.json does not fit them.
+    """
+    asked = {"classes": labels} | {field: info[field] for field in _ALIKE if field != "classes"}
+    for field, value in asked.items():
+        own = getattr(spec, field)
+        if own != value:
+            reason = f"its {field} are {_short(own)}, those of the tiles {_short(value)}"
+            raise damaged(saved.FOLDER / saved.SPEC, "train", reason)
+
+
+def _restore(name: str, described: bytes, weights: bytes) -> Member:
+    """Build a member from the content of its two files."""
+    try:
+        spec = saved.parse(described)
+    except ValueError as error:
+        raise _broken(name, saved.SPEC, error) from error
+    return _member(name, spec, weights)
+
+
+def _member(name: str, spec: saved.Spec, weights: bytes, phase: str | None = None) -> Member:
     try:
         model = saved.restore(spec, weights)
-    except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"the weights of {name} are damaged or not those of its model.json: train it again") from error
+    except ValueError as error:
+        raise _broken(name, saved.WEIGHTS, error) from error
+    except UserError as error:  # of the backbone's name, which model.json gives here
+        raise _broken(name, saved.SPEC, error) from error
     return Member(model, spec, phase, hashlib.sha256(weights).hexdigest())
+
+
+def _broken(name: str, file: str, reason: Exception) -> UserError:
+    if name == str(saved.FOLDER):
+        return damaged(saved.FOLDER / file, "train", reason)
+    told = f"the {file} of {name} is damaged, or of another version of landuse ({reason})"
+    return UserError(f"ensemble.members: {told}: train that model again")
 
 
 def _refuse_misfit(name: str, member: Member, own: saved.Spec) -> None:
@@ -92,26 +126,31 @@ def _short(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _of_folder(folder: Path) -> tuple[saved.Spec, bytes]:
-    return saved.read_spec(folder), (folder / saved.WEIGHTS).read_bytes()
+def _of_folder(folder: Path) -> tuple[bytes, bytes]:
+    return read_bytes(folder / saved.SPEC, "train"), read_bytes(folder / saved.WEIGHTS, "train")
 
 
-def _of_phase(phase: str, own: saved.Spec) -> tuple[saved.Spec, bytes]:
+def _phase(name: str, own: saved.Spec) -> Member:
+    phase = name.removeprefix(_PHASE)
     file = saved.phase_file(phase)
     if not file.is_file():
         kept = [each.stem for each in file.parent.glob("*.safetensors")]
         known = did_you_mean(phase, kept) if kept else "; none is kept: train with -S train.keep_phases=true"
         raise UserError(f"ensemble.members: no weights of an earlier phase {phase!r}{known}")
-    number = next(key.split(".")[2] for key, value in own.params.items() if _names_phase(key) and value == phase)
-    size = own.params[f"recipe.phases.{number}.input_size"] or own.input_size
-    return replace(own, input_size=size), file.read_bytes()
+    own_size = {own.params[f"{key}.name"]: own.params[f"{key}.input_size"] for key in _phases(own)}
+    if phase not in own_size:
+        raise damaged(saved.FOLDER / saved.SPEC, "train", f"its params name no phase {phase!r}")
+    spec = replace(own, input_size=own_size[phase] or own.input_size)
+    return _member(name, spec, read_bytes(file, "train"), phase)
 
 
-def _names_phase(key: str) -> bool:
-    return key.startswith("recipe.phases.") and key.endswith(".name")
+def _phases(own: saved.Spec) -> list[str]:
+    """Prefixes of the params of each phase."""
+    count = itertools.takewhile(lambda n: f"recipe.phases.{n}.name" in own.params, itertools.count())
+    return [f"recipe.phases.{n}" for n in count if f"recipe.phases.{n}.input_size" in own.params]
 
 
-def _of_revision(name: str) -> tuple[saved.Spec, bytes]:
+def _of_revision(name: str) -> tuple[bytes, bytes]:
     from dvc.exceptions import DvcException  # a second that only such members cost
     from dvc.repo import Repo
     from scmrepo.exceptions import SCMError
@@ -120,10 +159,10 @@ def _of_revision(name: str) -> tuple[saved.Spec, bytes]:
         # not the workspace: a queued experiment runs in a copy that has neither the other experiments nor the cache
         with Repo(os.environ.get("DVC_ROOT") or ".", rev=name) as repo:
             files = [(saved.FOLDER / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
-            spec, weights = (repo.dvcfs.read_bytes(file) for file in files)
+            described, weights = (repo.dvcfs.read_bytes(file) for file in files)
     except (DvcException, SCMError, FileNotFoundError) as error:
         raise UserError(
             f"ensemble.members: no model of {name!r} ({error}): name a finished experiment ('dvc exp show'), a git "
             "revision, a folder with a saved model, or phase:NAME"
         ) from error
-    return saved.parse(spec.decode(), name), weights
+    return described, weights

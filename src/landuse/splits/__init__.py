@@ -3,23 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from landuse import params
-from landuse.errors import UserError
 from landuse.files import write_csv, write_json
+from landuse.outputs import damaged, read_csv
 from landuse.params import PARTS
 from landuse.splits import geography, leakage, picture, published, spatial, stratified, subset
-from landuse.tiles import TileStore, open_store
+from landuse.tiles import COLUMNS, TileStore, open_store
 
 SPLIT = Path("data/split.csv")
 NEAR = Path("data/near_duplicates.csv")
 METRICS = Path("metrics/split.json")
 PICTURE = Path("plots/split_map.png")
 _LABELS = Path("data/labels.csv")
-_TEXT = {"file": "str", "class": "str", "label": "str", "split": "str"}  # a class may be called 2018, or NA
 _LEFT_OUT = ("aside", "unlisted", "buffer", "unused")
-_COLUMNS = ["row", "file", "class", "label", "target", "split"]
+_LABELLED = COLUMNS | {"label": "str", "target": "int64"}
+_DEALT = _LABELLED | {"split": "str"}
 
 
 def run(p: params.Params) -> None:
@@ -43,7 +44,7 @@ def run(p: params.Params) -> None:
     places, distance = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
     picture.write(PICTURE, tiles, distance)
-    write_csv(SPLIT, tiles[_COLUMNS])
+    write_csv(SPLIT, tiles[list(_DEALT)])
     write_csv(NEAR, near)
     write_json(METRICS, report)
     _say(report)
@@ -59,22 +60,43 @@ def _say(report: dict[str, Any]) -> None:
         )
 
 
-def read_split(path: Path = SPLIT) -> pd.DataFrame:
-    """Read what ``run`` wrote to ``data/split.csv``."""
-    if not path.is_file():
-        raise UserError(f"no split at {path}: run 'dvc repro split' first")
-    return pd.read_csv(path, dtype=_TEXT, keep_default_na=False)
+def read_split(store: TileStore, path: Path = SPLIT) -> pd.DataFrame:
+    """Read what ``run`` wrote to ``data/split.csv`` for these tiles.
+
+    Raises:
+        UserError: it is missing or damaged, or of other tiles.
+    """
+    split = _read(path, "split", _DEALT, store)
+    foreign = split.loc[~split["split"].isin([*PARTS, *_LEFT_OUT]), "split"]
+    if len(foreign):
+        raise damaged(path, "split", f"no part is called {foreign.iloc[0]!r}")
+    if not ((split["target"] < 0) == (split["split"] == "aside")).all():
+        raise damaged(path, "split", "the tiles without a label are not those that are kept aside")
+    return split
+
+
+def labels_of(split: pd.DataFrame) -> list[str]:
+    """Return the labels to learn, in the order of their targets."""
+    known = split[split["target"] >= 0]
+    return known.drop_duplicates("target").sort_values("target")["label"].tolist()
 
 
 def _read_labels(store: TileStore) -> pd.DataFrame:
     """The labelled tiles, with latitude and longitude where the store has them."""
-    if not _LABELS.is_file():
-        raise UserError(f"no labels at {_LABELS}: run 'dvc repro map_to_binary' first")
-    text = {name: kind for name, kind in _TEXT.items() if name != "split"}
-    labels = pd.read_csv(_LABELS, dtype=text, keep_default_na=False)
-    if list(labels["file"]) != list(store.index["file"]):
-        raise UserError(f"{_LABELS} does not belong to the tiles in data/tiles: run 'dvc repro map_to_binary' again")
+    labels = _read(_LABELS, "map_to_binary", _LABELLED, store)
     return labels.join(store.index[store.index.columns.intersection(["latitude", "longitude"])])
+
+
+def _read(path: Path, stage: str, columns: dict[str, str], store: TileStore) -> pd.DataFrame:
+    """A table with one row a tile of the store, in order, and a target for each label, counted from 0."""
+    table = read_csv(path, stage, columns)
+    if not table[list(COLUMNS)].equals(store.index[list(COLUMNS)]):
+        raise damaged(path, stage, "it does not belong to the tiles in data/tiles")
+    pairs = table[["label", "target"]].drop_duplicates().sort_values("target")
+    numbered = np.arange(len(pairs)) - (table["target"] < 0).any()
+    if not (np.array_equal(pairs["target"], numbered) and ((pairs["label"] == "") == (pairs["target"] < 0)).all()):
+        raise damaged(path, stage, "labels and targets do not match")
+    return table
 
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:

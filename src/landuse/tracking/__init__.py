@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from landuse.errors import UserError
+from landuse.files import workspace
 from landuse.tracking import outputs, store
 
 _IDENTITY_TAG = "landuse.identity"
@@ -30,6 +31,7 @@ def run(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> It
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
+    _refuse_damaged(outputs.before("train"))  # before hours of training, and not after them
     tracked = _find_or_create(identity, params, tags)
     tracked._set_status("RUNNING")
     try:
@@ -40,6 +42,16 @@ def run(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> It
             tracked._set_status("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     tracked._set_status("FINISHED")
+
+
+def check(stage: str) -> None:
+    """Make sure, before a stage works, that ``track`` will find what it needs.
+
+    Raises:
+        UserError: a file that an earlier stage wrote is damaged, or the store cannot be reached or refuses.
+    """
+    _refuse_damaged(outputs.before(stage))
+    store.open_store(workspace())
 
 
 def track(stage: str | None = None, *, log_model: bool = False) -> str:
@@ -53,9 +65,10 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
         The name of the run.
 
     Raises:
-        UserError: there is no up-to-date model, or the store cannot be reached or refuses.
+        UserError: there is no up-to-date model, a file is damaged, or the store cannot be reached or refuses.
     """
     stages = outputs.until(stage) if stage else outputs.up_to_date()
+    _refuse_damaged(stages)
     model = outputs.model()
     tags = {f"landuse.{key}": model[key] for key in ("backbone", "data_digest", "params_digest")}
     tags["landuse.recipe"] = model["params"]["train.recipe"]
@@ -63,6 +76,11 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
     tracked._log_outputs(stages, log_model)
     tracked._set_status("FINISHED")
     return tracked.name
+
+
+def _refuse_damaged(stages: outputs.Stages) -> None:
+    outputs.history(stages)
+    outputs.metrics(stages)
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,7 @@ class Run:
 
 def _find_or_create(identity: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
     """Return the run of an identity, with the params and tags that it lacked."""
-    kept = store.open_store(outputs.workspace())
+    kept = store.open_store(workspace())
     with kept.locked() as client:
         found = client.search_runs([kept.experiment], f"tags.`{_IDENTITY_TAG}` = '{identity}'", max_results=1)
         if found:

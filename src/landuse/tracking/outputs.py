@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
+from typing_extensions import TypedDict
 
 from landuse.errors import UserError
+from landuse.files import workspace
+from landuse.outputs import read_csv, read_json
+from landuse.results import HISTORY_COLUMNS
 
 MODEL = Path("models/model/model.json")
 HISTORY = Path("plots/history.csv")
@@ -22,19 +25,29 @@ _PREFIXES = {"evaluate": "test"}  # metrics/evaluate.json -> test/...; the other
 Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
 
 
-def workspace() -> Path:
-    """Return the folder that the pipeline works in: the nearest one, from here upwards, with a dvc.yaml."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        if (folder / "dvc.yaml").is_file():
-            return folder
-    raise UserError("no dvc.yaml here or above: run from inside the repository")
+_Params = TypedDict("_Params", {"train.recipe": str, "model.backbone": str})
+
+
+class Model(TypedDict):
+    """What tags a run."""
+
+    identity: str
+    backbone: str
+    data_digest: str
+    params_digest: str
+    params: _Params
+
+
+def before(stage: str) -> Stages:
+    """Return the stages before one: dvc.yaml lists them in the order of their dependencies."""
+    stages = _all_stages()
+    names = list(stages)
+    return {name: stages[name] for name in names[: names.index(stage)]}
 
 
 def until(last: str) -> Stages:
-    """Return a stage and those before it: dvc.yaml lists them in the order of their dependencies."""
-    stages = _all_stages()
-    names = list(stages)
-    return {name: stages[name] for name in names[: names.index(last) + 1]}
+    """Return a stage and those before it."""
+    return before(last) | {last: _all_stages()[last]}
 
 
 def up_to_date() -> Stages:
@@ -50,28 +63,24 @@ def up_to_date() -> Stages:
     return {name: stage for name, stage in _all_stages().items() if name not in changed}
 
 
-def model() -> dict[str, Any]:
+def model() -> Model:
     """Return what model.json says of the trained model."""
-    file = workspace() / MODEL
-    if not file.is_file():
-        raise UserError(f"no model at {MODEL.parent}: run 'dvc repro' first")
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    return read_json(workspace() / MODEL, "train", Model)
 
 
 def history(stages: Stages) -> list[dict[str, Any]]:
     """Return the rows of history.csv; none when it is not among the outputs of these stages."""
-    files = [file for file in _outputs(stages) if file == workspace() / HISTORY]
-    return [{str(k): v for k, v in row.items()} for file in files for row in pd.read_csv(file).to_dict("records")]
+    found = [(file, stage) for file, stage in _outputs(stages).items() if file == workspace() / HISTORY]
+    tables = [read_csv(file, stage, HISTORY_COLUMNS) for file, stage in found]
+    return [{str(k): v for k, v in row.items()} for table in tables for row in table.to_dict("records")]
 
 
 def metrics(stages: Stages) -> dict[str, float]:
     """Return the numbers of the metrics files, flat; ``test/`` stands before those of evaluate.json."""
     numbers: dict[str, float] = {}
-    for file in _outputs(stages):
+    for file, stage in _outputs(stages).items():
         if file.parent == workspace() / "metrics":
-            content = json.loads(file.read_text(encoding="utf-8"))
-            numbers |= flat(content, f"{_PREFIXES.get(file.stem, file.stem)}/")
+            numbers |= flat(read_json(file, stage, dict[str, Any]), f"{_PREFIXES.get(file.stem, file.stem)}/")
     return numbers
 
 
@@ -119,8 +128,13 @@ def _all_stages() -> Stages:
     return stages
 
 
-def _outputs(stages: Stages) -> list[Path]:
-    """Return what these stages write, as far as it is there. An entry is a path, or a table of it and its settings."""
-    entries = [e for stage in stages.values() for kind in ("outs", "metrics", "plots") for e in stage.get(kind, [])]
-    files = [workspace() / (entry if isinstance(entry, str) else next(iter(entry))) for entry in entries]
-    return [file for file in files if file.exists()]
+def _outputs(stages: Stages) -> dict[Path, str]:
+    """Return what these stages write, as far as it is there, each with the stage that does.
+
+    An entry is a path, or a table of it and its settings.
+    """
+    found = {}
+    for name, stage in stages.items():
+        for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
+            found[workspace() / (entry if isinstance(entry, str) else next(iter(entry)))] = name
+    return {file: name for file, name in found.items() if file.exists()}

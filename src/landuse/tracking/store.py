@@ -20,6 +20,7 @@ from landuse.errors import UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_SQLITE = "sqlite:///"
 _LOCK_SECONDS = 300
 _BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics in a request
 
@@ -82,13 +83,13 @@ def log(
 
 
 def _own(root: Path) -> str:
-    return f"sqlite:///{(root / 'mlflow.db').as_posix()}"
+    return f"{_SQLITE}{(root / 'mlflow.db').as_posix()}"
 
 
 def _uri(root: Path) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and uri.startswith("sqlite:///"):  # a relative path would lose what DVC runs in a temporary folder
-        return f"sqlite:///{(root / uri.removeprefix('sqlite:///')).as_posix()}"
+    if uri and uri.startswith(_SQLITE):  # a relative path would lose what DVC runs in a temporary folder
+        return f"{_SQLITE}{(root / uri.removeprefix(_SQLITE)).as_posix()}"
     return uri or _own(root)
 
 
@@ -101,8 +102,8 @@ def _client(uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they print tracebacks of what they raise
-    if uri.startswith("sqlite:///"):
-        _make_database(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
+    if uri.startswith(_SQLITE):
+        _make_database(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
     return MlflowClient(tracking_uri=uri)
 
 
@@ -114,10 +115,12 @@ def _make_database(path: Path) -> None:
         part = path.with_name(f"{path.name}.part")
         part.unlink(missing_ok=True)  # what a killed process left
         with closing(sqlite3.connect(part)):  # MLflow would try for minutes to open what cannot be opened
-            MlflowClient(tracking_uri=f"sqlite:///{part.as_posix()}").search_experiments(max_results=1)
+            MlflowClient(tracking_uri=f"{_SQLITE}{part.as_posix()}").search_experiments(max_results=1)
         part.replace(path)
     with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA schema_version")
+        found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
 
 
 def _experiment(client: "MlflowClient", uri: str, root: Path) -> str:
@@ -174,13 +177,17 @@ def _clear_errors(uri: str) -> Iterator[None]:
             raise
         reason = str(error).strip().splitlines()[0][:500]
         line = re.sub(r"//[^/@\s]+@", "//***@", f"MLflow cannot use {uri} ({reason})")  # no passwords
-        remedy = "mend it, or set MLFLOW_TRACKING_URI to a store that works (unset: mlflow.db in the repository)"
-        raise UserError(f"{line}: {remedy}") from error
+        remedies = ["mend it", "set MLFLOW_TRACKING_URI to a store that works (unset: mlflow.db in the repository)"]
+        if uri.startswith(_SQLITE):
+            file = uri.removeprefix(_SQLITE)
+            remedies.insert(1, f"move it away (mv {file} {file}.broken) and run the same command again")
+        raise UserError(f"{line}: {', or '.join(remedies)}") from error
 
 
 def _comes_from_store(error: Exception) -> bool:
+    from alembic.util import CommandError  # of a database whose version it does not know
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    known = MlflowException | SQLAlchemyError | sqlite3.Error | requests.RequestException | ImportError
+    known = MlflowException | SQLAlchemyError | CommandError | sqlite3.Error | requests.RequestException | ImportError
     return isinstance(error, known)  # ImportError: the database's driver

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landuse.errors import UserError
+from landuse.files import workspace
 from landuse.tracking import outputs, store
 
 _STUDY_TAG, _TRIAL_TAG, _PARENT_TAG = "landuse.study", "landuse.trial", "mlflow.parentRunId"
@@ -88,7 +89,7 @@ def study(identity: str, name: str, params: Mapping[str, Any]) -> Iterator[Study
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
-    kept = store.open_store(outputs.workspace())
+    kept = store.open_store(workspace())
     with kept.locked() as client:
         found = client.search_runs([kept.experiment], f"tags.`{_STUDY_TAG}` = '{identity}'", max_results=1)
         run = found[0] if found else client.create_run(kept.experiment, tags={_STUDY_TAG: identity}, run_name=name)

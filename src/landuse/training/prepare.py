@@ -16,14 +16,13 @@ from landuse.features.shelf import folder_of
 from landuse.model import backbones, saved
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
-from landuse.splits import read_split
+from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 from landuse.training import distributed
 from landuse.training.global_batchnorm import share_statistics
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.memory import keep_memory
 from landuse.training.precision import resolve
-from landuse.training.threads import share_cores
 
 _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
 
@@ -45,9 +44,9 @@ class Prepared:
 def prepare(p: params.Params) -> Prepared:
     """Build what a training needs, from ``data/tiles`` and ``data/split.csv`` and the seed."""
     _deterministic()
-    share_cores()
     keep_memory()
-    store, split = open_store(), read_split()
+    store = open_store()
+    split = read_split(store)
     device = pick_device()
     torch.manual_seed(p.train.seed)
     model, spec = _model(p, store, split, device)
@@ -69,7 +68,7 @@ def prepare(p: params.Params) -> Prepared:
 def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, saved.Spec]:
-    classes = split[split["target"] >= 0].drop_duplicates("target").sort_values("target")["label"].tolist()
+    classes = labels_of(split)
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
     name, size = p.model.backbone, p.model.input_size

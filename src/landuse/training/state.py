@@ -7,7 +7,6 @@ code. It is written beside, flushed, renamed, and checked when it is read; the o
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import signal
@@ -22,6 +21,7 @@ import filelock
 import torch
 
 from landuse.files import write_json
+from landuse.outputs import as_json
 
 _KEPT = 2  # states of one training: the last, and one to fall back on
 _ABANDONED = 3  # other trainings whose states are kept, in case their params come back
@@ -73,14 +73,14 @@ class Keeper:
     def latest(self, device: torch.device) -> dict[str, Any] | None:
         """Return the newest state that is whole, its tensors on the device, or None; damaged ones are removed."""
         for file in reversed(self._states()):
-            content = file.read_bytes()
+            content = file.read_bytes() if file.is_file() else b""
             if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
                 state: dict[str, Any] = torch.load(
                     io.BytesIO(content[_DIGEST_BYTES:]), map_location=device, weights_only=True
                 )
                 return state
             print(f"the saved state {file.name} is damaged: going back to the one before it", flush=True)
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         return None
 
     @property
@@ -181,10 +181,14 @@ def _say_what_changed(idle: Sequence[Path], facts: Mapping[str, Any]) -> None:
     if not interrupted:
         return
     newest = max(interrupted, key=lambda state: state.stat().st_mtime)
-    before = json.loads((newest.parent / _FACTS).read_text(encoding="utf-8"))
-    keys = sorted(key for key in before.keys() | facts if before.get(key) != facts.get(key))
-    changed = [f"{key}: {before.get(key)} -> {facts.get(key)}" for key in keys[:4]] + ["..."] * (len(keys) > 4)
-    what = ", ".join(changed) or "other code"
+    try:
+        before = as_json((newest.parent / _FACTS).read_bytes(), dict[str, Any])
+    except (OSError, ValueError):
+        what = f"which ones is not known: its {_FACTS} is damaged"
+    else:
+        keys = sorted(key for key in before.keys() | facts if before.get(key) != facts.get(key))
+        changed = [f"{key}: {before.get(key)} -> {facts.get(key)}" for key in keys[:4]] + ["..."] * (len(keys) > 4)
+        what = ", ".join(changed) or "other code"
     print(f"starting anew: the training that was interrupted had other settings ({what})", flush=True)
 
 

@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from landuse import params
 from landuse.errors import Interrupted, UserError
-from landuse.tracking import outputs, trials
+from landuse.files import workspace
+from landuse.tracking import trials
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
 from landuse.tuning import report
@@ -42,7 +43,7 @@ def run(count: int | None = None) -> None:
         read: Read = partial(params.read, copy)
         space = check(p.tune.space, read)
         known = facts(p, prepare(p).spec.data_digest)
-        root = Path(os.environ.get("DVC_ROOT") or outputs.workspace()).resolve()
+        root = Path(os.environ.get("DVC_ROOT") or workspace()).resolve()
         with open_study(root, known, p.tune) as study, _tracked(study, p, known) as tracked:
             if already := done(study):
                 print(f"study {study.study_name} goes on: {len(already)} of {wanted} trials are done", flush=True)

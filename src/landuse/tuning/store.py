@@ -45,26 +45,36 @@ def open_study(root: Path, known: Mapping[str, Any], tune: params.Tune) -> Itera
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = root / ".landuse" / "tune.db"
     path.parent.mkdir(exist_ok=True)
-    with _alone(path.with_suffix(".lock")), _clear_errors(path):
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.as_posix()}")
-        name = digest(known)[:12]
-        if name not in optuna.get_all_study_names(storage):
-            _say_what_changed(storage, known)
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction="minimize" if better_is_lower(tune.monitor) else "maximize",
-            load_if_exists=True,
-            # The median: with some twenty trials each of Hyperband's brackets would hold too few to compare, and its
-            # budgets assume phases and schedules that a trial may leave at any epoch.
-            pruner=optuna.pruners.MedianPruner(
-                n_startup_trials=tune.pruning.startup_trials, n_warmup_steps=tune.pruning.warmup_epochs + 1
-            ),
-        )
-        study.set_user_attr(_FACTS, dict(known))
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
+    with _alone(path.with_suffix(".lock")), _clear_errors(path, SQLAlchemyError, OptunaError):
+        # what is damaged shows here: versions that differ are a RuntimeError, broken attributes a ValueError
+        with _clear_errors(path, RuntimeError, ValueError, KeyError):
+            study = _open(path, known, tune)
         yield study
+
+
+def _open(path: Path, known: Mapping[str, Any], tune: params.Tune) -> optuna.Study:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path.as_posix()}")
+    name = digest(known)[:12]
+    if name not in optuna.get_all_study_names(storage):
+        _say_what_changed(storage, known)
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        direction="minimize" if better_is_lower(tune.monitor) else "maximize",
+        load_if_exists=True,
+        # The median: with some twenty trials each of Hyperband's brackets would hold too few to compare, and its
+        # budgets assume phases and schedules that a trial may leave at any epoch.
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=tune.pruning.startup_trials, n_warmup_steps=tune.pruning.warmup_epochs + 1
+        ),
+    )
+    study.set_user_attr(_FACTS, dict(known))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    for trial in done(study):
+        if not trial.user_attrs.keys() >= {SETTINGS, HISTORY}:
+            raise ValueError(f"trial {trial.number} lacks its settings or its history")
+    return study
 
 
 def done(study: optuna.Study) -> list[FrozenTrial]:
@@ -102,9 +112,10 @@ def _alone(path: Path) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def _clear_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OptunaError) as error:
+    except kinds as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise UserError(f"cannot use {path} ({reason}): mend it, or move it away to start anew") from error
+        remedy = f"move it away (mv {path} {path}.broken) and run the same command again, which starts anew"
+        raise UserError(f"cannot use {path} ({reason}): mend it, or {remedy}") from error
