@@ -43,7 +43,7 @@ def up_to_date() -> Stages:
     status = subprocess.run(command, cwd=workspace(), capture_output=True, text=True, check=False)
     if status.returncode:
         reason = (status.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(f"'dvc status' failed ({reason}): mend that first")
+        raise UserError(f"'dvc status' failed ({reason}): mend that first; 'landuse repair' may do it")
     changed = json.loads(status.stdout)
     if "train" in changed:  # then nothing tells whether the other files belong to this model
         raise UserError("stage train is not up to date: run 'dvc repro' first")
