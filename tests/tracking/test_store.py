@@ -1,5 +1,6 @@
 """Where MLflow stores, and what is said when it cannot."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENCE
+from mlflow import MlflowClient
 from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, write_outputs
 
 from landuse import tracking
@@ -31,6 +33,24 @@ def test_a_temporary_experiment_logs_where_it_came_from(root: Path, monkeypatch:
     assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
     assert "plots/confusion.png" in artefacts(root)
     assert {file.name for file in temporary.iterdir()} == {"data", "metrics", "models", "plots", "reports", "dvc.yaml"}
+
+
+def test_a_database_is_made_whole_or_not_at_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of MLflow's tables would be in its way for ever: 'table trace_info already exists'."""
+    write_outputs(root)
+    (root / "mlflow.db").unlink()
+    (root / "mlflow.db.part").write_bytes(b"what a killed process left")
+
+    def fill_the_disk(_: MlflowClient, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(MlflowClient, "search_experiments", fill_the_disk)
+        tracking.track("train")
+    assert not (root / "mlflow.db").exists()
+    tracking.track("train")
+    assert len(runs(root)) == 1
+    assert not (root / "mlflow.db.part").exists()
 
 
 def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:

@@ -55,8 +55,9 @@ def up_to_date() -> Stages:
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     status = subprocess.run(command, cwd=workspace(), capture_output=True, text=True, check=False)
     if status.returncode:
-        reason = (status.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(f"'dvc status' failed ({reason}): mend that first")
+        said = [line for line in status.stderr.splitlines() if line.strip() and "dvc.org/support" not in line]
+        reason = said[-1] if said else "no reason given"
+        raise UserError(f"'dvc status' failed ({reason}): mend that first; 'landuse repair' may do it")
     changed = json.loads(status.stdout)
     if "train" in changed:  # then nothing tells whether the other files belong to this model
         raise UserError("stage train is not up to date: run 'dvc repro' first")

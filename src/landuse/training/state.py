@@ -206,7 +206,7 @@ def _noting_signals(keeper: Keeper) -> Iterator[None]:
         if keeper.signal and number == signal.SIGINT:  # Slurm and torchrun may each send a SIGTERM
             raise KeyboardInterrupt
         keeper.signal = number
-        os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print is not safe in here
+        os.write(1, b"\nstopping after this batch; once more stops at once\n")  # print is not safe in here
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

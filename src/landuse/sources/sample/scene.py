@@ -1,6 +1,9 @@
 """A whole simulated scene as files: what `landuse map` and its tests need."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -45,10 +48,19 @@ def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
     }
     with atomic(folder) as part:
         part.mkdir()
-        with rasterio.open(part / "scene.tif", "w", **profile, count=len(sentinel2.BANDS), dtype="uint16") as file:
+        with _raster(part / "scene.tif", **profile, count=len(sentinel2.BANDS), dtype="uint16") as file:
             file.write(np.moveaxis(scene.pixels, -1, 0))
             file.descriptions = sentinel2.BANDS
-        with rasterio.open(part / "land_use.tif", "w", **profile, count=1, dtype="uint8") as file:
+        with _raster(part / "land_use.tif", **profile, count=1, dtype="uint8") as file:
             file.write(scene.landscape.land_use, 1)
             file.write_colormap(1, {number: (*_COLOURS[name], 255) for number, name in enumerate(CLASSES)})
             file.update_tags(1, **{str(number): name for number, name in enumerate(CLASSES)})
+
+
+@contextmanager
+def _raster(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
+    """Open a raster to write, in memory until it is whole: GDAL hides what the disk says."""
+    with rasterio.MemoryFile() as memory:
+        with memory.open(**profile) as file:
+            yield file
+        path.write_bytes(memory.getbuffer())
