@@ -7,7 +7,7 @@ from typing import Any
 
 from landuse.errors import UserError
 
-_METRICS = Path("metrics/evaluate.json")
+_RESULTS = Path("reports/evaluate.json")
 _MODEL = Path("models/model/model.json")
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
@@ -18,7 +18,7 @@ def text() -> str:
     Raises:
         UserError: nothing has been measured here yet.
     """
-    found, model = _read(_METRICS), _read(_MODEL)
+    found, model = _read(_RESULTS), _read(_MODEL)
     return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
 
 

@@ -26,7 +26,8 @@ SEED, FOLD = "train.seed", "split.fold"
 TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
 BASELINE = "band_statistics"
 _FOLDED = ("kfold", "spatial_kfold")
-_LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"
+_LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
+_DETAILS = "reports/evaluate.json"  # in DVC's cache
 
 _Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
 
@@ -36,7 +37,7 @@ class Experiment:
     """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
 
     settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
-    test ``accuracy``, ``macro_f1`` and ``nll``, the baseline's as ``band_statistics.accuracy``, each with the ends of
+    test ``accuracy``, ``macro_f1`` and ``nll``, and where their details are in DVC's cache the baseline's as ``band_statistics.accuracy``, each with the ends of
     its interval over tiles as ``accuracy.low`` and ``accuracy.high``; and ``val_macro_f1``. Those that were measured.
     """
 
@@ -67,11 +68,12 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = _read(baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
+        own = _read(repo, baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
             state, last = each.executor.state if each.executor else "success", each.revs[0]
-            result = _read(last.name or last.rev[:7], _committed(repo, last.rev)) if state == "success" else state
+            name = last.name or last.rev[:7]
+            result = _read(repo, name, _committed(repo, last.rev)) if state == "success" else state
             if isinstance(result, Experiment):
                 found.append(result)
             else:
@@ -111,7 +113,7 @@ def at(repo: Repo, revision: str) -> Experiment:
         UserError: there is no such revision, or it has no result.
     """
     commit = resolve(repo, revision)
-    found = _read(revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
+    found = _read(repo, revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
@@ -127,14 +129,22 @@ def _on_disk(root: Path) -> _Read:
     return lambda path: (root / path).read_bytes() if (root / path).is_file() else None
 
 
-def _read(name: str, read: _Read) -> Experiment | str:
+def cached(repo: Repo, digest: str) -> bytes | None:
+    """A file of DVC's cache; None where it is absent."""
+    file = repo.cache.local.oid_to_path(digest)
+    content: bytes | None = repo.cache.local.fs.cat_file(file) if repo.cache.local.fs.exists(file) else None
+    return content
+
+
+def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
     """An experiment, or why it has no result."""
-    lock, test, val = read(_LOCK), read(_TEST), read(_VAL)
-    metrics = _metrics(json.loads(test or "{}"), json.loads(val or "{}"))
-    if lock is None or not {"accuracy", "macro_f1"} <= set(metrics):
-        return "without test metrics"
-    stages = yaml.safe_load(lock)["stages"]
+    lock = read(_LOCK)
+    stages = yaml.safe_load(lock or b"stages: {}")["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+    details = cached(repo, outs[_DETAILS]) if _DETAILS in outs else None
+    metrics = _metrics(*(json.loads(content or "{}") for content in (read(_TEST), read(_VAL), details)))
+    if not stages or not {"accuracy", "macro_f1"} <= set(metrics):
+        return "without test metrics"
     if not {TILES, PREDICTIONS} <= set(outs):
         return "without predictions"
     settings: dict[str, str] = {}
@@ -152,21 +162,20 @@ def _read(name: str, read: _Read) -> Experiment | str:
     return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
 
 
-def _metrics(test: Mapping[str, Any], val: Mapping[str, Any]) -> dict[str, float]:
-    baseline = test.get("baselines", {}).get(BASELINE, {})
+def _metrics(test: Mapping[str, Any], val: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, float]:
+    """details: of the evaluation; the intervals and the baseline stand there alone."""
+    values = {name: test.get(name) for name in ("accuracy", "macro_f1", "nll")}
+    values["val_macro_f1"] = val.get("val_macro_f1")
+    baseline = details.get("baselines", {}).get(BASELINE, {})
     measured = {
-        "accuracy": test.get("accuracy"),
-        "macro_f1": test.get("macro_f1"),
-        "nll": test.get("calibration", {}).get("after", {}).get("nll"),
-        f"{BASELINE}.accuracy": baseline.get("accuracy"),
-        f"{BASELINE}.macro_f1": baseline.get("macro_f1"),
-        "val_macro_f1": val.get("val", {}).get("macro_f1"),
+        "accuracy": details.get("accuracy"),
+        "macro_f1": details.get("macro_f1"),
+        "nll": details.get("calibration", {}).get("after", {}).get("nll"),
+        **{f"{BASELINE}.{metric}": measure for metric, measure in baseline.items()},
     }
-    values: dict[str, float | None] = {}
-    for name, of in measured.items():
-        parts = of if isinstance(of, dict) else {"value": of}
-        values |= {name if part == "value" else f"{name}.{part}": value for part, value in parts.items()}
-    return {name: float(value) for name, value in values.items() if value is not None}
+    for name, measure in measured.items():
+        values |= {name if part == "value" else f"{name}.{part}": value for part, value in (measure or {}).items()}
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _upstream(stages: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:

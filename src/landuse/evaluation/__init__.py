@@ -24,10 +24,11 @@ from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
 PREDICTIONS = Path("data/predictions.csv")
-METRICS = Path("metrics/evaluate.json")
+METRICS = Path("metrics/evaluate.json")  # what people compare
+DETAILS = Path("reports/evaluate.json")
 REPORT = Path("reports/index.html")
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
-_STAGES = ("split", "train", "collapse")  # whose metrics the report shows
+_EARLIER = ("reports/split.json", "metrics/train.json", "reports/collapse.json")  # what the report shows of them
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +60,8 @@ def run(p: params.Params) -> None:
     }
     write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
     write_csv(PREDICTIONS, _predictions(test.tiles, probabilities, names))
-    write_json(METRICS, report)
+    write_json(METRICS, _headline(report))
+    write_json(DETAILS, report)
     drawn = _draw(test, probabilities, fitted, report, settings.confidence)
     explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
     page = render(Inputs(report, asdict(found[0].spec), store.info, **drawn, **explained, **_earlier()))
@@ -70,6 +72,15 @@ def run(p: params.Params) -> None:
         f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), "
         f"{len(test.tiles):,} tiles; report: {REPORT}"
     )
+
+
+def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
+    """The few numbers that DVC shows as metrics, flat: a column each in its tables."""
+    calibrated = report["calibration"]["after"]
+    measures = {name: report[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc")}
+    measures |= {name: calibrated[name] for name in ("ece", "nll")}
+    ends = {f"accuracy_{end}": report["accuracy"][end] for end in ("low", "high")}
+    return {name: measure["value"] for name, measure in measures.items()} | ends
 
 
 def _strangers(asked: Mapping[str, Asked], settings: params.Evaluate) -> dict[str, Any] | None:
@@ -113,7 +124,7 @@ def _explain(
 
 def _earlier() -> dict[str, Any]:
     """What the stages before this one found, for the report."""
-    facts = {name: json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8")) for name in _STAGES}
+    facts = {Path(file).stem: json.loads(Path(file).read_text(encoding="utf-8")) for file in _EARLIER}
     return facts | {
         "history": pd.read_csv(plots.FOLDER / "history.csv"),
         "split_map": (plots.FOLDER / "split_map.png").read_bytes(),

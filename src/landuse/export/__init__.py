@@ -19,19 +19,20 @@ from landuse.splits import read_split
 from landuse.tiles import TileStore, open_store
 
 FOLDER = Path("models/export")
-METRICS = Path("metrics/export.json")
+REPORT = Path("reports/export.json")
+_RESULTS = {"split": "reports", "train": "metrics", "evaluate": "reports"}  # what the card tells of earlier stages
 _BATCH_SIZES = (1, 37)  # one tile, as a service gets it; and a number that no shape in a network divides
 
 
 def run(p: params.Params) -> None:
-    """Write models/export (model.onnx, model.json, MODEL_CARD.md) and metrics/export.json.
+    """Write models/export (model.onnx, model.json, MODEL_CARD.md) and reports/export.json.
 
     Raises:
         UserError: a tile of the test split gets another class from the ONNX file than from the network, or a
             probability differs by ``export.tolerance`` or more. Nothing is written then.
     """
     store, split = open_store(), read_split()
-    results = {stage: _read(Path("metrics", f"{stage}.json"), stage) for stage in ("split", "train", "evaluate")}
+    results = {stage: _read(Path(folder, f"{stage}.json"), stage) for stage, folder in _RESULTS.items()}
     calibration = _read(CALIBRATION, "evaluate")
     rows = split.loc[split["split"] == "test", "row"].to_numpy(copy=True)
     if not len(rows):
@@ -55,7 +56,7 @@ def run(p: params.Params) -> None:
         write_json(part / "model.json", asdict(spec) | {"calibration": calibration})
         results |= {"export": report}
         write_text(part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, results))
-    write_json(METRICS, report)
+    write_json(REPORT, report)
     tracking.track("export", log_model=p.export.log_model)
     worst = max(found.largest_difference for found in parity.values())
     print(

@@ -14,7 +14,7 @@ from landuse.tiles import TileStore, open_store
 
 SPLIT = Path("data/split.csv")
 NEAR = Path("data/near_duplicates.csv")
-METRICS = Path("metrics/split.json")
+REPORT = Path("reports/split.json")
 PICTURE = Path("plots/split_map.png")
 _LABELS = Path("data/labels.csv")
 _TEXT = {"file": "str", "class": "str", "label": "str", "split": "str"}  # a class may be called 2018, or NA
@@ -27,7 +27,7 @@ def run(p: params.Params) -> None:
 
     Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
-    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``metrics/split.json``; and
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``reports/split.json``; and
     ``plots/split_map.png``.
 
     Raises:
@@ -45,7 +45,7 @@ def run(p: params.Params) -> None:
     picture.write(PICTURE, tiles, distance)
     write_csv(SPLIT, tiles[_COLUMNS])
     write_csv(NEAR, near)
-    write_json(METRICS, report)
+    write_json(REPORT, report)
     _say(report)
 
 

@@ -17,7 +17,8 @@ from landuse.errors import UserError
 MODEL = Path("models/model/model.json")
 HISTORY = Path("plots/history.csv")
 EXPORT = Path("models/export")
-_PREFIXES = {"evaluate": "test"}  # metrics/evaluate.json -> test/...; the other files keep their names
+_MEASURED = ("reports", "metrics")  # folders of JSON files: details, and what people compare
+_PREFIXES = {"evaluate": "test"}  # evaluate.json -> test/...; the other files keep their names
 
 Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
 
@@ -66,10 +67,10 @@ def history(stages: Stages) -> list[dict[str, Any]]:
 
 
 def metrics(stages: Stages) -> dict[str, float]:
-    """Return the numbers of the metrics files, flat; ``test/`` stands before those of evaluate.json."""
+    """Return all numbers that were measured, flat; ``test/`` stands before those of evaluate.json."""
     numbers: dict[str, float] = {}
     for file in _outputs(stages):
-        if file.parent == workspace() / "metrics":
+        if file.suffix == ".json" and file.parent.name in _MEASURED:
             content = json.loads(file.read_text(encoding="utf-8"))
             numbers |= flat(content, f"{_PREFIXES.get(file.stem, file.stem)}/")
     return numbers
