@@ -255,7 +255,7 @@ def inputs(names: list[str] = NAMES, count: int = 4050, points: int = 1500, pain
         split=split(names),
         collapse=collapse(),
         history=history(),
-        train={"epochs": 12, "best_epoch": 11, "val": {"loss": 0.1123, "accuracy": 0.9842, "macro_f1": 0.9838}},
+        train={"epochs": 12, "best_epoch": 11, "val_loss": 0.1123, "val_accuracy": 0.9842, "val_macro_f1": 0.9838},
         confusion=metrics.confusion(truth, after.argmax(1), len(names)),
         roc=roc,
         pr=pr,

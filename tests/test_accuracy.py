@@ -25,7 +25,7 @@ def test_one_epoch_on_the_real_tiles_is_as_good_as_it_was(real_data: Path, tmp_p
     workspace.run("dvc", "repro", "evaluate", OMP_NUM_THREADS="2")
     described = json.loads((workspace.path / "data/tiles/dataset.json").read_text())
     assert described["digest"] == "feefa5e365ffbf7cf1bf39f68dc5e96efc80f5234d9c1b91889277593b3627e1"
-    assert json.loads((workspace.path / "metrics/split.json").read_text())["tiles"] == {
+    assert json.loads((workspace.path / "reports/split.json").read_text())["tiles"] == {
         "train": 10850,
         "val": 2325,
         "test": 2325,
@@ -34,7 +34,7 @@ def test_one_epoch_on_the_real_tiles_is_as_good_as_it_was(real_data: Path, tmp_p
         "buffer": 0,
         "unused": 0,
     }
-    measured = json.loads((workspace.path / "metrics/evaluate.json").read_text())
+    measured = json.loads((workspace.path / "reports/evaluate.json").read_text())
     assert measured["n"] == TILES
     floor = wilson(BASELINE, TILES, 0.999)["low"]
     assert floor is not None

@@ -31,7 +31,7 @@ def params(workspace: Workspace) -> Workspace:
 
 
 def snapshot(folder: Path) -> set[str]:
-    parts = ("data", "models", "metrics", "plots")
+    parts = ("data", "models", "metrics", "plots", "reports")
     return {str(f.relative_to(folder)) for part in parts for f in (folder / part).rglob("*")}
 
 

@@ -36,7 +36,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "baselines": baselines,
     }
     model = {"backbone": "resnet50", "classes": ["City", "Farmland"], "source": "sample"}
-    for name, content in {"metrics/evaluate.json": found, "models/model/model.json": model}.items():
+    for name, content in {"reports/evaluate.json": found, "models/model/model.json": model}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
     return tmp_path
@@ -76,7 +76,7 @@ def test_the_summary_tells_how_good_where_and_what_next(capsys: pytest.CaptureFi
     assert "0.9900 (0.9800-0.9950)" in model
     assert "0.5000 (" in majority
     assert "0.8700 (" in bands
-    for place in ("plots/", "metrics/evaluate.json", "data/predictions.csv", "models/export/model.onnx"):
+    for place in ("plots/", "reports/evaluate.json", "data/predictions.csv", "models/export/model.onnx"):
         assert place in text
     for line in ("mlflow ui", "dvc exp run -S train.lr=1e-4", "dvc exp show", "dvc exp run -S data.source=eurosat_rgb"):
         assert line in text
@@ -95,14 +95,14 @@ def test_the_summary_of_real_tiles_does_not_speak_of_simulated_ones(
 
 
 def test_the_summary_of_an_undefined_measure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    change(results / "metrics/evaluate.json", macro_f1=measure(None))
+    change(results / "reports/evaluate.json", macro_f1=measure(None))
     assert "undefined" in summary(capsys)
 
 
-@pytest.mark.parametrize("missing", ["metrics/evaluate.json", "models/model/model.json"])
+@pytest.mark.parametrize("missing", ["reports/evaluate.json", "models/model/model.json"])
 def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
     (results / missing).unlink()
-    stage = {"metrics/evaluate.json": "evaluate", "models/model/model.json": "train"}[missing]
+    stage = {"reports/evaluate.json": "evaluate", "models/model/model.json": "train"}[missing]
     assert f"no {missing}: run 'dvc repro {stage}' first" in refused(capsys, "summary")
 
 

@@ -47,8 +47,8 @@ RUN = {
 }
 LEARNS = ["data/tiles", "data/split.csv"]
 READS = {  # by the commands; compare reads commits and DVC's cache (tests/comparison), cache its own (tests/features)
-    "summary": ["metrics/evaluate.json", "models/model/model.json"],
-    "track": ["models/model/model.json", "plots/history.csv", *(f"metrics/{s}.json" for s in ("split", "train"))],
+    "summary": ["reports/evaluate.json", "models/model/model.json"],
+    "track": ["models/model/model.json", "plots/history.csv", "reports/split.json", "metrics/train.json"],
     "lr-find": LEARNS,
     "speed": LEARNS,
     "tune": LEARNS,
@@ -262,10 +262,10 @@ def test_what_passes_for_a_result_can_be_written_into_report_and_card() -> None:
     """A flipped byte that still is JSON of the right shape must not break what is written after hours of work."""
     tiles = open_store()
     split = read_split(tiles)
-    described, found = spec(), json.loads(Path("metrics/evaluate.json").read_text())
+    described, found = spec(), json.loads(Path("reports/evaluate.json").read_text())
     taken = refused = 0
-    for name in ("split.json", "train.json", "collapse.json", "../plots/history.csv"):
-        for _ in flipped(Path("metrics", name), 5):
+    for name in ("reports/split.json", "metrics/train.json", "reports/collapse.json", "plots/history.csv"):
+        for _ in flipped(Path(name), 5):
             try:
                 earlier = evaluation._earlier()
             except UserError:
@@ -274,7 +274,7 @@ def test_what_passes_for_a_result_can_be_written_into_report_and_card() -> None:
             assert "<html" in render(Inputs(found, asdict(described), tiles.info, **earlier))
             taken += 1
     exported = {"opset": 20, "bytes": 1, "tiles": 1, "parity": {"batch_1": {"largest_difference": 1e-7}}}
-    for file in ("metrics/split.json", "metrics/train.json", "metrics/evaluate.json", "models/calibration.json"):
+    for file in ("reports/split.json", "metrics/train.json", "reports/evaluate.json", "models/calibration.json"):
         for _ in flipped(Path(file), 11):
             try:
                 measured, calibration = export.read_results()
@@ -290,7 +290,7 @@ def test_what_passes_for_a_result_can_be_written_into_report_and_card() -> None:
 def test_compare_says_which_file_of_the_workspace_is_damaged() -> None:
     result = {"outs": [{"path": path, "md5": "0"} for path in (experiments.TILES, experiments.PREDICTIONS)]}
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"evaluate": result}}))
-    read = partial(experiments._read, "workspace", experiments._on_disk(Path()))
+    read = partial(experiments._read, None, "workspace", experiments._on_disk(Path()))
     assert isinstance(read(), experiments.Experiment)
     for name in ("dvc.lock", "metrics/evaluate.json", "metrics/train.json"):
         whole = Path(name).read_bytes()
@@ -304,12 +304,12 @@ def test_compare_says_which_file_of_the_workspace_is_damaged() -> None:
 
 def test_in_a_process_of_its_own_it_is_one_line_too(here: Path) -> None:
     """And from a subfolder."""
-    (here / "metrics/evaluate.json").write_text("{")
+    (here / "reports/evaluate.json").write_text("{")
     done = subprocess.run(
         [Path(sys.executable).with_name("landuse"), "summary"], cwd=here / "plots", env=clean_environment(),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "metrics/evaluate.json is damaged" in done.stderr
+    assert "reports/evaluate.json is damaged" in done.stderr
     assert "remove it and run 'dvc repro evaluate'" in done.stderr

@@ -69,6 +69,24 @@ def test_deps_hold_every_module_that_the_stage_imports(stage: str, graph: grimp.
     assert missing_deps(stage, STAGES[stage]["deps"], graph) == set()
 
 
+def test_each_plot_is_declared_once() -> None:
+    """DVC draws what stands under a stage's plots, and what stands under the plots of the whole file."""
+    whole = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    drawn = [(file, column) for plot in whole["plots"] for each in plot.values() for file, column in each["y"].items()]
+    for stage in STAGES.values():
+        for entry in stage.get("plots", []):
+            file, settings = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+            drawn.append((file, settings.get("y")))
+            assert file.endswith(".png") or settings["title"], f"{file} would be drawn in DVC's default template"
+    assert len(drawn) == len({str(each) for each in drawn})
+
+
+def test_dvc_can_restore_every_stage() -> None:
+    """It keeps no run of a stage with an output that is in git and is no metric or plot."""
+    outs = [out for stage in STAGES.values() for out in stage["outs"]]
+    assert all(isinstance(out, str) for out in outs)
+
+
 def test_a_missing_dep_would_be_noticed(graph: grimp.ImportGraph) -> None:
     deps = [dep for dep in STAGES["train"]["deps"] if dep != "src/landuse/batches.py"]
     assert missing_deps("train", deps, graph) == {"src/landuse/batches.py"}

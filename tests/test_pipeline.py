@@ -113,7 +113,7 @@ def test_the_environment_of_make_install_needs_not_be_activated(finished: Worksp
 
 
 def test_the_result_is_far_above_chance_and_summed_up_for_a_person(finished: Workspace) -> None:
-    measured = json.loads((finished.path / "metrics/evaluate.json").read_text())
+    measured = json.loads((finished.path / "reports/evaluate.json").read_text())
     assert measured["accuracy"]["value"] > 0.85
     assert measured["accuracy"]["low"] < measured["accuracy"]["value"] <= measured["accuracy"]["high"]
     summary = finished.run("landuse", "summary").stdout
@@ -143,7 +143,7 @@ def test_one_mlflow_run_holds_the_whole_pipeline_and_logging_again_adds_nothing(
 def test_what_dvc_restores_from_its_cache_is_filled_in(finished: Workspace, tmp_path: Path) -> None:
     before = logged(finished)
     (finished.path / "mlflow.db").rename(tmp_path / "mlflow.db")
-    finished.run("rm", "-rf", "models", "metrics", "mlartifacts")
+    finished.run("rm", "-rf", "models", "metrics", "reports", "mlartifacts")
     finished.run("dvc", "repro")
     finished.run("landuse", "track")
     runs, metrics, parameters = logged(finished)
@@ -159,7 +159,7 @@ def test_one_variant_is_compared_with_the_commit(finished: Workspace) -> None:
     """1e-5 is written 1e-05 by DVC, which YAML 1.1 takes for a string."""
     finished.run("dvc", "exp", "run", "-n", "slow", "-S", "train.lr=1e-5", *SMALL)
     difference = json.loads(finished.run("dvc", "metrics", "diff", "--json").stdout)
-    assert difference["metrics/evaluate.json"]["accuracy.value"]["diff"] < 0
+    assert difference["metrics/evaluate.json"]["accuracy"]["diff"] < 0
     shown = json.loads(finished.run("dvc", "exp", "show", "--json").stdout)
     assert "slow" in json.dumps(shown)
     plots = json.loads(finished.run("dvc", "plots", "diff", "--json").stdout)

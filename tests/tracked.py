@@ -18,7 +18,7 @@ PARAMS = {"model.backbone": "efficientnet_lite0", "train.recipe": "fast", "train
 TAGS = {"landuse.data_digest": "d1", "landuse.params_digest": "p1", "landuse.backbone": "efficientnet_lite0"}
 DVC_YAML = """
 stages:
-  split: {cmd: "true", outs: [data/split.csv], metrics: [metrics/split.json: {cache: false}]}
+  split: {cmd: "true", outs: [data/split.csv, reports/split.json]}
   train:
     cmd: python -c 1
     deps: [data/split.csv]
@@ -28,14 +28,13 @@ stages:
   evaluate:
     cmd: python -c 2
     deps: [models/model]
-    outs: [reports/index.html]
+    outs: [reports/index.html, reports/evaluate.json]
     metrics: [metrics/evaluate.json: {cache: false}]
     plots: [plots/confusion.csv, plots/confusion.png]
   export:
     cmd: python -c 3
-    deps: [models/model, metrics/evaluate.json]
-    outs: [models/export]
-    metrics: [metrics/export.json: {cache: false}]
+    deps: [models/model, reports/evaluate.json]
+    outs: [models/export, reports/export.json]
 """
 
 
@@ -56,10 +55,11 @@ def write_outputs(folder: Path, identity: str = IDENTITY, epochs: int = 3, accur
     files = {
         "models/model/model.json": model,
         "models/export/model.json": model,
-        "metrics/split.json": {"counts": {"train": 70, "val": 15}},
-        "metrics/train.json": {"best_epoch": epochs, "val": {"accuracy": 0.75}},
-        "metrics/evaluate.json": {"accuracy": interval, "recall": {"Forest": interval}, "classes": ["A", "B"]},
-        "metrics/export.json": {"largest_difference": 1e-6},
+        "reports/split.json": {"counts": {"train": 70, "val": 15}},
+        "metrics/train.json": {"best_epoch": epochs, "val_accuracy": 0.75},
+        "metrics/evaluate.json": {"accuracy": accuracy, "nll": 0.25},
+        "reports/evaluate.json": {"accuracy": interval, "recall": {"Forest": interval}, "classes": ["A", "B"]},
+        "reports/export.json": {"largest_difference": 1e-6},
     }
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content))

@@ -148,7 +148,8 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
     (folder / CALIBRATION).write_text(json.dumps(calibration(folder, described)))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(DEFAULTS / name, folder)
-    (folder / "metrics").mkdir()
+    for name in ("metrics", "reports"):
+        (folder / name).mkdir()
     contents = {
         "evaluate": evaluate(folder, described),
         "split": {
@@ -156,11 +157,11 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
             **splits._counts(dealt(folder)[1]),
             "duplicates": {"exact_across_parts": 0, "near_across_parts": 0},
         },
-        "train": {"epochs": 7, "best_epoch": 5, "val": {"loss": 0.1, "accuracy": 0.95, "macro_f1": 0.94}},
+        "train": {"epochs": 7, "best_epoch": 5, "val_loss": 0.1, "val_accuracy": 0.95, "val_macro_f1": 0.94},
         "collapse": {"action": "fail", "verdict": "ok", "stopped": False, "baselines": {}, "checks": {}},
     }
     for stage, content in contents.items():
-        (folder / f"metrics/{stage}.json").write_text(json.dumps(content))
+        (folder / ("metrics" if stage == "train" else "reports") / f"{stage}.json").write_text(json.dumps(content))
     (folder / "plots").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(folder / "plots/split_map.png")
     row = {"epoch": 1, "phase": "all", "lr": 1e-3} | {

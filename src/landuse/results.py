@@ -52,7 +52,7 @@ class OfPlaces(TypedDict):
 
 
 class Split(TypedDict):
-    """metrics/split.json."""
+    """reports/split.json."""
 
     method: Literal["stratified", "kfold", "spatial", "spatial_kfold", "published"]
     tiles: Parts
@@ -62,20 +62,14 @@ class Split(TypedDict):
     coordinates_only: NotRequired[OfPlaces | None]
 
 
-class Validation(TypedDict):
-    """At the epoch that was kept."""
-
-    loss: float
-    accuracy: float
-    macro_f1: float
-
-
 class Train(TypedDict):
-    """metrics/train.json."""
+    """metrics/train.json; of the epoch that was kept."""
 
     epochs: int
     best_epoch: int
-    val: Validation
+    val_loss: float
+    val_accuracy: float
+    val_macro_f1: float
 
 
 class Check(TypedDict):
@@ -88,7 +82,7 @@ class Check(TypedDict):
 
 
 class Collapse(TypedDict):
-    """metrics/collapse.json."""
+    """reports/collapse.json."""
 
     verdict: Verdict
     stopped: bool
@@ -101,7 +95,7 @@ class Baseline(TypedDict):
 
 
 class Headline(Baseline):
-    """metrics/evaluate.json, as the summary shows it."""
+    """reports/evaluate.json, as the summary shows it."""
 
     n: int
     confidence: float
@@ -177,7 +171,7 @@ class Views(TypedDict):
 
 
 class Evaluate(Headline):
-    """metrics/evaluate.json, as the model card shows it."""
+    """reports/evaluate.json, as the model card shows it."""
 
     balanced_accuracy: NotRequired[Measure]
     macro_precision: NotRequired[Measure]

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from landuse.outputs import read_json
 from landuse.results import Headline
 
-_METRICS = Path("metrics/evaluate.json")
+_RESULTS = Path("reports/evaluate.json")
 _MODEL = Path("models/model/model.json")
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
@@ -26,7 +26,7 @@ def text() -> str:
     Raises:
         UserError: nothing has been measured here yet, or what was is damaged.
     """
-    found, model = read_json(_METRICS, "evaluate", Headline), read_json(_MODEL, "train", _Model)
+    found, model = read_json(_RESULTS, "evaluate", Headline), read_json(_MODEL, "train", _Model)
     return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
 
 

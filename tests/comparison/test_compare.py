@@ -21,7 +21,7 @@ stages:
     cmd: python evaluate.py
     deps: [evaluate.py, data/tiles]
     params: [mapping, split, train, "recipes.${train.recipe}"]
-    outs: [data/predictions.csv]
+    outs: [data/predictions.csv, reports/evaluate.json]
     metrics: [metrics/evaluate.json: {cache: false}, metrics/train.json: {cache: false}]
 """
 PARAMS = """
@@ -62,10 +62,12 @@ for i in range(0, 400, 2):
 pathlib.Path("data/predictions.csv").write_text("\\n".join(lines) + "\\n")
 (a, b), (c, d) = counts
 f1 = (2 * a / (2 * a + b + c) + 2 * d / (2 * d + b + c)) / 2
-pathlib.Path("metrics").mkdir(exist_ok=True)
-test = {"accuracy": {"value": (a + d) / 200}, "macro_f1": {"value": f1}}
-pathlib.Path("metrics/evaluate.json").write_text(json.dumps(test))
-pathlib.Path("metrics/train.json").write_text(json.dumps({"val": {"macro_f1": skill}}))
+details = {"accuracy": {"value": (a + d) / 200}, "macro_f1": {"value": f1}}
+test = {name: measure["value"] for name, measure in details.items()}
+val = {"val_macro_f1": skill}
+for file, found in {"metrics/evaluate": test, "metrics/train": val, "reports/evaluate": details}.items():
+    pathlib.Path(file).parent.mkdir(exist_ok=True)
+    pathlib.Path(file + ".json").write_text(json.dumps(found))
 """
 
 

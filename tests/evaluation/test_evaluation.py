@@ -158,21 +158,22 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trained.Worksp
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    named = ["data/predictions.csv", "metrics/evaluate.json", "models/calibration.json", "reports/index.html"]
+    named = ["data/predictions.csv", "metrics/evaluate.json", "models/calibration.json"]
+    named += ["reports/evaluate.json", "reports/index.html"]
     files = [*(folder / name for name in named), *(folder / "plots").glob("*")]
-    return {file.name: file.read_bytes() for file in files if file.is_file()}
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
 
 
 def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.Workspace) -> None:
     settings = params.load("evaluate")
     evaluation.run(settings)
     first = outputs(workspace.path)
-    made = {Path(out).name for out in DVC["stages"]["evaluate"]["outs"] + DVC["stages"]["evaluate"]["plots"]}
+    made = {out for kind in ("outs", "plots") for out in DVC["stages"]["evaluate"][kind]}
     assert made <= first.keys()
     evaluation.run(settings)
     assert outputs(workspace.path) == first
     table = pd.read_csv("data/predictions.csv")
-    report = json.loads(Path("metrics/evaluate.json").read_text())
+    report = json.loads(Path("reports/evaluate.json").read_text())
     split = pd.read_csv("data/split.csv")
     assert table["row"].tolist() == split.loc[split["split"] == "test", "row"].tolist()
     assert list(table)[:6] == ["row", "file", "class", "truth", "prediction", "correct"]
@@ -183,9 +184,24 @@ def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.
 
 
 @pytest.mark.usefixtures("workspace")
+def test_the_metrics_of_dvc_are_a_few_numbers_out_of_the_report() -> None:
+    evaluation.run(params.load("evaluate"))
+    compared, report = (json.loads(Path(f"{folder}/evaluate.json").read_text()) for folder in ("metrics", "reports"))
+    assert len(compared) <= 9
+    calibrated = report["calibration"]["after"]
+    assert (compared.pop("ece"), compared.pop("nll")) == (calibrated["ece"]["value"], calibrated["nll"]["value"])
+    assert (compared.pop("accuracy_low"), compared.pop("accuracy_high")) == (
+        report["accuracy"]["low"],
+        report["accuracy"]["high"],
+    )
+    assert compared == {name: report[name]["value"] for name in compared}
+    assert {"accuracy", "macro_f1"} <= compared.keys()
+
+
+@pytest.mark.usefixtures("workspace")
 def test_the_report_has_all_sections_and_what_is_measured_is_what_the_page_shows() -> None:
     evaluation.run(params.load("evaluate"))
-    report = json.loads(Path("metrics/evaluate.json").read_text())
+    report = json.loads(Path("reports/evaluate.json").read_text())
     split = pd.read_csv("data/split.csv")
     assert report["ood"]["n"] == (split["split"] == "aside").sum()
     assert set(report["ood"]["classes"]) == {"Forest"}
@@ -210,7 +226,7 @@ def test_scaling_must_carry_over_where_the_split_keeps_places_apart(method: str,
     content["split"]["method"] = method
     Path("params.yaml").write_text(yaml.safe_dump(content))
     evaluation.run(params.load("evaluate"))
-    assert judged_on in json.loads(Path("metrics/evaluate.json").read_text())["calibration"]["reason"]
+    assert judged_on in json.loads(Path("reports/evaluate.json").read_text())["calibration"]["reason"]
 
 
 @pytest.mark.usefixtures("workspace")
@@ -218,7 +234,7 @@ def test_so_many_strangers_are_asked_as_params_allow() -> None:
     settings = params.load("evaluate")
     few = settings.evaluate.model_copy(update={"ood_tiles": 7, "bootstrap": 100})
     evaluation.run(settings.model_copy(update={"evaluate": few}))
-    assert json.loads(Path("metrics/evaluate.json").read_text())["ood"]["n"] == 7
+    assert json.loads(Path("reports/evaluate.json").read_text())["ood"]["n"] == 7
 
 
 def test_an_ensemble_is_measured_beside_its_members(workspace: trained.Workspace) -> None:
@@ -229,7 +245,7 @@ def test_an_ensemble_is_measured_beside_its_members(workspace: trained.Workspace
     save_file(turned, other / "weights.safetensors")
     settings = params.load("evaluate")
     evaluation.run(settings.model_copy(update={"ensemble": params.Ensemble(members=["elsewhere"])}))
-    report = json.loads(Path("metrics/evaluate.json").read_text())
+    report = json.loads(Path("reports/evaluate.json").read_text())
     found = report["ensemble"]
     assert len(found["members"]) == 2
     gain = report["accuracy"]["value"] - found["members"][0]["accuracy"]["value"]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from trained import Workspace
 
-from landuse.export import card
+from landuse.export import _RESULTS, card
 from landuse.params import Split
 from landuse.prediction import CALIBRATION
 from landuse.splits import read_split
@@ -36,9 +36,7 @@ def render(workspace: Workspace):
         **facts: object,
     ) -> str:
         info = json.loads(Path("data/tiles/dataset.json").read_text()) | (data or {})
-        results = {
-            stage: json.loads(Path(f"metrics/{stage}.json").read_text()) for stage in ("split", "train", "evaluate")
-        }
+        results = {stage: json.loads(Path(folder, f"{stage}.json").read_text()) for stage, folder in _RESULTS.items()}
         results["split"] |= split or {}
         results["evaluate"] |= evaluated or {}
         calibrated = json.loads(CALIBRATION.read_text()) | (calibration or {})
@@ -70,7 +68,7 @@ def test_it_names_the_variant_of_the_backbone(render) -> None:
 
 
 def test_results_stand_with_their_intervals_beside_the_baselines(render) -> None:
-    found = json.loads(Path("metrics/evaluate.json").read_text())
+    found = json.loads(Path("reports/evaluate.json").read_text())
     text = render()
     for name, measure in (("Accuracy", found["accuracy"]), ("Macro-F1", found["macro_f1"])):
         assert f"| {name} | {measure['value']:.4f} ({measure['low']:.4f} to {measure['high']:.4f}) |" in text
@@ -91,7 +89,7 @@ def test_tables_are_whole(render) -> None:
 
 
 def test_an_undefined_measure_is_called_so(render) -> None:
-    file = Path("metrics/evaluate.json")
+    file = Path("reports/evaluate.json")
     found = json.loads(file.read_text())
     found["roc_auc"] = {"value": None, "low": None, "high": None}
     file.write_text(json.dumps(found))

@@ -46,7 +46,7 @@ def test_it_writes_the_model_its_description_and_its_card(
     assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json", "MODEL_CARD.md"}
     described, calibration = (json.loads(file.read_text()) for file in (saved.FOLDER / "model.json", CALIBRATION))
     assert json.loads((FOLDER / "model.json").read_text()) == described | {"calibration": calibration}
-    report = json.loads(Path("metrics/export.json").read_text())
+    report = json.loads(Path("reports/export.json").read_text())
     assert report["tiles"] == 41
     assert report["opset"] == workspace.params.export.opset
     assert report["bytes"] == (FOLDER / "model.onnx").stat().st_size
@@ -111,7 +111,7 @@ def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> 
 @pytest.mark.parametrize(
     ("missing", "stage"),
     [
-        ("metrics/evaluate.json", "evaluate"),
+        ("reports/evaluate.json", "evaluate"),
         ("metrics/train.json", "train"),
         ("data/split.csv", "split"),
         ("models/calibration.json", "evaluate"),
@@ -193,7 +193,7 @@ def test_the_code_in_the_card_works_for_thirteen_bands(tmp_path: Path, monkeypat
 
 def test_no_output_names_this_machine(workspace: Workspace) -> None:
     export.run(workspace.params)
-    for file in (*FOLDER.iterdir(), Path("metrics/export.json")):
+    for file in (*FOLDER.iterdir(), Path("reports/export.json")):
         content = file.read_bytes()
         for word in (str(workspace.path), str(ROOT), sys.prefix, str(Path.home())):
             assert os.fsencode(word) not in content, (file, word)

@@ -28,7 +28,7 @@ def address(serve: Callable[[Path], str], real_data: Path, tmp_path: Path, monke
 
 
 def prepare(data: dict[str, Any], split: dict[str, Any]) -> dict[str, Any]:
-    """Run the stages before training on all ten classes; return metrics/split.json."""
+    """Run the stages before training on all ten classes; return reports/split.json."""
     content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
     content["data"] |= data
     content["split"] |= split
@@ -38,7 +38,7 @@ def prepare(data: dict[str, Any], split: dict[str, Any]) -> dict[str, Any]:
         tiles.run(p)
         labels.run(p)
     splits.run(p)
-    report: dict[str, Any] = json.loads(splits.METRICS.read_text())
+    report: dict[str, Any] = json.loads(splits.REPORT.read_text())
     return report
 
 

@@ -66,7 +66,7 @@ def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    outputs = (splits.SPLIT, splits.NEAR, splits.METRICS, splits.PICTURE)
+    outputs = (splits.SPLIT, splits.NEAR, splits.REPORT, splits.PICTURE)
     return {str(path): (folder / path).read_bytes() for path in outputs}
 
 
@@ -79,7 +79,7 @@ def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> Non
     assert set(made.loc[made["class"] == "Forest", "split"]) == {"aside"}
     assert set(made.loc[made["class"] == "NA", "label"]) == {"Old"}
     assert made["split"].value_counts().to_dict() == {"train": 56, "val": 12, "test": 12, "aside": 40}
-    report = json.loads((place / splits.METRICS).read_text())
+    report = json.loads((place / splits.REPORT).read_text())
     assert report["method"] == "stratified"
     none = {"unlisted": 0, "buffer": 0, "unused": 0}
     assert report["tiles"] == {"train": 56, "val": 12, "test": 12, "aside": 40} | none
@@ -123,7 +123,7 @@ def test_the_folds_share_out_the_tests(method: str) -> None:
 
 def test_the_buffer_is_left_out_and_counted(place: Path) -> None:
     splits.run(configured(method="spatial", buffer_km=5))
-    report = json.loads((place / splits.METRICS).read_text())
+    report = json.loads((place / splits.REPORT).read_text())
     assert report["tiles"]["buffer"] > 0
     assert report["nearest_test_to_train_km"]["min"] >= 5
     assert report["tiles"]["buffer"] == (splits.read_split(tiles.open_store())["split"] == "buffer").sum()
@@ -137,7 +137,7 @@ def test_fewer_training_tiles_leave_validation_and_test_as_they_are(place: Path)
         splits.run(configured(fraction=fraction))
         made = splits.read_split(tiles.open_store())["split"]
         assert made.where(made != "unused", "train").equals(whole)
-        assert json.loads((place / splits.METRICS).read_text())["tiles"]["unused"] == 56 - count
+        assert json.loads((place / splits.REPORT).read_text())["tiles"]["unused"] == 56 - count
         kept.append(set(made.index[made == "train"]))
     assert len(kept[0]) == 14 and kept[0] < kept[1]
 
@@ -149,7 +149,7 @@ def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) ->
         (place / f"{part}.txt").write_text("\n".join([*names, "NA_999"][: 30 if part != "test" else 31]))
         parts[part] = {"list": f"{part}.txt", "sha256": None}
     splits.run(configured(method="published", published=parts))
-    report = json.loads((place / splits.METRICS).read_text())
+    report = json.loads((place / splits.REPORT).read_text())
     rest = {"aside": 40, "unlisted": 20, "buffer": 0, "unused": 0}
     assert report["tiles"] == {"train": 20, "val": 20, "test": 20} | rest
     assert report["published"]["test"] == {"listed": 31, "not_in_data": 1}
@@ -180,14 +180,14 @@ def test_what_cannot_be_split_is_refused_and_nothing_written(place: Path, split:
     with pytest.raises(UserError) as caught:
         splits.run(configured(**split))
     assert told in str(caught.value)
-    assert not (place / "metrics").exists()
+    assert not (place / "reports").exists()
     assert sorted(path.name for path in (place / "data").iterdir()) == ["labels.csv", "tiles"]
 
 
 def test_without_coordinates_no_distance_is_reported_and_blocks_are_refused(place: Path) -> None:
     store(lambda name: IMAGES[NAMES.index(name)], placed=False)
     splits.run(configured())
-    report = json.loads((place / splits.METRICS).read_text())
+    report = json.loads((place / splits.REPORT).read_text())
     assert (report["nearest_test_to_train_km"], report["coordinates_only"]) == (None, None)
     assert "data.coordinates" in report["coordinates"]
     assert (place / splits.PICTURE).is_file()
@@ -222,4 +222,4 @@ def test_labels_and_splits_load_neither_torch_nor_mlflow(place: Path) -> None:
     (place / "params.json").write_text(configured().model_dump_json())
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
-    assert (place / splits.METRICS).is_file()
+    assert (place / splits.REPORT).is_file()

@@ -145,7 +145,7 @@ def test_an_empty_database_is_filled(root: Path) -> None:
 
 def test_damaged_results_end_a_training_before_it_starts(root: Path) -> None:
     write_outputs(root)
-    (root / "metrics/split.json").write_text("{")
+    (root / "reports/split.json").write_text("{")
     with pytest.raises(UserError, match=r"split\.json is damaged"), tracking.run(IDENTITY, PARAMS, TAGS):
         raise AssertionError("it has started")
     assert runs(root) == []

@@ -21,7 +21,14 @@ def test_files_alone_fill_a_run_once(root: Path) -> None:
     write_outputs(root)
     assert tracking.track("export") == "fast-efficientnet_lite0-3f2a"
     (run,) = runs(root)
-    expected = {"test/accuracy": 0.9, "test/accuracy_low": 0.8, "test/recall/Forest_high": 0.95, "lr": 1e-3 / 3}
+    expected = {
+        "test/accuracy": 0.9,
+        "test/accuracy_low": 0.8,
+        "test/nll": 0.25,
+        "train/val_accuracy": 0.75,
+        "test/recall/Forest_high": 0.95,
+        "lr": 1e-3 / 3,
+    }
     expected |= {"split/counts/train": 70.0, "export/largest_difference": 1e-6, "val_accuracy": 0.75}
     for name, value in expected.items():
         assert run.data.metrics[name] == pytest.approx(value)
@@ -76,7 +83,7 @@ def test_flat_names() -> None:
 
 def test_a_class_name_with_odd_characters_can_be_logged(root: Path) -> None:
     write_outputs(root)
-    (root / "metrics/evaluate.json").write_text(json.dumps({"recall": {"Forêt (x) 100 %": 0.5}}))
+    (root / "reports/evaluate.json").write_text(json.dumps({"recall": {"Forêt (x) 100 %": 0.5}}))
     tracking.track("evaluate")
     assert runs(root)[0].data.metrics["test/recall/Forêt _x_ 100 _"] == 0.5
 

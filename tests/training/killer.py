@@ -24,7 +24,7 @@ from landuse import params, training
 OUTPUTS = (
     "models/model",
     "metrics/train.json",
-    "metrics/collapse.json",
+    "reports/collapse.json",
     "plots/history.csv",
     "plots/training_curves.png",
 )

@@ -29,13 +29,14 @@ SEED, FOLD = "train.seed", "split.fold"
 TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
 BASELINE = "band_statistics"
 _FOLDED = ("kfold", "spatial_kfold")
-_LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"
+_LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
+_DETAILS = "reports/evaluate.json"  # in DVC's cache
 
-_Number = float | dict[str, float | None] | None  # with the ends of its interval, or without
+_Interval = dict[str, float | None] | None  # value, low, high
 
 
 class _After(TypedDict, total=False):
-    nll: _Number
+    nll: _Interval
 
 
 class _Calibration(TypedDict, total=False):
@@ -43,14 +44,20 @@ class _Calibration(TypedDict, total=False):
 
 
 class _Test(TypedDict, total=False):
-    accuracy: _Number
-    macro_f1: _Number
-    calibration: _Calibration
-    baselines: dict[str, dict[str, _Number]]
+    accuracy: float | None
+    macro_f1: float | None
+    nll: float | None
 
 
 class _Val(TypedDict, total=False):
-    val: dict[str, float]
+    val_macro_f1: float
+
+
+class _Details(TypedDict, total=False):
+    accuracy: _Interval
+    macro_f1: _Interval
+    calibration: _Calibration
+    baselines: dict[str, dict[str, _Interval]]
 
 
 class _Out(TypedDict):
@@ -72,7 +79,7 @@ class _Lock(TypedDict):
     stages: dict[str, _Stage]
 
 
-_SHAPES: dict[str, type] = {_TEST: _Test, _VAL: _Val}
+_SHAPES: dict[str, type] = {_TEST: _Test, _VAL: _Val, _DETAILS: _Details}
 _Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
 
 
@@ -81,8 +88,8 @@ class Experiment:
     """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
 
     settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
-    test ``accuracy``, ``macro_f1`` and ``nll``, the baseline's as ``band_statistics.accuracy``, each with the ends of
-    its interval over tiles as ``accuracy.low`` and ``accuracy.high``; and ``val_macro_f1``. Those that were measured.
+    test ``accuracy``, ``macro_f1`` and ``nll``; ``val_macro_f1``; and where details are in DVC's cache the baseline's as
+    ``band_statistics.accuracy``, and the ends of intervals over tiles as ``accuracy.low``. Those that were measured.
     """
 
     name: str
@@ -112,11 +119,12 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = _read(baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
+        own = _read(repo, baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
             state, last = each.executor.state if each.executor else "success", each.revs[0]
-            result = _read(last.name or last.rev[:7], _committed(repo, last.rev)) if state == "success" else state
+            name = last.name or last.rev[:7]
+            result = _read(repo, name, _committed(repo, last.rev)) if state == "success" else state
             if isinstance(result, Experiment):
                 found.append(result)
             else:
@@ -156,7 +164,7 @@ def at(repo: Repo, revision: str) -> Experiment:
         UserError: there is no such revision, or it has no result.
     """
     commit = resolve(repo, revision)
-    found = _read(revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
+    found = _read(repo, revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
@@ -172,26 +180,37 @@ def _on_disk(root: Path) -> _Read:
     return lambda path: (root / path).read_bytes() if (root / path).is_file() else None
 
 
-def _read(name: str, read: _Read) -> Experiment | str:
+def cached(repo: Repo, digest: str) -> bytes | None:
+    """A file of DVC's cache; None where it is absent."""
+    file = repo.cache.local.oid_to_path(digest)
+    content: bytes | None = repo.cache.local.fs.cat_file(file) if repo.cache.local.fs.exists(file) else None
+    return content
+
+
+def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
     """An experiment, or why it has no result."""
     lock = read(_LOCK)
-    found: dict[str, Any] = {}
-    for file, shape in _SHAPES.items():
-        content = read(file)
-        try:
-            found[file] = {} if content is None else as_json(content, shape)
-        except ValueError:
-            return f"with a damaged {file}"
-    metrics = _metrics(found[_TEST], found[_VAL])
-    if lock is None or not {"accuracy", "macro_f1"} <= set(metrics):
-        return "without test metrics"
     try:
-        content = yaml.safe_load(lock)
+        content = yaml.safe_load(lock or b"stages: {}")
         TypeAdapter(_Lock).validate_python(content)
-        stages: dict[str, Any] = content["stages"]
     except (yaml.YAMLError, ValueError):
         return f"with a damaged {_LOCK}"
+    stages: dict[str, Any] = content["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+    contents = {
+        _TEST: read(_TEST),
+        _VAL: read(_VAL),
+        _DETAILS: cached(repo, outs[_DETAILS]) if _DETAILS in outs else None,
+    }
+    found: dict[str, Any] = {}
+    for file, shape in _SHAPES.items():
+        try:
+            found[file] = as_json(contents[file] or b"{}", shape)
+        except ValueError:
+            return f"with a damaged {file}"
+    metrics = _metrics(found[_TEST], found[_VAL], found[_DETAILS])
+    if not stages or not {"accuracy", "macro_f1"} <= set(metrics):
+        return "without test metrics"
     if not {TILES, PREDICTIONS} <= set(outs):
         return "without predictions"
     settings: dict[str, str] = {}
@@ -209,21 +228,20 @@ def _read(name: str, read: _Read) -> Experiment | str:
     return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
 
 
-def _metrics(test: Mapping[str, Any], val: Mapping[str, Any]) -> dict[str, float]:
-    baseline = test.get("baselines", {}).get(BASELINE, {})
+def _metrics(test: Mapping[str, Any], val: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, float]:
+    """details: of the evaluation; the intervals and the baseline stand there alone."""
+    values = {name: test.get(name) for name in ("accuracy", "macro_f1", "nll")}
+    values["val_macro_f1"] = val.get("val_macro_f1")
+    baseline = details.get("baselines", {}).get(BASELINE, {})
     measured = {
-        "accuracy": test.get("accuracy"),
-        "macro_f1": test.get("macro_f1"),
-        "nll": test.get("calibration", {}).get("after", {}).get("nll"),
-        f"{BASELINE}.accuracy": baseline.get("accuracy"),
-        f"{BASELINE}.macro_f1": baseline.get("macro_f1"),
-        "val_macro_f1": val.get("val", {}).get("macro_f1"),
+        "accuracy": details.get("accuracy"),
+        "macro_f1": details.get("macro_f1"),
+        "nll": details.get("calibration", {}).get("after", {}).get("nll"),
+        **{f"{BASELINE}.{metric}": measure for metric, measure in baseline.items()},
     }
-    values: dict[str, float | None] = {}
-    for name, of in measured.items():
-        parts = of if isinstance(of, dict) else {"value": of}
-        values |= {name if part == "value" else f"{name}.{part}": value for part, value in parts.items()}
-    return {name: float(value) for name, value in values.items() if value is not None}
+    for name, measure in measured.items():
+        values |= {name if part == "value" else f"{name}.{part}": value for part, value in (measure or {}).items()}
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _upstream(stages: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from dvc.repo import Repo
 
-from landuse.comparison.experiments import PREDICTIONS, TILES, Experiment
+from landuse.comparison.experiments import PREDICTIONS, TILES, Experiment, cached
 
 
 class Unreadable(Exception):
@@ -50,7 +50,7 @@ class Reader:
     """Reads from DVC's cache. Tiles are known by content: another seed of the sample has the same names."""
 
     def __init__(self, repo: Repo) -> None:
-        self._cache = repo.cache.local
+        self._repo = repo
         self._digests = cache(self._read_digests)
 
     def read(self, experiment: Experiment) -> Predictions:
@@ -90,10 +90,10 @@ class Reader:
         return pd.read_csv(io.BytesIO(self._bytes(digest, path)), dtype=str, keep_default_na=False)
 
     def _bytes(self, digest: str, path: str) -> bytes:
-        file = self._cache.oid_to_path(digest)
-        if not self._cache.fs.exists(file):
+        content = cached(self._repo, digest)
+        if content is None:
             raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)")
-        content: bytes = self._cache.fs.cat_file(file)
         if hashlib.md5(content).hexdigest() != digest.partition(".")[0]:  # by which DVC knows it
+            file = self._repo.cache.local.oid_to_path(digest)
             raise Unreadable(f"{path} is damaged in DVC's cache: remove {file}, then try dvc pull or dvc repro -f")
         return content

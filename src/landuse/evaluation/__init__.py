@@ -24,14 +24,15 @@ from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 
 PREDICTIONS = Path("data/predictions.csv")
-METRICS = Path("metrics/evaluate.json")
+METRICS = Path("metrics/evaluate.json")  # what people compare
+DETAILS = Path("reports/evaluate.json")
 REPORT = Path("reports/index.html")
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
 # what earlier stages measured and drew, for the report
-_FACTS: dict[str, tuple[str, type]] = {
-    "split": ("split", results.Split),
-    "train": ("train", results.Train),
-    "collapse": ("train", results.Collapse),
+_EARLIER: dict[str, tuple[str, type]] = {
+    "reports/split.json": ("split", results.Split),
+    "metrics/train.json": ("train", results.Train),
+    "reports/collapse.json": ("train", results.Collapse),
 }
 
 Floats = npt.NDArray[np.float64]
@@ -68,7 +69,8 @@ def run(p: params.Params) -> None:
     }
     write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
     write_csv(PREDICTIONS, _predictions(test.tiles, probabilities, names))
-    write_json(METRICS, report)
+    write_json(METRICS, _headline(report))
+    write_json(DETAILS, report)
     drawn = _draw(test, probabilities, fitted, report, settings.confidence)
     explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
     page = render(Inputs(report, asdict(found[0].spec), store.info, **drawn, **explained, **earlier))
@@ -79,6 +81,15 @@ def run(p: params.Params) -> None:
         f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), "
         f"{len(test.tiles):,} tiles; report: {REPORT}"
     )
+
+
+def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
+    """The few numbers that DVC shows as metrics, flat: a column each in its tables."""
+    calibrated = report["calibration"]["after"]
+    measures = {name: report[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc")}
+    measures |= {name: calibrated[name] for name in ("ece", "nll")}
+    ends = {f"accuracy_{end}": report["accuracy"][end] for end in ("low", "high")}
+    return {name: measure["value"] for name, measure in measures.items()} | ends
 
 
 def _strangers(asked: Mapping[str, Asked], settings: params.Evaluate) -> dict[str, Any] | None:
@@ -122,7 +133,7 @@ def _explain(
 
 def _earlier() -> dict[str, Any]:
     """What the stages before this one found, for the report."""
-    facts: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json"), *of) for name, of in _FACTS.items()}
+    facts: dict[str, Any] = {Path(file).stem: read_json(Path(file), *of) for file, of in _EARLIER.items()}
     return facts | {
         "history": read_csv(plots.FOLDER / "history.csv", "train", results.HISTORY_COLUMNS),
         "split_map": read_png(plots.FOLDER / "split_map.png", "split"),

@@ -32,7 +32,7 @@ def threshold(score: Floats, coverage: float) -> float:
 def section(
     score: Floats, right: npt.NDArray[np.bool_], limit: float, asked: float, confidence: float
 ) -> dict[str, Any]:
-    """The section abstention of metrics/evaluate.json. score, right: (n,) of the test tiles; limit: the threshold."""
+    """The section abstention of reports/evaluate.json. score, right: (n,) of the test tiles; limit: the threshold."""
     kept = score >= limit
     return {
         "score": SCORE,

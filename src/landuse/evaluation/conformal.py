@@ -40,7 +40,7 @@ def sets(probabilities: Floats, limit: float | None) -> npt.NDArray[np.bool_]:
 def section(
     probabilities: Floats, targets: Ints, names: list[str], limit: float | None, asked: float, confidence: float
 ) -> dict[str, Any]:
-    """The section conformal of metrics/evaluate.json. probabilities: (n, classes) of the test tiles."""
+    """The section conformal of reports/evaluate.json. probabilities: (n, classes) of the test tiles."""
     inside = sets(probabilities, limit)
     held, sizes = inside[np.arange(len(targets)), targets], inside.sum(axis=1)
     counts = np.bincount(sizes)

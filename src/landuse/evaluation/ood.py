@@ -87,7 +87,7 @@ def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[s
 def section(
     inside: Scores, outside: Scores, classes: Sequence[str], settings: params.Evaluate
 ) -> dict[str, Any] | None:
-    """The section ood of metrics/evaluate.json; None where no class is kept aside.
+    """The section ood of reports/evaluate.json; None where no class is kept aside.
 
     inside, outside: ``scores`` of the test tiles and of the tiles kept aside, classes: the class of each of those.
     """

@@ -1,4 +1,4 @@
-"""What answers are worth: the sections of metrics/evaluate.json that any classifier has, with intervals."""
+"""What answers are worth: the sections of reports/evaluate.json that any classifier has, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def measure(
     probabilities: npt.NDArray[np.float64],
     names: list[str],
 ) -> dict[str, Any]:
-    """All that goes into metrics/evaluate.json. probabilities: (n, classes) of the test tiles in order."""
+    """All that goes into reports/evaluate.json. probabilities: (n, classes) of the test tiles in order."""
     train, test = (split[split["split"] == part] for part in ("train", "test"))
     truth, predicted = test["target"].to_numpy(), probabilities.argmax(1)
     rng = np.random.default_rng(settings.seed)

@@ -71,7 +71,7 @@ def fit(
 def measure(
     logits: npt.NDArray[Any], targets: Ints, names: list[str], fitted: Calibration, settings: params.Evaluate
 ) -> dict[str, dict[str, Any]]:
-    """The sections calibration, abstention and conformal of metrics/evaluate.json, on the test tiles.
+    """The sections calibration, abstention and conformal of reports/evaluate.json, on the test tiles.
 
     logits: (n, classes), not scaled; names: of the classes.
     """

@@ -19,13 +19,17 @@ from landuse.splits import labels_of, read_split
 from landuse.tiles import TileStore, open_store
 
 FOLDER = Path("models/export")
-METRICS = Path("metrics/export.json")
-_MEASURED: dict[str, type] = {"split": results.Split, "train": results.Train, "evaluate": results.Evaluate}
+REPORT = Path("reports/export.json")
+_MEASURED: dict[str, type] = {  # what the card tells of earlier stages
+    "reports/split.json": results.Split,
+    "metrics/train.json": results.Train,
+    "reports/evaluate.json": results.Evaluate,
+}
 _BATCH_SIZES = (1, 37)  # one tile, as a service gets it; and a number that no shape in a network divides
 
 
 def run(p: params.Params) -> None:
-    """Write models/export (model.onnx, model.json, MODEL_CARD.md) and metrics/export.json.
+    """Write models/export (model.onnx, model.json, MODEL_CARD.md) and reports/export.json.
 
     Raises:
         UserError: a tile of the test split gets another class from the ONNX file than from the network, or a
@@ -61,7 +65,7 @@ def run(p: params.Params) -> None:
         write_text(
             part / "MODEL_CARD.md", card.render(spec, calibration, store.info, split, measured | {"export": report})
         )
-    write_json(METRICS, report)
+    write_json(REPORT, report)
     tracking.track("export", log_model=p.runtime.log_model)
     worst = max(found.largest_difference for found in parity.values())
     print(
@@ -72,9 +76,8 @@ def run(p: params.Params) -> None:
 
 def read_results() -> tuple[dict[str, Any], results.Calibration]:
     """Return what earlier stages measured, by stage, and the calibration."""
-    found: dict[str, Any] = {
-        stage: read_json(Path("metrics", f"{stage}.json"), stage, shape) for stage, shape in _MEASURED.items()
-    }
+    measured = {Path(file): shape for file, shape in _MEASURED.items()}
+    found: dict[str, Any] = {file.stem: read_json(file, file.stem, shape) for file, shape in measured.items()}
     return found, read_json(CALIBRATION, "evaluate", results.Calibration)
 
 

@@ -14,7 +14,7 @@ from landuse.model import backbones
 from landuse.model.saved import Spec
 from landuse.params import PARTS
 
-Results = Mapping[str, Mapping[str, Any]]  # stage -> content of its metrics file
+Results = Mapping[str, Mapping[str, Any]]  # stage -> what it measured
 
 _TITLES = {
     "accuracy": "Accuracy",
@@ -195,7 +195,7 @@ def _training(spec: Spec, report: Mapping[str, Any]) -> str:
         f"Backbone {spec.backbone}{_variant(spec)}, starting from {_start(spec)}, at {spec.input_size} x "
         f"{spec.input_size} pixels; {report['epochs']} epochs, of which epoch {report['best_epoch']} was kept for its "
         "validation result "
-        f"(accuracy {report['val']['accuracy']:.4f}, macro-F1 {report['val']['macro_f1']:.4f}).\n\n"
+        f"(accuracy {report['val_accuracy']:.4f}, macro-F1 {report['val_macro_f1']:.4f}).\n\n"
         + table(["Setting", "Value"], settings)
     )
 

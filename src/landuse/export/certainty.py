@@ -46,7 +46,7 @@ def temperature(calibration: Mapping[str, Any]) -> str:
 
 
 def section(calibration: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    """Return the whole section. evaluation: of metrics/evaluate.json."""
+    """Return the whole section. evaluation: of reports/evaluate.json."""
     parts = {
         "calibration": _calibration,
         "abstention": _abstention,

@@ -31,11 +31,11 @@ def training(inputs: Inputs) -> Section | None:
     text: list[str] = []
     blocks: list[Figures | Table] = []
     if inputs.train:
-        best = inputs.train["val"]
+        kept = inputs.train
         text.append(
-            f"{n.count(inputs.train['epochs'], 'epoch')}; epoch {inputs.train['best_epoch']} was kept for its result "
-            f"on validation tiles: accuracy {n.percent(best['accuracy'], 2)}, macro-F1 "
-            f"{n.percent(best['macro_f1'], 2)}, loss {n.score(best['loss'])}."
+            f"{n.count(kept['epochs'], 'epoch')}; epoch {kept['best_epoch']} was kept for its result "
+            f"on validation tiles: accuracy {n.percent(kept['val_accuracy'], 2)}, macro-F1 "
+            f"{n.percent(kept['val_macro_f1'], 2)}, loss {n.score(kept['val_loss'])}."
         )
     if inputs.history is not None and filled(inputs.history):
         blocks.append(Figures(_history(inputs.history, (inputs.train or {}).get("best_epoch"))))

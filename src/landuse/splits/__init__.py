@@ -15,7 +15,7 @@ from landuse.tiles import COLUMNS, TileStore, open_store
 
 SPLIT = Path("data/split.csv")
 NEAR = Path("data/near_duplicates.csv")
-METRICS = Path("metrics/split.json")
+REPORT = Path("reports/split.json")
 PICTURE = Path("plots/split_map.png")
 _LABELS = Path("data/labels.csv")
 _LEFT_OUT = ("aside", "unlisted", "buffer", "unused")
@@ -28,7 +28,7 @@ def run(p: params.Params) -> None:
 
     Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
-    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``metrics/split.json``; and
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``reports/split.json``; and
     ``plots/split_map.png``.
 
     Raises:
@@ -46,7 +46,7 @@ def run(p: params.Params) -> None:
     picture.write(PICTURE, tiles, distance)
     write_csv(SPLIT, tiles[list(_DEALT)])
     write_csv(NEAR, near)
-    write_json(METRICS, report)
+    write_json(REPORT, report)
     _say(report)
 
 

@@ -28,7 +28,7 @@ def audit(tiles: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], npt.N
         confidence: of the intervals (Wilson 1927).
 
     Returns:
-        What goes into ``metrics/split.json``: ``coordinates``, in words, how many tiles have them; and, null where
+        What goes into ``reports/split.json``: ``coordinates``, in words, how many tiles have them; and, null where
         training or test have none, ``nearest_test_to_train_km`` and ``coordinates_only``: the accuracies on test of
         the nearest training tile's label, and of the commonest label. And the distance of every placed test tile, km.
     """

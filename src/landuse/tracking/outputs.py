@@ -20,7 +20,8 @@ from landuse.results import HISTORY_COLUMNS
 MODEL = Path("models/model/model.json")
 HISTORY = Path("plots/history.csv")
 EXPORT = Path("models/export")
-_PREFIXES = {"evaluate": "test"}  # metrics/evaluate.json -> test/...; the other files keep their names
+_MEASURED = ("reports", "metrics")  # folders of JSON files: details, and what people compare
+_PREFIXES = {"evaluate": "test"}  # evaluate.json -> test/...; the other files keep their names
 
 Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
 
@@ -77,10 +78,10 @@ def history(stages: Stages) -> list[dict[str, Any]]:
 
 
 def metrics(stages: Stages) -> dict[str, float]:
-    """Return the numbers of the metrics files, flat; ``test/`` stands before those of evaluate.json."""
+    """Return all numbers that were measured, flat; ``test/`` stands before those of evaluate.json."""
     numbers: dict[str, float] = {}
     for file, stage in _outputs(stages).items():
-        if file.parent == workspace() / "metrics":
+        if file.suffix == ".json" and file.parent.name in _MEASURED:
             numbers |= flat(read_json(file, stage, dict[str, Any]), f"{_PREFIXES.get(file.stem, file.stem)}/")
     return numbers
 

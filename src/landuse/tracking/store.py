@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 300
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens on a page for language models
 _BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics in a request
 
 
@@ -131,7 +132,7 @@ def _experiment(client: "MlflowClient", uri: str, root: Path) -> str:
     if experiment is None:
         # A server knows where its artefacts go; for a database MLflow would take the current folder.
         remote = uri.startswith(("http:", "https:", "databricks"))
-        return str(client.create_experiment(name, None if remote else place))
+        return str(client.create_experiment(name, None if remote else place, tags=_KIND))
     if experiment.lifecycle_stage != "active":
         raise UserError(
             f"the MLflow experiment {name!r} was deleted: bring it back with "
@@ -139,6 +140,8 @@ def _experiment(client: "MlflowClient", uri: str, root: Path) -> str:
         )
     if uri == _own(root) and experiment.artifact_location != place:
         _follow_move(root / "mlflow.db", experiment.artifact_location, place)
+    for key in _KIND.keys() - experiment.tags.keys():
+        client.set_experiment_tag(experiment.experiment_id, key, _KIND[key])
     return str(experiment.experiment_id)
 
 

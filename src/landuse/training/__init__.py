@@ -20,7 +20,7 @@ from landuse.training.prepare import Prepared, prepare
 HISTORY = Path("plots/history.csv")
 CURVES = Path("plots/training_curves.png")
 METRICS = Path("metrics/train.json")
-COLLAPSE = Path("metrics/collapse.json")
+COLLAPSE = Path("reports/collapse.json")
 
 
 @distributed.group()
@@ -98,8 +98,5 @@ def _tags(p: params.Params, spec: saved.Spec) -> dict[str, str]:
 
 def _summary(history: pd.DataFrame, best_epoch: int) -> dict[str, Any]:
     best = history[history["epoch"] == best_epoch].iloc[0]
-    return {
-        "epochs": len(history),
-        "best_epoch": best_epoch,
-        "val": {name: round(float(best[f"val_{name}"]), 6) for name in ("loss", "accuracy", "macro_f1")},
-    }
+    reached = {name: round(float(best[name]), 6) for name in ("val_loss", "val_accuracy", "val_macro_f1")}
+    return {"epochs": len(history), "best_epoch": best_epoch} | reached

@@ -126,7 +126,7 @@ class Guards:
         self._baselines = dict(state["baselines"])
 
     def report(self) -> dict[str, Any]:
-        """What metrics/collapse.json holds: for each check its worst finding, or the latest where all was well."""
+        """What reports/collapse.json holds: for each check its worst finding, or the latest where all was well."""
         return {
             "action": self.settings.action,
             "verdict": self._verdict,
