@@ -46,7 +46,7 @@ RUN = {
     "export": export.run,
 }
 LEARNS = ["data/tiles", "data/split.csv"]
-READS = {  # by the commands; compare reads commits and DVC's cache (tests/comparison), cache its own (tests/features)
+READS = {  # by the commands; compare reads commits and DVC's cache (tests/comparison), cache its own (tests/features), repair DVC's
     "summary": ["reports/evaluate.json", "models/model/model.json"],
     "track": ["models/model/model.json", "plots/history.csv", "reports/split.json", "metrics/train.json"],
     "lr-find": LEARNS,
@@ -245,7 +245,7 @@ def test_what_the_system_does_not_give_is_named(
 
 def test_every_stage_and_command_is_damaged_here_or_reads_no_output() -> None:
     assert {*RUN, "download"} == set(STAGES)
-    assert {*READS, "scene", "compare", "cache"} == set(cli._parser()[1])
+    assert {*READS, "scene", "compare", "cache", "repair"} == set(cli._parser()[1])
 
 
 def flipped(file: Path, step: int) -> Iterator[None]:
