@@ -46,7 +46,7 @@ RUN = {
     "export": export.run,
 }
 LEARNS = ["data/tiles", "data/split.csv"]
-READS = {  # by the commands; compare reads commits and DVC's cache (tests/comparison), cache its own (tests/features), repair DVC's
+READS = {  # by the commands; what compare, cache and repair read is damaged in their own tests
     "summary": ["reports/evaluate.json", "models/model/model.json"],
     "track": ["models/model/model.json", "plots/history.csv", "reports/split.json", "metrics/train.json"],
     "lr-find": LEARNS,

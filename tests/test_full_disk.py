@@ -66,7 +66,7 @@ def test_a_stage_goes_on_when_there_is_space_again(
     new = {name for name in snapshot(ready) if name not in before}
     assert not any(".part" in name for name in new)
     run(p)
-    assert json.loads(Path(f"metrics/{stage}.json").read_text())
+    assert json.loads(Path(f"reports/{stage}.json").read_text())
 
 
 def test_a_scene_is_written_whole_or_not_at_all(
