@@ -134,11 +134,11 @@ def test_params_that_cannot_be_read_are_refused(params: Workspace, content: byte
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX")
-@pytest.mark.parametrize("stage", ["download", "split", "train"])
+@pytest.mark.parametrize("stage", ["download", "map_to_binary", "split", "train"])
 def test_a_full_disk_leaves_nothing_half_written(workspace: Workspace, stage: str) -> None:
-    """A limit on the size of files stands in for the full disk."""
+    """A limit on the size of files stands in for the full disk. Of evaluate and export: test_full_disk.py."""
     before = snapshot(workspace.path)
-    limit = {"download": 1000, "split": 10, "train": 1000}[stage]
+    limit = {"download": 1000, "map_to_binary": 1, "split": 10, "train": 1000}[stage]
     script = f"ulimit -f {limit}; trap '' XFSZ; exec python stages/{stage}.py"
     done = workspace.run("bash", "-c", script, ok=False, PYTHONPATH="src", MLFLOW_TRACKING_URI="")
     assert done.returncode == 2, done.stderr
