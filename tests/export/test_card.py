@@ -35,9 +35,7 @@ def render(workspace: Workspace):
         **facts: object,
     ) -> str:
         info = json.loads(Path("data/tiles/dataset.json").read_text()) | (data or {})
-        results = {
-            stage: json.loads(Path(folder, f"{stage}.json").read_text()) for stage, folder in _RESULTS.items()
-        }
+        results = {stage: json.loads(Path(folder, f"{stage}.json").read_text()) for stage, folder in _RESULTS.items()}
         results["split"] |= split or {}
         results["evaluate"] |= evaluated or {}
         calibrated = json.loads(CALIBRATION.read_text()) | (calibration or {})

@@ -17,8 +17,8 @@ Facts = Mapping[str, Any]
 class Inputs:
     """Everything but the first three may be absent; the page then says so, or leaves it out.
 
-    metrics: reports/evaluate.json; sections that are missing or null count as absent. spec: model.json. data: dataset.json.
-    split, train, collapse: the JSON files of those names. history: history.csv.
+    metrics: reports/evaluate.json; sections that are missing or null count as absent. spec: model.json.
+    data: dataset.json. split, train, collapse: the JSON files of those names. history: history.csv.
     confusion: (labels, labels) counts, rows are the truth, in the order of the model's classes.
     roc (fpr, tpr), pr (recall, precision), reliability, abstention, embedding, suspects: the tables under ``plots/``.
     split_map: a PNG.
