@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro compare bench test fast-test format clean
+.PHONY: help install repro baseline compare bench test fast-test format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,15 @@ repro: install ## Run the whole pipeline (dvc repro) and sum up its result
 	dvc repro
 	@landuse track
 	@landuse summary
+
+# What experiments are compared with in a fresh clone. DVC's .gitignore files keep the large outputs out of git.
+CODE := src stages params.yaml dvc.yaml requirements.lock
+baseline: install ## Run the committed pipeline and stage its result for a commit
+	@test -z "$$(git status --porcelain -- $(CODE))" || \
+		{ echo "uncommitted changes in $(CODE): commit them first, so that the baseline belongs to a commit" >&2; exit 2; }
+	@$(MAKE) --no-print-directory repro
+	git add dvc.lock metrics plots data/.gitignore models/.gitignore reports/.gitignore
+	@echo "to keep it: git commit -m 'Baseline of the sample'"
 
 compare: install ## Compare finished experiments: means over seeds, paired differences
 	@landuse compare
@@ -38,7 +47,8 @@ format: install ## Format the code and mend what ruff can
 	ruff format .
 
 clean: ## Remove .venv, caches and the results of runs (DVC's cache and mlflow.db stay)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache data models
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	git clean -fdXq data models plots reports
 
 # uv installs in seconds what takes pip minutes; either checks every hash
 $(VENV)/installed: requirements.lock pyproject.toml

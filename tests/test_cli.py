@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from conftest import ROOT
 
+import landuse.summary
 from landuse import cli, tracking
 
 HEAVY = {"torch", "mlflow", "pandas", "numpy", "pydantic", "yaml", "rasterio", "requests"}
@@ -76,10 +77,16 @@ def test_the_summary_tells_how_good_where_and_what_next(capsys: pytest.CaptureFi
     assert "0.9900 (0.9800-0.9950)" in model
     assert "0.5000 (" in majority
     assert "0.8700 (" in bands
-    for place in ("plots/", "reports/evaluate.json", "data/predictions.csv", "models/export/model.onnx"):
+    for place in ("plots/", "metrics/", "reports/evaluate.json", "data/predictions.csv", "models/export/model.onnx"):
         assert place in text
-    for line in ("mlflow ui", "dvc exp run -S train.lr=1e-4", "dvc exp show", "dvc exp run -S data.source=eurosat_rgb"):
+    for line in (
+        "mlflow ui",
+        "dvc exp run -S train.lr=1e-4",
+        "landuse compare",
+        "dvc exp run -S data.source=eurosat_rgb",
+    ):
         assert line in text
+    assert landuse.summary.EXPERIMENTS in text
     assert "simulated" in text
     assert all(len(line) <= 100 for line in text.splitlines())
 

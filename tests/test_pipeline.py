@@ -1,6 +1,7 @@
 """The whole pipeline in throwaway clones, by the commands a user types."""
 
 import json
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 from workspace import BIN, Workspace, clone
+
+from landuse import summary
 
 pytestmark = pytest.mark.long
 
@@ -134,7 +137,7 @@ def test_one_mlflow_run_holds_the_whole_pipeline_and_logging_again_adds_nothing(
     before = logged(finished)
     assert before[0] == 1
     names = {name for (name,) in rows(finished, "select distinct key from metrics")}
-    assert {"train_loss", "val_macro_f1", "test/accuracy"} <= names
+    assert {"train_loss", "val_macro_f1", "test/accuracy", "verbose.test.accuracy_low"} <= names
     finished.run("landuse", "track")
     assert logged(finished) == before
     assert rows(finished, "select status from runs") == [("FINISHED",)]
@@ -160,6 +163,10 @@ def test_one_variant_is_compared_with_the_commit(finished: Workspace) -> None:
     finished.run("dvc", "exp", "run", "-n", "slow", "-S", "train.lr=1e-5", *SMALL)
     difference = json.loads(finished.run("dvc", "metrics", "diff", "--json").stdout)
     assert difference["metrics/evaluate.json"]["accuracy"]["diff"] < 0
+    assert len(difference["metrics/evaluate.json"]) <= 9  # lines of `dvc metrics diff`
+    header = finished.run(*shlex.split(summary.EXPERIMENTS), "--csv").stdout.splitlines()[0].split(",")
+    changed = {"train.lr", "train.epochs", "evaluate.bootstrap"}
+    assert set(header) == {"Experiment", "accuracy", "macro_f1", "nll"} | changed  # more would not fit a terminal
     shown = json.loads(finished.run("dvc", "exp", "show", "--json").stdout)
     assert "slow" in json.dumps(shown)
     plots = json.loads(finished.run("dvc", "plots", "diff", "--json").stdout)

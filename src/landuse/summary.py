@@ -11,6 +11,9 @@ from landuse.results import Headline
 
 _RESULTS = Path("reports/evaluate.json")
 _MODEL = Path("models/model/model.json")
+# MLflow opens on a page for language models unless the address says otherwise
+RUNS = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+EXPERIMENTS = r"dvc exp show --only-changed --drop '(?!Exp|accuracy$|macro|nll|\w+\.)'"
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
@@ -60,7 +63,7 @@ def _places() -> list[str]:
     return [
         "  report        reports/index.html         (open it in a browser: everything, in plain words)",
         "  plots         plots/                     (dvc plots show)",
-        "  metrics       metrics/evaluate.json      (dvc metrics show)",
+        "  metrics       metrics/                   (dvc metrics show; all numbers: reports/evaluate.json)",
         "  predictions   data/predictions.csv",
         "  model         models/export/model.onnx   (how to use it: models/export/MODEL_CARD.md)",
     ]
@@ -69,9 +72,11 @@ def _places() -> list[str]:
 def _next(source: str) -> list[str]:
     lines = [
         "Next:",
-        "  mlflow ui                                    # this run, its curves and plots, in a browser",
+        "  mlflow ui                                    # this run, its curves and plots, in a browser:",
+        f"    {RUNS}",
         "  dvc exp run -S train.lr=1e-4                 # one variant",
-        "  dvc exp show --only-changed                  # compare them",
+        f"  {EXPERIMENTS}   # what changed",
+        "  landuse compare                              # with intervals: is it better?",
     ]
     if source != "eurosat_rgb":
         lines.append("  dvc exp run -S data.source=eurosat_rgb       # the real EuroSAT")

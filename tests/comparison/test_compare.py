@@ -64,8 +64,8 @@ pathlib.Path("data/predictions.csv").write_text("\\n".join(lines) + "\\n")
 f1 = (2 * a / (2 * a + b + c) + 2 * d / (2 * d + b + c)) / 2
 details = {"accuracy": {"value": (a + d) / 200}, "macro_f1": {"value": f1}}
 test = {name: measure["value"] for name, measure in details.items()}
-val = {"val_macro_f1": skill}
-for file, found in {"metrics/evaluate": test, "metrics/train": val, "reports/evaluate": details}.items():
+contents = {"metrics/evaluate": test, "metrics/train": {"val_macro_f1": skill}, "reports/evaluate": details}
+for file, found in contents.items():
     pathlib.Path(file).parent.mkdir(exist_ok=True)
     pathlib.Path(file + ".json").write_text(json.dumps(found))
 """

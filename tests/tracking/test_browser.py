@@ -8,7 +8,7 @@ import pytest
 from browser import chromium, free_port, server, wait_for
 from PIL import Image
 
-from landuse import tracking
+from landuse import summary, tracking
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
 
@@ -31,8 +31,9 @@ def test_the_run_and_its_charts_are_on_the_page(tmp_path: Path, monkeypatch: pyt
         ui = f"http://127.0.0.1:{free_port()}"
         mlflow = [str(Path(sys.executable).with_name("mlflow")), "ui", "--port", ui.split(":")[-1], "--workers", "1"]
         with server(mlflow, tmp_path, f"{ui}/health"):
-            browser.open(f"{ui}/#/experiments/1/runs")
-            wait_for("list of runs", lambda: browser.shows("landuse", "fast-resnet18-3f2a"))
+            browser.open(summary.RUNS.replace("http://127.0.0.1:5000", ui))
+            wait_for("list of runs", lambda: browser.shows("landuse", "fast-resnet18-3f2a", "Group by"))
+            assert not browser.shows("Observability")  # the page for language models
             browser.screenshot(tmp_path / "runs.png")
 
             page = f"{ui}/#/experiments/1/runs/{tracked.run_id}"

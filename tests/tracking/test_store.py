@@ -15,6 +15,7 @@ from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, wri
 
 from landuse import tracking
 from landuse.errors import UserError
+from landuse.tracking import store as tracking_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
 
@@ -149,6 +150,16 @@ def test_damaged_results_end_a_training_before_it_starts(root: Path) -> None:
     with pytest.raises(UserError, match=r"split\.json is damaged"), tracking.run(IDENTITY, PARAMS, TAGS):
         raise AssertionError("it has started")
     assert runs(root) == []
+
+
+def test_an_experiment_is_tagged_as_no_language_model_unless_it_says_otherwise(root: Path) -> None:
+    kind = "mlflow.experimentKind"
+    identifier = client(root).create_experiment("landuse")
+    for before, after in ((None, "custom_model_development"), ("classification", "classification")):
+        if before:
+            client(root).set_experiment_tag(identifier, kind, before)
+        tracking_store.open_store(root)
+        assert client(root).get_experiment(identifier).tags[kind] == after
 
 
 def test_a_deleted_experiment_is_a_clear_error(root: Path) -> None:

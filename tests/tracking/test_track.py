@@ -23,15 +23,17 @@ def test_files_alone_fill_a_run_once(root: Path) -> None:
     (run,) = runs(root)
     expected = {
         "test/accuracy": 0.9,
-        "test/accuracy_low": 0.8,
         "test/nll": 0.25,
         "train/val_accuracy": 0.75,
-        "test/recall/Forest_high": 0.95,
         "lr": 1e-3 / 3,
+        "val_accuracy": 0.75,
     }
-    expected |= {"split/counts/train": 70.0, "export/largest_difference": 1e-6, "val_accuracy": 0.75}
+    details = {"test.accuracy_low": 0.8, "test.recall.Forest_high": 0.95, "split.counts.train": 70.0}
+    details |= {"export.largest_difference": 1e-6}
+    expected |= {f"verbose.{name}": value for name, value in details.items()}
     for name, value in expected.items():
         assert run.data.metrics[name] == pytest.approx(value)
+    assert all(name.startswith("verbose.") for name in sorted(run.data.metrics)[-len(details) :])  # behind what matters
     assert run.info.status == "FINISHED"
     assert len(client(root).get_metric_history(run.info.run_id, "val_loss")) == 3
     assert artefacts(root) == {
@@ -57,7 +59,7 @@ def test_a_new_value_replaces_the_old_one(root: Path) -> None:
     tracking.track("evaluate")
     (run,) = runs(root)
     assert run.data.metrics["test/accuracy"] == pytest.approx(0.8)
-    assert not any(name.startswith("export/") for name in run.data.metrics)
+    assert not any(name.startswith("verbose.export") for name in run.data.metrics)
 
 
 def test_the_model_is_stored_when_asked_for(root: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_class_name_with_odd_characters_can_be_logged(root: Path) -> None:
     write_outputs(root)
     (root / "reports/evaluate.json").write_text(json.dumps({"recall": {"Forêt (x) 100 %": 0.5}}))
     tracking.track("evaluate")
-    assert runs(root)[0].data.metrics["test/recall/Forêt _x_ 100 _"] == 0.5
+    assert runs(root)[0].data.metrics["verbose.test.recall.Forêt _x_ 100 _"] == 0.5
 
 
 @pytest.mark.long
@@ -101,7 +103,7 @@ def test_track_takes_only_what_dvc_calls_up_to_date(root: Path) -> None:
     tracking.track()
     (run,) = runs(root)
     assert {"test/accuracy", "train/best_epoch"} <= run.data.metrics.keys()
-    assert not any(name.startswith("export/") for name in run.data.metrics)
+    assert not any(name.startswith("verbose.export") for name in run.data.metrics)
 
     (root / "models/model/model.json").write_text("{}")
     with pytest.raises(UserError, match="train is not up to date"):

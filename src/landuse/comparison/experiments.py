@@ -88,8 +88,9 @@ class Experiment:
     """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
 
     settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
-    test ``accuracy``, ``macro_f1`` and ``nll``; ``val_macro_f1``; and where details are in DVC's cache the baseline's
-    as ``band_statistics.accuracy``, and the ends of intervals over tiles as ``accuracy.low``. Those that were measured.
+    test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where the details are in DVC's cache, the ends of
+    their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the baseline's, the same way, as
+    ``band_statistics.accuracy``. Those that were measured.
     """
 
     name: str

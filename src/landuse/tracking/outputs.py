@@ -20,7 +20,6 @@ from landuse.results import HISTORY_COLUMNS
 MODEL = Path("models/model/model.json")
 HISTORY = Path("plots/history.csv")
 EXPORT = Path("models/export")
-_MEASURED = ("reports", "metrics")  # folders of JSON files: details, and what people compare
 _PREFIXES = {"evaluate": "test"}  # evaluate.json -> test/...; the other files keep their names
 
 Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
@@ -78,11 +77,19 @@ def history(stages: Stages) -> list[dict[str, Any]]:
 
 
 def metrics(stages: Stages) -> dict[str, float]:
-    """Return all numbers that were measured, flat; ``test/`` stands before those of evaluate.json."""
+    """Return all numbers that were measured, flat; ``test/`` stands before those of evaluate.json.
+
+    MLflow's lists are alphabetical, and its page of charts shows first what has a slash in its name. So what people
+    compare is called ``test/accuracy``, and the details behind it ``verbose.test.labels.City.recall``: after the curves
+    ``val_loss``.
+    """
     numbers: dict[str, float] = {}
     for file, stage in _outputs(stages).items():
-        if file.suffix == ".json" and file.parent.name in _MEASURED:
-            numbers |= flat(read_json(file, stage, dict[str, Any]), f"{_PREFIXES.get(file.stem, file.stem)}/")
+        folder, prefix = file.parent.name, f"{_PREFIXES.get(file.stem, file.stem)}/"
+        if file.suffix == ".json" and folder in ("metrics", "reports"):
+            found = flat(read_json(file, stage, dict[str, Any]), prefix)
+            details = {f"verbose.{name.replace('/', '.')}": value for name, value in found.items()}
+            numbers |= found if folder == "metrics" else details
     return numbers
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 300
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI opens on a page for language models
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # not language models; some UIs open by it
 _BATCH = 100  # MLflow takes at most 100 params and 1,000 metrics in a request
 
 
