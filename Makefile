@@ -17,13 +17,13 @@ repro: install ## Run the whole pipeline (dvc repro) and sum up its result
 	@landuse track
 	@landuse summary
 
-# What experiments are compared with in a fresh clone. DVC's .gitignore files keep the large outputs out of git.
+# What experiments are compared with in a fresh clone; .gitignore keeps the large outputs out of git.
 CODE := src stages params.yaml dvc.yaml requirements.lock
 baseline: install ## Run the committed pipeline and stage its result for a commit
 	@test -z "$$(git status --porcelain -- $(CODE))" || \
 		{ echo "uncommitted changes in $(CODE): commit them first, so that the baseline belongs to a commit" >&2; exit 2; }
 	@$(MAKE) --no-print-directory repro
-	git add dvc.lock metrics plots data/.gitignore models/.gitignore reports/.gitignore
+	git add dvc.lock metrics plots
 	@echo "to keep it: git commit -m 'Baseline of the sample'"
 
 compare: install ## Compare finished experiments: means over seeds, paired differences
