@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from trained import Workspace
 
-from landuse.export import _RESULTS, card
+from landuse.export import _MEASURED, card
 from landuse.params import Split
 from landuse.prediction import CALIBRATION
 from landuse.splits import read_split
@@ -36,7 +36,7 @@ def render(workspace: Workspace):
         **facts: object,
     ) -> str:
         info = json.loads(Path("data/tiles/dataset.json").read_text()) | (data or {})
-        results = {stage: json.loads(Path(folder, f"{stage}.json").read_text()) for stage, folder in _RESULTS.items()}
+        results = {Path(file).stem: json.loads(Path(file).read_text()) for file in _MEASURED}
         results["split"] |= split or {}
         results["evaluate"] |= evaluated or {}
         calibrated = json.loads(CALIBRATION.read_text()) | (calibration or {})
