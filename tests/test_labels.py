@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from landuse import labels, params
 from landuse.errors import UserError
@@ -45,13 +46,18 @@ def test_all_classes_are_their_own_labels_in_alphabetical_order(tmp_path: Path) 
     assert (made["label"] == made["class"]).all()
 
 
+def test_a_label_without_a_class_or_a_name_does_not_pass_for_a_param() -> None:
+    for table in ({"City": [], "Farmland": ["Pasture"]}, {"": ["Highway"], "Farmland": ["Pasture"]}):
+        with pytest.raises(ValidationError):
+            mapping(table)
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
         ({"City": ["Residental"], "Farmland": ["Pasture"]}, ["'Residental'", "'Residential'", "all_classes"]),
         ({"City": ["Highway", "Highway"], "Farmland": ["Pasture"]}, ["'Highway'", "twice"]),
         ({"City": ["Highway"], "Farmland": ["Pasture", "Highway"]}, ["'Highway'", "twice"]),
-        ({"City": [], "Farmland": ["Pasture"]}, ["'City'", "no class"]),
         ({"City": ["Highway"]}, ["two"]),
     ],
 )

@@ -160,6 +160,8 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
         "train": {"epochs": 7, "best_epoch": 5, "val_loss": 0.1, "val_accuracy": 0.95, "val_macro_f1": 0.94},
         "collapse": {"action": "fail", "verdict": "ok", "stopped": False, "baselines": {}, "checks": {}},
     }
+    headline = {name: contents["evaluate"][name]["value"] for name in ("accuracy", "macro_f1")}
+    (folder / "metrics/evaluate.json").write_text(json.dumps(headline))
     for stage, content in contents.items():
         (folder / ("metrics" if stage == "train" else "reports") / f"{stage}.json").write_text(json.dumps(content))
     (folder / "plots").mkdir()

@@ -41,8 +41,7 @@ def label_classes(mapping: params.Mapping, classes: list[str]) -> dict[str, list
         classes: of the data, sorted.
 
     Raises:
-        UserError: a class that the data does not have or that is named twice, a label without a class, or
-            fewer than two labels.
+        UserError: a class that the data does not have or that is named twice, or fewer than two labels.
     """
     if mapping.table is None:
         if len(classes) < 2:
@@ -58,8 +57,6 @@ def label_classes(mapping: params.Mapping, classes: list[str]) -> dict[str, list
 def _check(table: dict[str, list[str]], classes: list[str], place: str) -> None:
     label_of: dict[str, str] = {}
     for label, names in table.items():
-        if not label or not names:
-            raise UserError(f"{place}: the label {label!r} has no class or no name: give it one, or remove it")
         for name in names:
             if name not in classes:
                 raise UserError(
