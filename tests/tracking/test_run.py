@@ -29,7 +29,7 @@ def test_training_shows_live_and_ends_finished(root: Path) -> None:
     assert after.data.tags["landuse.data_digest"] == "d1"
     history = client(root).get_metric_history(after.info.run_id, "train_loss")
     assert [(m.step, m.value) for m in history] == [(1, 1.0), (2, 0.5)]
-    assert after.data.metrics["train/val/accuracy"] == 0.75
+    assert after.data.metrics["train/val_accuracy"] == 0.75
 
 
 def test_training_leaves_out_what_belongs_to_the_model_before(root: Path) -> None:
@@ -37,7 +37,8 @@ def test_training_leaves_out_what_belongs_to_the_model_before(root: Path) -> Non
     with tracking.run(IDENTITY, PARAMS, TAGS):
         pass
     (run,) = runs(root)
-    assert {name.split("/")[0] for name in run.data.metrics if "/" in name} == {"split", "train"}
+    assert {name.split("/")[0] for name in run.data.metrics if "/" in name} == {"train"}
+    assert {name.split(".")[1] for name in run.data.metrics if name.startswith("verbose.")} == {"split"}
     assert artefacts(root) == {"plots/training_curves.png"}
 
 

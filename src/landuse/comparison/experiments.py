@@ -192,11 +192,11 @@ def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
     """An experiment, or why it has no result."""
     lock = read(_LOCK)
     try:
-        content = yaml.safe_load(lock or b"stages: {}")
-        TypeAdapter(_Lock).validate_python(content)
+        locked = yaml.safe_load(b"stages: {}" if lock is None else lock)
+        TypeAdapter(_Lock).validate_python(locked)
     except (yaml.YAMLError, ValueError):
         return f"with a damaged {_LOCK}"
-    stages: dict[str, Any] = content["stages"]
+    stages: dict[str, Any] = locked["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
     contents = {
         _TEST: read(_TEST),
@@ -204,9 +204,9 @@ def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
         _DETAILS: cached(repo, outs[_DETAILS]) if _DETAILS in outs else None,
     }
     found: dict[str, Any] = {}
-    for file, shape in _SHAPES.items():
+    for file, content in contents.items():
         try:
-            found[file] = as_json(contents[file] or b"{}", shape)
+            found[file] = {} if content is None else as_json(content, _SHAPES[file])
         except ValueError:
             return f"with a damaged {file}"
     metrics = _metrics(found[_TEST], found[_VAL], found[_DETAILS])
