@@ -63,7 +63,7 @@ for i in range(0, 400, 2):
 pathlib.Path("data/predictions.csv").write_text("\\n".join(lines) + "\\n")
 (a, b), (c, d) = counts
 f1 = (2 * a / (2 * a + b + c) + 2 * d / (2 * d + b + c)) / 2
-details = {"accuracy": {"value": (a + d) / 200}, "macro_f1": {"value": f1}}
+details = {"accuracy": {"value": (a + d) / 200, "low": 0.125, "high": 0.875}, "macro_f1": {"value": f1}}
 test = {name: measure["value"] for name, measure in details.items()}
 contents = {"metrics/evaluate": test, "metrics/train": {"val_macro_f1": skill}, "reports/evaluate": details}
 for file, found in contents.items():
@@ -155,6 +155,8 @@ def test_experiments_are_grouped_and_judged(workspace: Workspace) -> None:
         named(mapping__preset="renamed"): "not comparable: other labels",
         named(split__method="kfold"): "not comparable: other test tiles: other folds",
     }
+    light = rows["light"]  # one seed: the interval over tiles, of the details in DVC's cache
+    assert (light["accuracy_low"], light["accuracy_high"], light["macro_f1_low"]) == ("0.125", "0.875", "")
     frozen = next(row for names, row in rows.items() if "frozen-1" in names)
     reference = next(row for row in rows.values() if row["verdict"] == "reference")
     assert frozen["seeds"] == reference["seeds"] == "2"
@@ -171,7 +173,7 @@ def test_values_are_those_of_dvc_exp_show(workspace: Workspace) -> None:
     theirs = {row["Experiment"] or row["rev"]: row for row in shown}
     for names, row in compared(workspace).items():
         for metric in ("accuracy", "macro_f1"):
-            values = [float(theirs[name][f"{metric}.value"]) for name in names.split()]
+            values = [float(theirs[name][metric]) for name in names.split()]
             assert float(row[metric]) == pytest.approx(sum(values) / len(values))
             if len(values) == 2:
                 assert float(row[f"{metric}_deviation"]) == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=1e-9)
@@ -242,7 +244,7 @@ def test_two_revisions_are_compared_and_reported(workspace: Workspace) -> None:
     broken, fixed = (sum(tile["change"] == change for tile in tiles) for change in ("broken", "fixed"))
     assert f"Changed tiles: {fixed} fixed, {broken} broken" in shown
     show = csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout))
-    accuracy = {row["Experiment"] or row["rev"]: float(row["accuracy.value"] or 0) for row in show}
+    accuracy = {row["Experiment"] or row["rev"]: float(row["accuracy"] or 0) for row in show}
     assert broken - fixed == round(200 * (accuracy["main"] - accuracy["frozen-1"]))
     head = workspace.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
     assert "Both predict the same label" in workspace.run("landuse", "compare", head, "workspace").stdout
