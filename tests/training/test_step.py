@@ -124,9 +124,10 @@ def test_a_precision_that_the_device_lacks_is_refused(tmp_path: Path, monkeypatc
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel for it")
 
+    p, model, (train, _) = load(tmp_path, [PLAIN], {"train.precision": "fp16"}), network(), tiles()
     monkeypatch.setattr(precision.F, "conv2d", fail)
     with pytest.raises(UserError, match=r"train\.precision fp16 does not work on this cpu.*fp32"):
-        stepper(load(tmp_path, [PLAIN], {"train.precision": "fp16"}))
+        Stepper(model, p.recipe.phases[0], p, train)
 
 
 def test_more_accumulation_than_an_epoch_has_batches_is_refused(tmp_path: Path) -> None:
