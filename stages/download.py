@@ -1,9 +1,10 @@
 """Stage download: the source's tiles, every one checked -> one array, an index, a description."""
 
-from landuse.errors import user_errors
+from landuse.core.errors import user_errors
 
 if __name__ == "__main__":
     with user_errors():
-        from landuse import params, tiles
+        from landuse import params
+        from landuse.data import writer
 
-        tiles.run(params.load("download"))
+        writer.run(params.load("download"))

@@ -1,9 +1,10 @@
 """Stage export: the model -> one ONNX file that agrees with it, and a model card."""
 
-from landuse.errors import user_errors
+from landuse.core.errors import user_errors
 
 if __name__ == "__main__":
     with user_errors():
-        from landuse import export, params
+        from landuse import params
+        from landuse.export import stage as export
 
         export.run(params.load("export"))

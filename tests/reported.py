@@ -8,9 +8,9 @@ import pandas as pd
 from run_facts import collapse, data, history, interval, ood, spec, split
 
 from landuse import report
+from landuse.data.sources.sample.landscape import CLASSES
 from landuse.evaluation import metrics
 from landuse.report.gallery import Exhibit, Gallery
-from landuse.sources.sample.landscape import CLASSES
 
 NAMES = list(CLASSES)
 MIXED = {

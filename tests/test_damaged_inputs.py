@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -27,14 +26,19 @@ from PIL import Image
 from trained import build, spec
 from workspace import clean_environment
 
-from landuse import cli, evaluation, export, labels, params, splits, training, tuning
+from landuse import cli, params, tuning
 from landuse.comparison import experiments
-from landuse.errors import UserError, user_errors
+from landuse.core.errors import UserError, user_errors
+from landuse.data import labels
+from landuse.data.splits import stage as splits
+from landuse.evaluation import stage as evaluation
 from landuse.export import card
+from landuse.export import stage as export
 from landuse.report import Inputs, render
-from landuse.splits import read_split
-from landuse.tiles import open_store
+from landuse.tiles.split import read_split
+from landuse.tiles.store import open_store
 from landuse.tracking import outputs, store
+from landuse.training import stage as training
 from landuse.tuning import lr_find, speed
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -271,7 +275,7 @@ def test_what_passes_for_a_result_can_be_written_into_report_and_card() -> None:
             except UserError:
                 refused += 1
                 continue
-            assert "<html" in render(Inputs(found, asdict(described), tiles.info, **earlier))
+            assert "<html" in render(Inputs(found, described.model_dump(), tiles.info, **earlier))
             taken += 1
     exported = {"opset": 20, "bytes": 1, "tiles": 1, "parity": {"batch_1": {"largest_difference": 1e-7}}}
     for file in ("reports/split.json", "metrics/train.json", "reports/evaluate.json", "models/calibration.json"):

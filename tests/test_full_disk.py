@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from trained import build, spec
 
-from landuse import cli, evaluation, export, params, tracking
-from landuse.errors import user_errors
+from landuse import cli, params, tracking
+from landuse.core.errors import user_errors
+from landuse.evaluation import stage as evaluation
+from landuse.export import stage as export
 
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
 

@@ -8,7 +8,7 @@ import yaml
 from conftest import DEFAULTS
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 
 def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Path:

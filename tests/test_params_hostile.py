@@ -11,7 +11,7 @@ import yaml
 from conftest import DEFAULTS
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 CONTENT: dict[str, Any] = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
 HUGE = "x" * 100_000

@@ -12,7 +12,7 @@ from workspace import clean_environment
 from zc.lockfile import LockFile
 
 from landuse import repair
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 LOCK = """schema: '2.0'
 stages:

@@ -18,10 +18,10 @@ def test_a_clone_holds_the_code_and_nothing_else_of_the_working_tree(tmp_path: P
     (used / "params.yaml").write_text("train: {lr: 1}")
     subprocess.run(["git", "add", "-f", "metrics", "plots", "dvc.lock"], cwd=used, check=True)
     (used / "src/landuse/new.py").touch()  # work that git does not know yet is tested too
-    (used / "src/landuse/labels.py").write_text("changed")
+    (used / "src/landuse/data/labels.py").write_text("changed")
     again = clone(tmp_path / "again", source=used).path
     assert files(again) == code | {"src/landuse/new.py", "params.yaml"}
-    assert (again / "src/landuse/labels.py").read_text() == "changed"
+    assert (again / "src/landuse/data/labels.py").read_text() == "changed"
     assert (again / "params.yaml").read_bytes() == (DEFAULTS / "params.yaml").read_bytes()
 
 

@@ -13,15 +13,18 @@ from conftest import DEFAULTS
 from PIL import Image
 from torch import nn
 
-from landuse import params, splits, tiles
+from landuse import params, sensors
+from landuse.data import writer
+from landuse.data.sources.collection import Collection, Tile
+from landuse.data.splits import stage as splits
 from landuse.evaluation import scores
 from landuse.model import saved
 from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION
 from landuse.prediction.members import Member
-from landuse.sources import sentinel2
-from landuse.sources.collection import Collection, Tile
-from landuse.splits import read_split
+from landuse.spec import ModelSpec
+from landuse.tiles.split import read_split
+from landuse.tiles.store import TileStore, open_store
 
 TEMPERATURE = 1.7
 CLASSES = ("Forest", "Highway", "Pasture")  # of the data; the first is kept aside
@@ -29,7 +32,7 @@ CLASSES = ("Forest", "Highway", "Pasture")  # of the data; the first is kept asi
 
 def spec(
     backbone: str = "test_resnet", bands: int = 3, size: int = 32, input_size: int = 32, **other: object
-) -> saved.Spec:
+) -> ModelSpec:
     """A description of a two-label model; 13 bands are uint16, 3 are uint8."""
     rgb = bands == 3
     facts: dict[str, object] = {
@@ -38,8 +41,8 @@ def spec(
         "pooling": "avg",
         "head": {"hidden": 8, "dropout": 0.2},
         "classes": ["City", "Farmland"],
-        "bands": list(sentinel2.RGB if rgb else sentinel2.BANDS[:bands]),
-        "units": sentinel2.RGB_UNITS if rgb else sentinel2.UNITS,
+        "bands": list(sensors.RGB if rgb else sensors.BANDS[:bands]),
+        "units": sensors.RGB_UNITS if rgb else sensors.UNITS,
         "dtype": "uint8" if rgb else "uint16",
         "tile_size": size,
         "input_size": input_size,
@@ -53,10 +56,10 @@ def spec(
         "identity": "1" * 64,
         "params": {"train.recipe": "fast", "train.seed": 42, "model.backbone": backbone, "recipe.batch_size": 64},
     }
-    return saved.Spec(**(facts | other))  # type: ignore[arg-type]
+    return ModelSpec(**(facts | other))  # type: ignore[arg-type]
 
 
-def network(described: saved.Spec) -> Classifier:
+def network(described: ModelSpec) -> Classifier:
     """An untrained network whose answers differ from tile to tile, as a trained one's do."""
     torch.manual_seed(0)
     model = saved.build(described, "none")
@@ -73,7 +76,7 @@ def network(described: saved.Spec) -> Classifier:
     return model
 
 
-def pixels(described: saved.Spec, count: int) -> np.ndarray:
+def pixels(described: ModelSpec, count: int) -> np.ndarray:
     """(count, H, W, C) tiles, smooth and noisy ones, dark and bright ones."""
     rng = np.random.default_rng(5)
     top = 256 if described.dtype == "uint8" else 4000
@@ -86,18 +89,18 @@ def pixels(described: saved.Spec, count: int) -> np.ndarray:
 @dataclass(frozen=True)
 class Workspace:
     path: Path
-    spec: saved.Spec
+    spec: ModelSpec
     images: np.ndarray
     params: params.Params
 
 
-def dealt(folder: Path) -> tuple[tiles.TileStore, pd.DataFrame]:
+def dealt(folder: Path) -> tuple[TileStore, pd.DataFrame]:
     """The tiles of a workspace and their split."""
-    store = tiles.open_store(folder / "data/tiles")
+    store = open_store(folder / "data/tiles")
     return store, read_split(store, folder / "data/split.csv")
 
 
-def evaluate(folder: Path, described: saved.Spec) -> dict[str, object]:
+def evaluate(folder: Path, described: ModelSpec) -> dict[str, object]:
     """What the evaluate stage measures for random answers, mostly right."""
     store, split = dealt(folder)
     truth = split.loc[split["split"] == "test", "target"].to_numpy()
@@ -107,7 +110,7 @@ def evaluate(folder: Path, described: saved.Spec) -> dict[str, object]:
     return scores.measure(settings, store, split, probabilities, described.classes)
 
 
-def calibration(folder: Path, described: saved.Spec, views: int = 1) -> dict[str, object]:
+def calibration(folder: Path, described: ModelSpec, views: int = 1) -> dict[str, object]:
     """What the evaluate stage leaves for the export, of a model on disk alone."""
     digest = hashlib.sha256((folder / saved.FOLDER / saved.WEIGHTS).read_bytes()).hexdigest()
     own = Member(network(described), described, None, digest).facts()
@@ -127,7 +130,7 @@ def split_table(names: list[str], tests: int) -> pd.DataFrame:
     return table
 
 
-def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41) -> Workspace:
+def build(folder: Path, described: ModelSpec, count: int = 132, tests: int = 41) -> Workspace:
     """Write a workspace for this model. 41 test tiles: one batch of 37 and a shorter one."""
     images = pixels(described, count)
     names = sorted(f"{CLASSES[i % 3]}/{i:04}.png" for i in range(count))
@@ -142,7 +145,7 @@ def build(folder: Path, described: saved.Spec, count: int = 132, tests: int = 41
         units=described.units,
         licence=described.data_licence,
     )
-    tiles.write(folder / "data/tiles", source)
+    writer.write(folder / "data/tiles", source)
     split_table(names, tests).to_csv(folder / "data/split.csv", index=False)
     saved.save(network(described), described, folder / saved.FOLDER)
     (folder / CALIBRATION).write_text(json.dumps(calibration(folder, described)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from landuse.errors import UserError, did_you_mean, user_errors
+from landuse.core.errors import UserError, did_you_mean, user_errors
 
 _LONGEST = 1000  # more is no name and no path; libraries trip over it
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _enter_root(options: argparse.Namespace) -> None:
     """Work in the repository's root, wherever in it a command was typed; files that it names stay where they are."""
-    from landuse.files import workspace
+    from landuse.core.files import workspace
 
     for name in ("csv", "report"):
         if getattr(options, name, None):
@@ -174,7 +174,7 @@ def _repair(_: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from landuse import comparison
-    from landuse.files import write_text
+    from landuse.core.files import write_text
 
     if len(options.revisions) not in (0, 2):
         raise UserError(f"compare takes two revisions or none, not {len(options.revisions)}: like 'main workspace'")
@@ -202,7 +202,7 @@ def _lr_find(options: argparse.Namespace) -> None:
 
 
 def _cache(options: argparse.Namespace) -> None:
-    from landuse.features import shelf
+    from landuse.training.features import shelf
 
     if options.prune:
         print(shelf.prune(Path()))
@@ -226,7 +226,7 @@ def _tune(options: argparse.Namespace) -> None:
 def _scene(options: argparse.Namespace) -> None:
     if options.out.exists():
         raise UserError(f"{options.out} is there already: name a new folder")
-    from landuse.sources.sample.scene import write_scene
+    from landuse.data.sources.sample.scene import write_scene
 
     write_scene(options.out, options.seed, options.size)
     print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")

@@ -15,8 +15,8 @@ from pathlib import Path
 import yaml
 from zc.lockfile import LockError, LockFile  # what DVC locks with
 
-from landuse.errors import UserError
-from landuse.files import write_text
+from landuse.core.errors import UserError
+from landuse.core.files import write_text
 
 _QUEUE = ("celery/broker/*/*.msg", "celery/broker/control/*.exchange", "run/*/*.json")
 _ABANDONED = 600  # seconds without a write: then no process is writing it

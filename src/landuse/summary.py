@@ -6,8 +6,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from landuse.outputs import read_json
-from landuse.results import Headline
+from landuse.core.outputs import read_json
+from landuse.core.results import Headline
 
 _RESULTS = Path("reports/evaluate.json")
 _MODEL = Path("models/model/model.json")

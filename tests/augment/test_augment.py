@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from landuse import params
 from landuse.augment import DRAWS, apply, mix
 from landuse.augment.colour import turn_hue
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.params.recipe import Augment, RandAugment
 
 

@@ -10,7 +10,7 @@ from matplotlib import image
 from landuse.comparison import curve, curve_plot
 from landuse.comparison.groups import Group
 from landuse.comparison.measured import Measured
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 BY = "data.fraction"
 

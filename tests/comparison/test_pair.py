@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 
 from landuse.comparison import pair, pair_report
 from landuse.comparison.pair import Pair, Result
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 
 def paired(fixed: int, broken: int, tiles: int = 400, sure: tuple[float, float] = (0.9, 0.9), **settings: str) -> Pair:

@@ -8,7 +8,7 @@ from landuse.comparison import table
 from landuse.comparison.experiments import Experiment
 from landuse.comparison.groups import Group
 from landuse.comparison.table import Apart, Row
-from landuse.paired import Difference
+from landuse.evaluation.pairs import Difference
 
 LONG = "data.bands=rgb model.backbone=resnet50 train.freeze=layer3 train.recipe=layer4_step train.scheduler=onecycle"
 

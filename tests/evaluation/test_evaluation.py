@@ -13,10 +13,12 @@ from conftest import DEFAULTS, ROOT
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from landuse import baselines, evaluation, params
-from landuse.errors import UserError
+from landuse import params
+from landuse.core.errors import UserError
 from landuse.evaluation import metrics, plots, scores
-from landuse.tiles import TileStore
+from landuse.evaluation import stage as evaluation
+from landuse.model import baselines
+from landuse.tiles.store import TileStore
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from sklearn.covariance import LedoitWolf
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.evaluation import ood
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate

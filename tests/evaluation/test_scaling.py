@@ -6,7 +6,7 @@ import torch
 from scipy.special import log_softmax, softmax
 from torch.nn import functional as F
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.evaluation import scaling
 from landuse.evaluation.scaling import Scaling
 

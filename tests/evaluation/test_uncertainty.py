@@ -8,7 +8,7 @@ import pytest
 from conftest import DEFAULTS
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.evaluation import uncertainty
 from landuse.evaluation.scaling import Scaling
 

@@ -1,6 +1,5 @@
 """The model card says what holds for this model, and nothing else."""
 
-import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,8 @@ from trained import Workspace
 from landuse.export import _MEASURED, card
 from landuse.params import Split
 from landuse.prediction import CALIBRATION
-from landuse.splits import read_split
-from landuse.tiles import open_store
+from landuse.tiles.split import read_split
+from landuse.tiles.store import open_store
 
 EXPORT = {
     "opset": 20,
@@ -40,7 +39,7 @@ def render(workspace: Workspace):
         results["split"] |= split or {}
         results["evaluate"] |= evaluated or {}
         calibrated = json.loads(CALIBRATION.read_text()) | (calibration or {})
-        described = dataclasses.replace(workspace.spec, **facts)
+        described = workspace.spec.model_copy(update=facts)
         return card.render(described, calibrated, info, read_split(open_store()), results | {"export": EXPORT})
 
     return rendered

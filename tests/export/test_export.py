@@ -17,9 +17,10 @@ from PIL import Image
 from torch import Tensor
 from trained import TEMPERATURE, Workspace, build, calibration, changed, spec
 
-from landuse import export, tracking
-from landuse.errors import UserError
+from landuse import tracking
+from landuse.core.errors import UserError
 from landuse.export import onnx_file
+from landuse.export import stage as export
 from landuse.model import saved
 from landuse.prediction import CALIBRATION
 

@@ -16,21 +16,21 @@ from conftest import ROOT
 from torch import nn
 from trained import TEMPERATURE, network, pixels, spec
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.evaluation.scaling import Scaling
 from landuse.export import onnx_file
-from landuse.model.saved import Spec
 from landuse.prediction.predictor import Predictor
+from landuse.spec import ModelSpec
 
 OPSET = 20
 
 
-def exported_of(described: Spec, opset: int = OPSET) -> bytes:
+def exported_of(described: ModelSpec, opset: int = OPSET) -> bytes:
     return onnx_file.export(Predictor([network(described)], 1), described, TEMPERATURE, 1.0, opset)
 
 
 @pytest.fixture(scope="module")
-def exported() -> tuple[Spec, bytes]:
+def exported() -> tuple[ModelSpec, bytes]:
     described = spec(source="a source", units="a unit")
     return described, exported_of(described)
 
@@ -77,7 +77,7 @@ def test_the_power_of_the_scaling_is_inside() -> None:
     assert np.abs(onnx_file.predict(exported_of(described), tiles, np.arange(20), 7) - expected).max() > 1e-3
 
 
-def test_members_and_views_are_inside(exported: tuple[Spec, bytes]) -> None:
+def test_members_and_views_are_inside(exported: tuple[ModelSpec, bytes]) -> None:
     """Two networks of other kinds and input sizes; the views are made by turning here, by flipping there."""
     described = spec()
     members = [network(described), network(spec("cnn_54k", input_size=40, head={"hidden": None, "dropout": 0.0}))]
@@ -95,7 +95,7 @@ def test_members_and_views_are_inside(exported: tuple[Spec, bytes]) -> None:
     assert np.abs(alone - expected).max() > 1e-3
 
 
-def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[Spec, bytes]) -> None:
+def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[ModelSpec, bytes]) -> None:
     session = onnxruntime.InferenceSession(exported[1])
     given, answer = session.get_inputs()[0], session.get_outputs()[0]
     assert (given.name, given.type, given.shape[1:]) == ("pixels", "tensor(uint8)", [32, 32, 3])
@@ -107,14 +107,14 @@ def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[Spec, bytes]
         assert session.run(None, {"pixels": tiles})[0].sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
 
 
-def test_it_says_what_it_is(exported: tuple[Spec, bytes]) -> None:
+def test_it_says_what_it_is(exported: tuple[ModelSpec, bytes]) -> None:
     found = onnxruntime.InferenceSession(exported[1]).get_modelmeta().custom_metadata_map
     assert json.loads(found.pop("classes")) == ["City", "Farmland"]
     assert json.loads(found.pop("bands")) == ["B04", "B03", "B02"]
     assert found == {"units": "a unit", "identity": "1" * 64, "data_digest": "d" * 64}
 
 
-def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[Spec, bytes]) -> None:
+def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[ModelSpec, bytes]) -> None:
     content = exported[1]
     for word in (str(ROOT), sys.prefix, "site-packages", ".py", "stack_trace", 'File "'):
         assert word.encode() not in content, word
@@ -123,7 +123,7 @@ def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[Spec, byt
 
 
 @pytest.mark.long
-def test_another_process_writes_the_same_bytes(exported: tuple[Spec, bytes]) -> None:
+def test_another_process_writes_the_same_bytes(exported: tuple[ModelSpec, bytes]) -> None:
     code = (
         "import hashlib; from trained import *; from landuse.export import onnx_file\n"
         "from landuse.prediction.predictor import Predictor; s = spec(source='a source', units='a unit')\n"
@@ -158,14 +158,14 @@ def test_colours_of_torch_are_no_part_of_our_lines() -> None:
     assert onnx_file._first_line(RuntimeError("\n\x1b[96m[torch.onnx]\x1b[0m fails\nmore")) == "[torch.onnx] fails"
 
 
-def test_an_opset_that_onnxruntime_does_not_know_is_refused(exported: tuple[Spec, bytes]) -> None:
+def test_an_opset_that_onnxruntime_does_not_know_is_refused(exported: tuple[ModelSpec, bytes]) -> None:
     proto = onnx.load_from_string(exported[1])
     proto.opset_import[0].version = 99
     with pytest.raises(UserError, match=r"export\.opset is 99, which the installed onnxruntime cannot run"):
         onnx_file.predict(proto.SerializeToString(), pixels(exported[0], 1), np.arange(1), 1)
 
 
-def test_a_damaged_file_is_no_mistake_of_the_user(exported: tuple[Spec, bytes]) -> None:
+def test_a_damaged_file_is_no_mistake_of_the_user(exported: tuple[ModelSpec, bytes]) -> None:
     with pytest.raises(Exception, match=r"INVALID_PROTOBUF|Protobuf"):
         onnx_file.predict(exported[1][:1000], pixels(exported[0], 1), np.arange(1), 1)
 

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model import backbones, weights
 from landuse.model.backbones import STAGES
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from trained import network, pixels, spec
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.export import onnx_file
 from landuse.model import backbones, saved
 from landuse.model.small_cnns import Quarters

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model import backbones, weights
 
 

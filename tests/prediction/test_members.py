@@ -1,6 +1,5 @@
 """Who may answer together: networks of folders, phases and revisions that were asked the same question."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import torch
 from trained import network, spec
 from workspace import Workspace
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model import saved
-from landuse.model.saved import Spec
 from landuse.prediction import members
+from landuse.spec import ModelSpec
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     """The current folder, with a small RGB model of a recipe with two phases in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -26,23 +25,23 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
     return described
 
 
-def changed(described: Spec, folder: str, **facts: object) -> str:
+def changed(described: ModelSpec, folder: str, **facts: object) -> str:
     """Save another network, described with other facts."""
     model = network(described)
     with torch.no_grad():
         model.head[-1].bias += 1
-    saved.save(model, dataclasses.replace(described, **facts), Path(folder))
+    saved.save(model, described.model_copy(update=facts), Path(folder))
     return folder
 
 
-def test_this_training_alone(own: Spec) -> None:
+def test_this_training_alone(own: ModelSpec) -> None:
     (alone,) = members.load()
     assert alone.spec == own
     assert (alone.facts()["phase"], alone.facts()["seed"]) == (None, 42)
     assert not alone.model.training
 
 
-def test_a_folder(own: Spec) -> None:
+def test_a_folder(own: ModelSpec) -> None:
     name = changed(own, "elsewhere/other", identity="2" * 64, input_size=40)
     first, other = members.load([name])
     assert other.spec.identity == "2" * 64
@@ -52,7 +51,7 @@ def test_a_folder(own: Spec) -> None:
     assert name not in json.dumps(other.facts()), "a path in an output"
 
 
-def test_an_earlier_phase_works_at_its_own_input_size(own: Spec) -> None:
+def test_an_earlier_phase_works_at_its_own_input_size(own: ModelSpec) -> None:
     model = network(own)
     earlier = {name: tensor + 1 if "head" in name else tensor for name, tensor in model.state_dict().items()}
     saved.save(model, own, phases={"head": earlier})
@@ -81,28 +80,28 @@ def test_phases_that_were_not_kept_are_missed_with_the_remedy() -> None:
         ({"data_digest": "e" * 64}, "may have learnt from test tiles of this one"),
     ],
 )
-def test_who_answers_another_question_is_refused(own: Spec, facts: dict[str, object], told: str) -> None:
+def test_who_answers_another_question_is_refused(own: ModelSpec, facts: dict[str, object], told: str) -> None:
     name = changed(own, "other", **facts)
     with pytest.raises(UserError, match=f"^ensemble.members: other .*{told}") as caught:
         members.load([name])
     assert "\n" not in str(caught.value)
 
 
-def test_the_same_network_under_two_names_is_refused(own: Spec) -> None:
+def test_the_same_network_under_two_names_is_refused(own: ModelSpec) -> None:
     saved.save(network(own), own, Path("copy"))
     with pytest.raises(UserError, match="copy is the same network as models/model: leave one of them out"):
         members.load(["copy"])
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:200], lambda b: b[:-8], lambda _: b""])
-def test_damaged_weights_are_refused(own: Spec, damage) -> None:
+def test_damaged_weights_are_refused(own: ModelSpec, damage) -> None:
     file = Path(changed(own, "other"), saved.WEIGHTS)
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(UserError, match=r"the weights\.safetensors of other is damaged"):
         members.load(["other"])
 
 
-def test_weights_of_another_network_are_refused(own: Spec) -> None:
+def test_weights_of_another_network_are_refused(own: ModelSpec) -> None:
     name = changed(own, "other")
     saved.save(network(spec("cnn_54k")), own, Path("third"))
     (Path(name) / saved.WEIGHTS).write_bytes((Path("third") / saved.WEIGHTS).read_bytes())
@@ -110,7 +109,7 @@ def test_weights_of_another_network_are_refused(own: Spec) -> None:
         members.load([name])
 
 
-def test_a_model_of_another_version_is_refused(own: Spec) -> None:
+def test_a_model_of_another_version_is_refused(own: ModelSpec) -> None:
     file = Path(changed(own, "other"), saved.SPEC)
     file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": 1.0}))
     with pytest.raises(UserError, match=r"the model\.json of other is damaged, or of another version of landuse"):
@@ -124,7 +123,7 @@ def test_a_name_that_leads_nowhere_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_experiments_and_revisions_are_read_from_the_cache(own: Spec, monkeypatch) -> None:
+def test_experiments_and_revisions_are_read_from_the_cache(own: ModelSpec, monkeypatch) -> None:
     """Each experiment copies the model of its name; the workspace keeps the first."""
     changed(own, "store/second", identity="2" * 64)
     saved.save(network(own), own, Path("store/first"))

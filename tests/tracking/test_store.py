@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, write_outputs
 
 from landuse import tracking
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.tracking import store as tracking_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use

@@ -11,7 +11,7 @@ import pytest
 from tracked import artefacts, client, everything, runs, write_outputs
 
 from landuse import tracking
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.tracking.outputs import flat
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use

@@ -19,7 +19,8 @@ from pathlib import Path
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import sklearn.metrics  # noqa: F401
 
-from landuse import params, training
+from landuse import params
+from landuse.training import stage as training
 
 OUTPUTS = (
     "models/model",

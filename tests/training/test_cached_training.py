@@ -13,11 +13,11 @@ from small import load, network, same, tiles
 from torch import Tensor, nn
 
 from landuse import params
-from landuse.errors import Interrupted
-from landuse.features.feed import Cache
+from landuse.core.errors import Interrupted
 from landuse.model.classifier import Classifier
 from landuse.model.halves import TrunkOutput
 from landuse.training import loop, state
+from landuse.training.features.feed import Cache
 from landuse.training.loop import Row
 
 PHASES = [
@@ -177,7 +177,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import torch
 from small import load, network, tiles
-from landuse.features.feed import Cache
+from landuse.training.features.feed import Cache
 from landuse.training.loop import Loop
 folder = Path(sys.argv[1])
 folder.mkdir()

@@ -10,7 +10,7 @@ from small import load, network, tiles
 from torch._inductor import config
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model.classifier import Classifier
 from landuse.training import loop
 

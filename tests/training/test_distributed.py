@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from workspace import BIN, Workspace, clean_environment, clone
 
 from landuse import params
-from landuse.errors import UserError, user_errors
+from landuse.core.errors import UserError, user_errors
 from landuse.training import distributed
 from landuse.training.global_batchnorm import share_statistics
 from landuse.training.prepare import prepare

@@ -10,7 +10,7 @@ import yaml
 from small import load, network, same, tiles
 
 from landuse import params
-from landuse.errors import Interrupted, UserError
+from landuse.core.errors import Interrupted, UserError
 from landuse.model.classifier import Classifier
 from landuse.training import curves, loop, state
 from landuse.training.identity import flatten, identity

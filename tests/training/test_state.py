@@ -14,7 +14,7 @@ import torch
 from conftest import PATIENCE
 from small import CPU
 
-from landuse.errors import Interrupted, user_errors
+from landuse.core.errors import Interrupted, user_errors
 from landuse.training import state
 from landuse.training.state import Keeper, keep
 

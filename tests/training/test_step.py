@@ -8,7 +8,7 @@ from small import CPU, load, network, same, tiles
 from torch.nn import functional as F
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model.classifier import Classifier
 from landuse.training import precision
 from landuse.training.step import Stepper

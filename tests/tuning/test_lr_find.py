@@ -10,7 +10,7 @@ import trained
 from matplotlib.image import imread
 
 from landuse import cli, params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.training.prepare import Prepared
 from landuse.tuning import lr_find
 

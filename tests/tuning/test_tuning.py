@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from searched import SPACE, settle
 
 from landuse import cli, params, tuning
-from landuse.errors import Interrupted, UserError
+from landuse.core.errors import Interrupted, UserError
 from landuse.training.loop import Best
 from landuse.tuning import store
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from landuse.augment import draws as d
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.params import Augment
 
 _AREA = (0.02, 0.33)  # share of the tile, and ratio of the sides: as torchvision's RandomErasing

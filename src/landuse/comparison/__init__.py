@@ -9,8 +9,8 @@ from landuse.comparison import curve, experiments, pair, pair_report, table
 from landuse.comparison.groups import Group, group
 from landuse.comparison.measured import Measured, alike, difference_in_task, read
 from landuse.comparison.predictions import Reader, Unreadable
-from landuse.errors import UserError, did_you_mean
-from landuse.files import write_csv
+from landuse.core.errors import UserError, did_you_mean
+from landuse.core.files import write_csv
 
 
 class Shown(Protocol):

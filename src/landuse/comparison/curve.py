@@ -13,8 +13,8 @@ from landuse.comparison.experiments import BASELINE
 from landuse.comparison.groups import Group, names
 from landuse.comparison.layout import grid, notes
 from landuse.comparison.measured import Measured, alike
-from landuse.errors import UserError, did_you_mean
-from landuse.paired import CONFIDENCE, Difference
+from landuse.core.errors import UserError, did_you_mean
+from landuse.evaluation.pairs import CONFIDENCE, Difference
 
 METRICS = ("macro_f1", "accuracy")
 

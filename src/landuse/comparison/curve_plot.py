@@ -14,8 +14,8 @@ from matplotlib.ticker import NullLocator
 
 from landuse.comparison.curve import METRICS, Series
 from landuse.comparison.experiments import BASELINE
-from landuse.files import atomic
-from landuse.paired import CONFIDENCE
+from landuse.core.files import atomic
+from landuse.evaluation.pairs import CONFIDENCE
 
 _COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"]  # Paul Tol's bright scheme
 _GREY = "#777777"

@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 from scmrepo.exceptions import SCMError
 from typing_extensions import TypedDict
 
-from landuse.errors import UserError, did_you_mean
-from landuse.outputs import as_json
+from landuse.core.errors import UserError, did_you_mean
+from landuse.core.outputs import as_json
 
 WORKSPACE = "workspace"
 SEED, FOLD = "train.seed", "split.fold"

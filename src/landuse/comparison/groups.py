@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from landuse.comparison.experiments import Experiment
-from landuse.paired import mean_interval
+from landuse.evaluation.pairs import mean_interval
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from landuse.comparison.groups import Group
 from landuse.comparison.predictions import Predictions, Reader, Unreadable
 from landuse.comparison.table import Apart
-from landuse.paired import Difference, differences, mean_interval
+from landuse.evaluation.pairs import Difference, differences, mean_interval
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from landuse.comparison.experiments import FOLD, SEED, Experiment
 from landuse.comparison.predictions import Predictions
-from landuse.errors import UserError
-from landuse.paired import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
+from landuse.core.errors import UserError
+from landuse.evaluation.pairs import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
 
 
 @dataclass(frozen=True)

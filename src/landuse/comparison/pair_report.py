@@ -6,7 +6,7 @@ import pandas as pd
 from landuse.comparison.layout import grid, notes, wrapped
 from landuse.comparison.pair import Pair
 from landuse.comparison.table import TITLES
-from landuse.paired import CONFIDENCE, POWER, Difference
+from landuse.evaluation.pairs import CONFIDENCE, POWER, Difference
 
 _CELL = 36  # characters of a cell in a terminal, before it is wrapped
 _CLASSES, _TILES = 12, 20  # rows shown of these tables, in Markdown; a terminal shows half of the tiles

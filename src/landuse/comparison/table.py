@@ -10,7 +10,7 @@ import pandas as pd
 from landuse.comparison.experiments import counted
 from landuse.comparison.groups import Group
 from landuse.comparison.layout import grid, notes
-from landuse.paired import CONFIDENCE, Difference
+from landuse.evaluation.pairs import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
 TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}

@@ -11,7 +11,7 @@ from landuse import params
 from landuse.model.predict import pick_device
 from landuse.prediction.members import Member
 from landuse.prediction.predictor import Answers, Predictor, predict, stage_statistics
-from landuse.tiles import TileStore
+from landuse.tiles.store import TileStore
 
 _ALL_VIEWS = 8
 _STAGE: params.Freeze = "layer2"  # the last one has forgotten what tells a sea from a field, where neither is a label

@@ -21,7 +21,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.evaluation.metrics import Interval, interval, percentile
 
 Floats = npt.NDArray[np.float64]

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from landuse.core.files import atomic, write_csv
 from landuse.evaluation.metrics import confusion
-from landuse.files import atomic, write_csv
 
 FOLDER = Path("plots")
 _POINTS = 500  # of a curve in a file; further points would not show

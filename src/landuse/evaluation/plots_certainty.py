@@ -7,8 +7,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from landuse.core.files import write_csv
 from landuse.evaluation.plots import FOLDER, save
-from landuse.files import write_csv
 
 _STAGES = {"before": ("#ee6677", "before scaling"), "after": ("#4477aa", "after scaling")}
 _STEADY = 0.02  # of the tiles: a curve over fewer jumps with each of them

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.cluster import KMeans
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.params.deliverables import Scaler
 
 Floats = npt.NDArray[np.float64]

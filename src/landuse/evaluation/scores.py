@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landuse import baselines, params
+from landuse import params
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
-from landuse.paired import Difference, differences
+from landuse.evaluation.pairs import Difference, differences
+from landuse.model import baselines
 from landuse.prediction.predictor import Answers
-from landuse.tiles import TileStore
+from landuse.tiles.store import TileStore
 
 
 def measure(

@@ -11,8 +11,8 @@ import pandas as pd
 from landuse.export import certainty
 from landuse.export.markdown import bullets, measure, table
 from landuse.model import backbones
-from landuse.model.saved import Spec
 from landuse.params import PARTS
+from landuse.spec import ModelSpec
 
 Results = Mapping[str, Mapping[str, Any]]  # stage -> what it measured
 
@@ -60,7 +60,7 @@ _READ = {  # dtype -> the library to read a tile with, and how: (H, W, C)
 
 
 def render(
-    spec: Spec, calibration: Mapping[str, Any], data: Mapping[str, Any], split: pd.DataFrame, results: Results
+    spec: ModelSpec, calibration: Mapping[str, Any], data: Mapping[str, Any], split: pd.DataFrame, results: Results
 ) -> str:
     """Return the card.
 
@@ -84,12 +84,12 @@ def render(
     return f"# {_title(spec)}\n\n{_warning(spec)}{body}\n"
 
 
-def _title(spec: Spec) -> str:
+def _title(spec: ModelSpec) -> str:
     few = len(spec.classes) <= 3
     return "Land-use classifier: " + (" or ".join(spec.classes) if few else f"{len(spec.classes)} classes")
 
 
-def _warning(spec: Spec) -> str:
+def _warning(spec: ModelSpec) -> str:
     if spec.source != "sample":
         return ""
     return (
@@ -98,7 +98,7 @@ def _warning(spec: Spec) -> str:
     )
 
 
-def _what(spec: Spec) -> str:
+def _what(spec: ModelSpec) -> str:
     return (
         f"An image classifier ({spec.backbone}) that gives one of {len(spec.classes)} labels to a satellite tile of "
         f"{spec.tile_size} x {spec.tile_size} pixels: {', '.join(spec.classes)}.\n\n"
@@ -107,7 +107,7 @@ def _what(spec: Spec) -> str:
     )
 
 
-def _use(spec: Spec) -> str:
+def _use(spec: ModelSpec) -> str:
     library, reading = _READ[spec.dtype]
     return (
         f"Input `pixels`: (N, {spec.tile_size}, {spec.tile_size}, {len(spec.bands)}) {spec.dtype}, any N, raw values. "
@@ -117,7 +117,7 @@ def _use(spec: Spec) -> str:
     )
 
 
-def _limits(spec: Spec, split: pd.DataFrame, method: str) -> str:
+def _limits(spec: ModelSpec, split: pd.DataFrame, method: str) -> str:
     aside = sorted(split.loc[split["target"] < 0, "class"].unique())
     other = f" ({', '.join(aside)} in this data)" if aside else ""
     lines = [
@@ -168,7 +168,7 @@ def _results(evaluation: Mapping[str, Any]) -> str:
     )
 
 
-def _data(spec: Spec, data: Mapping[str, Any], split: pd.DataFrame, report: Mapping[str, Any]) -> str:
+def _data(spec: ModelSpec, data: Mapping[str, Any], split: pd.DataFrame, report: Mapping[str, Any]) -> str:
     official = {True: ", the official one", False: ", not the whole official set", None: ""}[data["official"]]
     duplicates = report["duplicates"]
     facts = [
@@ -189,7 +189,7 @@ def _data(spec: Spec, data: Mapping[str, Any], split: pd.DataFrame, report: Mapp
     return bullets(facts) + "\n\n" + table(["Label", "Classes", "Training", "Validation", "Test"], rows)
 
 
-def _training(spec: Spec, report: Mapping[str, Any]) -> str:
+def _training(spec: ModelSpec, report: Mapping[str, Any]) -> str:
     settings = [[f"`{name}`", str(value)] for name, value in sorted(_recipe(spec).items())]
     return (
         f"Backbone {spec.backbone}{_variant(spec)}, starting from {_start(spec)}, at {spec.input_size} x "
@@ -200,18 +200,18 @@ def _training(spec: Spec, report: Mapping[str, Any]) -> str:
     )
 
 
-def _variant(spec: Spec) -> str:
+def _variant(spec: ModelSpec) -> str:
     stem = ["a first convolution of stride 1"] if spec.stem == "small" else []
     pooling = ["GeM pooling"] if spec.pooling == "gem" else []
     return " with " + " and ".join(stem + pooling) if stem or pooling else ""
 
 
-def _recipe(spec: Spec) -> dict[str, Any]:
+def _recipe(spec: ModelSpec) -> dict[str, Any]:
     shown = {name: value for name, value in spec.params.items() if name.startswith("recipe.") and value is not None}
     return {"train.recipe": spec.params.get("train.recipe"), "train.seed": spec.params.get("train.seed")} | shown
 
 
-def _start(spec: Spec) -> str:
+def _start(spec: ModelSpec) -> str:
     known = {"imagenet": "ImageNet weights", "none": "random weights"}
     return known.get(spec.weights, "weights that the user brought")
 
@@ -225,7 +225,7 @@ def _export(report: Mapping[str, Any]) -> str:
     )
 
 
-def _licences(spec: Spec) -> str:
+def _licences(spec: ModelSpec) -> str:
     return bullets(
         [
             f"Weights that training started from: {_weights_licence(spec)}.",
@@ -235,7 +235,7 @@ def _licences(spec: Spec) -> str:
     )
 
 
-def _weights_licence(spec: Spec) -> str:
+def _weights_licence(spec: ModelSpec) -> str:
     if spec.weights == "none":
         return "none, it started from random numbers"
     if spec.weights != "imagenet":
@@ -247,7 +247,7 @@ def _weights_licence(spec: Spec) -> str:
     return "see the model's page at https://huggingface.co/timm, where its licence and training data stand"
 
 
-def _provenance(spec: Spec, data: Mapping[str, Any]) -> str:
+def _provenance(spec: ModelSpec, data: Mapping[str, Any]) -> str:
     digests = {
         "Identity (params, data and code that made it; the tag `landuse.identity` in MLflow)": spec.identity,
         "Tiles and split": spec.data_digest,

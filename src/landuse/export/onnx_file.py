@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from landuse.errors import UserError
-from landuse.model.saved import Spec
+from landuse.core.errors import UserError
 from landuse.prediction.predictor import Predictor, calibrated, pool
+from landuse.spec import ModelSpec
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # torch.onnx colours its messages, terminal or not
 Probabilities = npt.NDArray[np.float32]
@@ -51,7 +51,7 @@ class _Deployed(nn.Module):
         return calibrated(pool(every), self.temperature, self.power)
 
 
-def export(predictor: Predictor, spec: Spec, temperature: float, power: float, opset: int) -> bytes:
+def export(predictor: Predictor, spec: ModelSpec, temperature: float, power: float, opset: int) -> bytes:
     """Return the content of the ONNX file of a predictor on the CPU, which is left in eval mode.
 
     Its metadata properties: classes and bands (JSON lists, in order), units, identity and data_digest.

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from landuse.errors import UserError, did_you_mean
+from landuse.core.errors import UserError, did_you_mean
 from landuse.model import convolutions, small_cnns
 from landuse.model import weights as weight_files
 from landuse.model.variants import gem_pooling, small_stem

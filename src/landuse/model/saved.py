@@ -1,61 +1,30 @@
 """A trained model on disk: weights.safetensors and model.json; no pickle.
 
-model.json says everything that is needed to use the weights: backbone and its variant, head, classes, bands, units,
-input size and normalisation, and where it came from: digests of data and params. It describes the network as training
-left it; what evaluation finds out about its answers is in models/calibration.json.
+model.json (``landuse.spec.ModelSpec``) describes the network as training left it; what evaluation finds out about its
+answers is in models/calibration.json.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from landuse import params
-from landuse.files import atomic, write_json
+from landuse.core.files import atomic, write_json
+from landuse.core.outputs import first_fault
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.outputs import as_json, first_fault
+from landuse.spec import ModelSpec
 
 FOLDER = Path("models/model")
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What model.json holds.
-
-    mean, std: per band, in ``units``.
-    identity: digest of all that made the model (params, data, code); params: the train stage's, flat.
-    """
-
-    backbone: str
-    stem: Literal["standard", "small"]
-    pooling: Literal["avg", "gem"]
-    head: dict[str, Any]
-    classes: list[str]
-    bands: list[str]
-    units: str
-    dtype: Literal["uint8", "uint16"]
-    tile_size: int
-    input_size: int
-    mean: list[float]
-    std: list[float]
-    source: str
-    data_licence: str
-    weights: str
-    data_digest: str
-    params_digest: str
-    identity: str
-    params: dict[str, Any]
-
-
-def build(spec: Spec, weights: str) -> Classifier:
+def build(spec: ModelSpec, weights: str) -> Classifier:
     """Build the network that a spec describes. weights: as in ``model.weights``."""
     backbone = backbones.build(spec.backbone, len(spec.bands), weights, spec.stem, spec.pooling, spec.input_size)
     head = params.Head.model_validate(spec.head)
@@ -63,13 +32,13 @@ def build(spec: Spec, weights: str) -> Classifier:
 
 
 def save(
-    model: Classifier, spec: Spec, folder: Path = FOLDER, phases: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: Classifier, spec: ModelSpec, folder: Path = FOLDER, phases: Mapping[str, Mapping[str, Tensor]] | None = None
 ) -> None:
     """Write both files, whole or not at all. phases: weights of earlier phases to keep beside them, by name."""
     with atomic(folder) as part:
         part.mkdir()
         (part / WEIGHTS).write_bytes(_bytes(model.state_dict()))  # save_file hides what the disk says
-        write_json(part / SPEC, asdict(spec))
+        write_json(part / SPEC, spec.model_dump())
         for name, weights in (phases or {}).items():
             file = phase_file(name, part)
             file.parent.mkdir(exist_ok=True)
@@ -85,24 +54,17 @@ def phase_file(name: str, folder: Path = FOLDER) -> Path:
     return folder / "phases" / f"{name}.safetensors"
 
 
-def parse(content: bytes) -> Spec:
-    """Return what a model.json says.
-
-    Raises:
-        ValueError: it is damaged, or another version of landuse wrote it.
-    """
-    differing = as_json(content, dict[str, Any]).keys() ^ {field.name for field in fields(Spec)}
-    if differing:
-        raise ValueError(f"not the same keys: {', '.join(sorted(differing)[:3])}")
+def parse(content: bytes) -> ModelSpec:
+    """Return what a model.json says; raises ValueError as ``ModelSpec.parse`` does, also for a head of no such kind."""
+    spec = ModelSpec.parse(content)
     try:
-        spec = TypeAdapter(Spec).validate_json(content, strict=True)
         params.Head.model_validate(spec.head)
     except ValidationError as error:
         raise ValueError(first_fault(error)) from None
     return spec
 
 
-def restore(spec: Spec, weights: bytes) -> Classifier:
+def restore(spec: ModelSpec, weights: bytes) -> Classifier:
     """Build a network and give it its weights, the content of a safetensors file; ready to predict, on the CPU.
 
     Raises:
@@ -116,7 +78,7 @@ def restore(spec: Spec, weights: bytes) -> Classifier:
     return model.eval()
 
 
-def load(folder: Path = FOLDER) -> tuple[Classifier, Spec]:
+def load(folder: Path = FOLDER) -> tuple[Classifier, ModelSpec]:
     """Load a trained model, ready to predict, on the CPU."""
     spec = parse((folder / SPEC).read_bytes())
     return restore(spec, (folder / WEIGHTS).read_bytes()), spec

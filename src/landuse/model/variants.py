@@ -6,7 +6,7 @@ import torch
 from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from torch import Tensor, nn
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 
 class GeM(nn.Module):

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 _OFFLINE_REMEDY = (
     "check the network, or choose model.backbone=efficientnet_lite0 (its weights come with the install), "

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from landuse.errors import UserError, did_you_mean
+from landuse.core.errors import UserError, did_you_mean
 from landuse.params.base import Section, Word
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
 from landuse.params.deliverables import Ensemble, Evaluate, Export

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from landuse.errors import did_you_mean
+from landuse.core.errors import did_you_mean
 from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]

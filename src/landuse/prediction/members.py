@@ -8,14 +8,15 @@ import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from landuse.errors import UserError, did_you_mean
+from landuse.core.errors import UserError, did_you_mean
+from landuse.core.outputs import damaged, read_bytes
 from landuse.model import saved
 from landuse.model.classifier import Classifier
-from landuse.outputs import damaged, read_bytes
+from landuse.spec import ModelSpec
 
 _PHASE = "phase:"
 # what must be equal to answer the same question of the same pixels
@@ -27,7 +28,7 @@ class Member:
     """A network in eval mode on the CPU. phase: of this training, None for its end. digest: SHA-256 of its weights."""
 
     model: Classifier
-    spec: saved.Spec
+    spec: ModelSpec
     phase: str | None
     digest: str
 
@@ -67,7 +68,7 @@ def load(names: Sequence[str] = ()) -> list[Member]:
     return list(found.values())
 
 
-def refuse_other_tiles(spec: saved.Spec, labels: list[str], info: Mapping[str, Any]) -> None:
+def refuse_other_tiles(spec: ModelSpec, labels: list[str], info: Mapping[str, Any]) -> None:
     """Make sure that a model answers the question that tiles and split ask. info: of the tile store.
 
     Raises:
@@ -90,7 +91,7 @@ def _restore(name: str, described: bytes, weights: bytes) -> Member:
     return _member(name, spec, weights)
 
 
-def _member(name: str, spec: saved.Spec, weights: bytes, phase: str | None = None) -> Member:
+def _member(name: str, spec: ModelSpec, weights: bytes, phase: str | None = None) -> Member:
     try:
         model = saved.restore(spec, weights)
     except ValueError as error:
@@ -107,7 +108,7 @@ def _broken(name: str, file: str, reason: Exception) -> UserError:
     return UserError(f"ensemble.members: {told}: train that model again")
 
 
-def _refuse_misfit(name: str, member: Member, own: saved.Spec) -> None:
+def _refuse_misfit(name: str, member: Member, own: ModelSpec) -> None:
     for field in _ALIKE:
         theirs, ours = getattr(member.spec, field), getattr(own, field)
         if theirs != ours:
@@ -130,7 +131,7 @@ def _of_folder(folder: Path) -> tuple[bytes, bytes]:
     return read_bytes(folder / saved.SPEC, "train"), read_bytes(folder / saved.WEIGHTS, "train")
 
 
-def _phase(name: str, own: saved.Spec) -> Member:
+def _phase(name: str, own: ModelSpec) -> Member:
     phase = name.removeprefix(_PHASE)
     file = saved.phase_file(phase)
     if not file.is_file():
@@ -140,11 +141,11 @@ def _phase(name: str, own: saved.Spec) -> Member:
     own_size = {own.params[f"{key}.name"]: own.params[f"{key}.input_size"] for key in _phases(own)}
     if phase not in own_size:
         raise damaged(saved.FOLDER / saved.SPEC, "train", f"its params name no phase {phase!r}")
-    spec = replace(own, input_size=own_size[phase] or own.input_size)
+    spec = own.model_copy(update={"input_size": own_size[phase] or own.input_size})
     return _member(name, spec, read_bytes(file, "train"), phase)
 
 
-def _phases(own: saved.Spec) -> list[str]:
+def _phases(own: ModelSpec) -> list[str]:
     """Prefixes of the params of each phase."""
     count = itertools.takewhile(lambda n: f"recipe.phases.{n}.name" in own.params, itertools.count())
     return [f"recipe.phases.{n}" for n in count if f"recipe.phases.{n}.input_size" in own.params]

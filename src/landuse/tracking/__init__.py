@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from landuse.errors import UserError
-from landuse.files import workspace
+from landuse.core.errors import UserError
+from landuse.core.files import workspace
 from landuse.tracking import outputs, store
 
 _IDENTITY_TAG = "landuse.identity"

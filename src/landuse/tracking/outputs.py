@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 from typing_extensions import TypedDict
 
-from landuse.errors import UserError
-from landuse.files import workspace
-from landuse.outputs import read_csv, read_json
-from landuse.results import HISTORY_COLUMNS
+from landuse.core.errors import UserError
+from landuse.core.files import workspace
+from landuse.core.outputs import read_csv, read_json
+from landuse.core.results import HISTORY_COLUMNS
 
 MODEL = Path("models/model/model.json")
 HISTORY = Path("plots/history.csv")

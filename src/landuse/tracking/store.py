@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import requests
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

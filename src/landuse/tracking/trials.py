@@ -5,8 +5,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from landuse.errors import UserError
-from landuse.files import workspace
+from landuse.core.errors import UserError
+from landuse.core.files import workspace
 from landuse.tracking import outputs, store
 
 _STUDY_TAG, _TRIAL_TAG, _PARENT_TAG = "landuse.study", "landuse.trial", "mlflow.parentRunId"

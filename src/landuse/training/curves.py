@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from landuse.files import atomic
+from landuse.core.files import atomic
 
 _TRAIN, _VAL = "#4477aa", "#ee6677"  # Paul Tol's bright scheme: safe for colour-blind readers
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 T = TypeVar("T")
 

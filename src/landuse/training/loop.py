@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from landuse import augment
 from landuse.batches import Batches
-from landuse.errors import Interrupted, UserError
-from landuse.features.feed import Cache, Part, parts
+from landuse.core.errors import Interrupted, UserError
 from landuse.model.classifier import Classifier
 from landuse.model.predict import logits
 from landuse.params import Params, Phase
 from landuse.training import distributed
+from landuse.training.features.feed import Cache, Part, parts
 from landuse.training.guards import EpochFacts, Guards
 from landuse.training.optim import better_is_lower
 from landuse.training.precision import autocast

@@ -10,15 +10,16 @@ import torch
 
 from landuse import params
 from landuse.batches import Batches, on_device
-from landuse.errors import UserError
-from landuse.features.feed import Cache
-from landuse.features.shelf import folder_of
-from landuse.model import backbones, saved
+from landuse.core.errors import UserError
+from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
-from landuse.splits import labels_of, read_split
-from landuse.tiles import TileStore, open_store
+from landuse.spec import VERSION, ModelSpec
+from landuse.tiles.split import labels_of, read_split
+from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
+from landuse.training.features.feed import Cache
+from landuse.training.features.shelf import folder_of
 from landuse.training.global_batchnorm import share_statistics
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.memory import keep_memory
@@ -35,7 +36,7 @@ class Prepared:
     """
 
     model: Classifier
-    spec: saved.Spec
+    spec: ModelSpec
     train: Batches
     val: Batches
     cache: Cache | None = None
@@ -67,7 +68,7 @@ def prepare(p: params.Params) -> Prepared:
 
 def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
-) -> tuple[Classifier, saved.Spec]:
+) -> tuple[Classifier, ModelSpec]:
     classes = labels_of(split)
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
@@ -84,7 +85,8 @@ def _model(
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
     data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])
-    spec = saved.Spec(
+    spec = ModelSpec(
+        version=VERSION,
         backbone=p.model.backbone,
         stem=p.model.stem,
         pooling=p.model.pooling,
@@ -92,8 +94,10 @@ def _model(
         classes=classes,
         bands=store.info["bands"],
         units=store.info["units"],
+        radiometric_offset=store.info["radiometric_offset"],
         dtype=store.info["dtype"],
         tile_size=store.info["tile_size"],
+        ground_resolution=store.info["ground_resolution"],
         input_size=p.model.input_size,
         mean=mean,
         std=std,

@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import filelock
 import torch
 
-from landuse.files import write_json
-from landuse.outputs import as_json
+from landuse.core.files import write_json
+from landuse.core.outputs import as_json
 
 _KEPT = 2  # states of one training: the last, and one to fall back on
 _ABANDONED = 3  # other trainings whose states are kept, in case their params come back

@@ -9,7 +9,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from landuse import params
 from landuse.batches import Batches
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model.classifier import Classifier
 from landuse.training import distributed, precision
 from landuse.training.averaging import Average, still_statistics

@@ -18,8 +18,8 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from landuse import params
-from landuse.errors import Interrupted, UserError
-from landuse.files import workspace
+from landuse.core.errors import Interrupted, UserError
+from landuse.core.files import workspace
 from landuse.tracking import trials
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare

@@ -19,8 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from landuse import augment, params
-from landuse.errors import UserError, did_you_mean
-from landuse.files import atomic, write_csv
+from landuse.core.errors import UserError, did_you_mean
+from landuse.core.files import atomic, write_csv
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.step import Stepper
 

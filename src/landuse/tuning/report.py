@@ -13,7 +13,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.training.optim import better_is_lower
 from landuse.tuning.store import HISTORY, REASON, SETTINGS, done
 

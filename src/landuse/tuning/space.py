@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model import backbones
 from landuse.params import Params
 from landuse.params.training import Dimension

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from torch import Tensor
 
 from landuse import augment, params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.training import precision
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.step import Stepper

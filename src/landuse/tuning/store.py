@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from landuse import params
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.training.identity import digest
 from landuse.training.optim import better_is_lower
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landuse.sources import sentinel2
-from landuse.tiles import TileStore
+from landuse import sensors
+from landuse.tiles.store import TileStore
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def predict(count: int = 60, classes: int = 3, errors: int = 6, size: int = 16, 
     tiles["file"] = tiles["class"] + "/" + tiles["row"].astype(str) + ".jpg"
     tiles["split"] = np.where(np.arange(count) % 5 == 4, "val", "test")
     features = (rng.normal(0, 1, (count, 20)) + 5 * np.eye(20)[predicted % 20]).astype(np.float32)
-    info = {"bands": list(sentinel2.RGB if bands == 3 else sentinel2.BANDS)}
+    info = {"bands": list(sensors.RGB if bands == 3 else sensors.BANDS)}
     return Predicted(TileStore(images, tiles, info), tiles, probabilities, features, names)
 
 

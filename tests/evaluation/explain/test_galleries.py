@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import small
 
-from landuse import params
+from landuse import params, sensors
 from landuse.evaluation.explain import galleries, pictures, suspects
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.report.gallery import Gallery
-from landuse.sources import sentinel2
 
 
 def build(p, model: Classifier | None = None) -> dict[str, Gallery]:  # type: ignore[no-untyped-def]
@@ -109,7 +108,7 @@ def test_thirteen_bands_are_shown_in_natural_colours(predicted: Callable) -> Non
     p = predicted(count=3, size=64, bands=13)
     shown = pictures.picture(p.store, 5)
     assert shown.shape == (128, 128, 3)
-    assert (shown[::2, ::2] == sentinel2.to_rgb(p.store.images[5][..., [3, 2, 1]])).all()
+    assert (shown[::2, ::2] == sensors.to_rgb(p.store.images[5][..., [3, 2, 1]])).all()
     assert pictures.picture(predicted(count=3, size=200).store, 5).shape == (200, 200, 3)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small import load, network, tiles
 
-from landuse.errors import Interrupted
+from landuse.core.errors import Interrupted
 from landuse.training import state
 from landuse.training.guards import Collapsed, Guards
 from landuse.training.identity import flatten

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from landuse import params
 from landuse.batches import Batches
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.training.guards import Collapsed, Guards, during, probe

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.files import write_csv
 from landuse.evaluation import plots
 from landuse.evaluation.explain import embedding, galleries, suspects
-from landuse.files import write_csv
 from landuse.model.classifier import Classifier
 from landuse.report.gallery import Gallery
-from landuse.tiles import TileStore
+from landuse.tiles.store import TileStore
 
 
 @dataclass(frozen=True)

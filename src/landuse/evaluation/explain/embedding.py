@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from landuse.files import atomic
+from landuse.core.files import atomic
 
 _TILES = 2000  # at most: t-SNE takes 5 s for them on one core, 15 s for 4,650
 _COMPONENTS = 50  # of the features that t-SNE sees; the usual number (van der Maaten and Hinton 2008)

@@ -8,7 +8,7 @@ from landuse.batches import Batches
 from landuse.evaluation.explain import gradcam, pictures
 from landuse.model.classifier import Classifier
 from landuse.report.gallery import Exhibit, Gallery
-from landuse.tiles import TileStore
+from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most
 _BATCH = 16  # tiles explained at once: their activations and gradients are all in memory

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from landuse.sources import sentinel2
-from landuse.tiles import TileStore
+from landuse import sensors
+from landuse.tiles.store import TileStore
 
 _SIDE = 128  # pixels of a picture, at least: smaller tiles are enlarged by a whole factor
 _BLUR = 1 / 20  # of a picture's side, standard deviation: hides the grid of a heat map of 4 x 4, and moves nothing
@@ -22,7 +22,7 @@ def picture(store: TileStore, row: int) -> _Picture:
     """Return a tile in natural colours, (H, W, 3); each pixel a square of pixels where the tile is small."""
     bands = store.info["bands"]
     pixels: npt.NDArray[Any] = store.images[row]
-    shown = pixels if len(bands) == 3 else sentinel2.to_rgb(pixels[..., [bands.index(band) for band in sentinel2.RGB]])
+    shown = pixels if len(bands) == 3 else sensors.to_rgb(pixels[..., [bands.index(band) for band in sensors.RGB]])
     factor = max(1, _SIDE // len(shown))
     return shown.repeat(factor, axis=0).repeat(factor, axis=1)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from landuse import baselines
 from landuse.batches import Batches
+from landuse.model import baselines
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
 from landuse.training.guards import probe

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from landuse.errors import UserError
+from landuse.core.errors import UserError
 
 Verdict = Literal["ok", "warning", "collapse"]
 SEVERITY: dict[str, int] = {"ok": 0, "warning": 1, "collapse": 2}

@@ -1,0 +1,136 @@
+"""Outputs of stages, checked when they are read.
+
+A file that was damaged, or that another version of landuse wrote, is the user's to replace: one line names it, says
+what is wrong with it and which stage makes it.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pandas as pd
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from landuse.core.errors import UserError
+
+Shape = TypeVar("Shape")
+
+
+def damaged(path: Path, stage: str, reason: object) -> UserError:
+    """The error for an output of a stage that cannot be used. DVC restores or makes anew what is missing."""
+    told = f"{path} is damaged, or of another version of landuse ({reason})"
+    return UserError(f"{told}: remove it and run 'dvc repro {stage}'")
+
+
+def read_bytes(path: Path, stage: str) -> bytes:
+    """Return the content of an output of a stage; raises as ``reading`` does."""
+    with reading(path, stage):
+        return path.read_bytes()
+
+
+@contextmanager
+def reading(path: Path, stage: str) -> Iterator[None]:
+    """Name an output of a stage, and the remedy, where it is not there or the disk does not give it: a UserError."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"no {path}: run 'dvc repro {stage}' first") from None
+    except PermissionError:
+        raise  # damaged is nothing: ``user_errors`` has the remedy
+    except OSError as error:
+        raise damaged(path, stage, error.strerror) from error
+
+
+def read_json(path: Path, stage: str, shape: type[Shape]) -> Shape:
+    """Read JSON that a stage wrote.
+
+    shape: its type, a TypedDict of the keys that are used, say.
+
+    Raises:
+        UserError: it is missing, damaged, or of another shape.
+    """
+    content = read_bytes(path, stage)
+    try:
+        return as_json(content, shape)
+    except ValueError as error:
+        raise damaged(path, stage, error) from None
+
+
+def as_json(content: bytes, shape: type[Shape]) -> Shape:
+    """Parse JSON. Keys that the shape does not name stay.
+
+    Raises:
+        ValueError: it is no JSON, or not of this shape; says where.
+    """
+    found: Shape = json.loads(content.decode("utf-8"), parse_constant=_refuse)
+    try:
+        TypeAdapter(shape).validate_python(found, strict=True)
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from None
+    return found
+
+
+def first_fault(error: ValidationError) -> str:
+    """``val.loss: Field required``."""
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ")
+
+
+def read_csv(
+    path: Path, stage: str, columns: Mapping[str, str], optional: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Read a table that a stage wrote.
+
+    columns: the dtypes of those that are used. Text stays text, since a class may be called 2018, or NA; a float that
+    is blank is NaN. optional: of those that may be absent.
+
+    Raises:
+        UserError: it is missing or damaged, or lacks a column.
+    """
+    content = read_bytes(path, stage)
+    try:
+        return _as_table(content, columns, optional or {})
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, stage, error) from None
+
+
+def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str, str]) -> pd.DataFrame:
+    if not content.endswith(b"\n"):
+        raise ValueError("it ends in the middle of a row")
+    known = {**columns, **optional}
+    numbers = [name for name, dtype in known.items() if dtype in ("float64", "Int64")]
+    table = pd.read_csv(
+        io.BytesIO(content),
+        dtype=known,
+        keep_default_na=False,
+        na_values={name: [""] for name in numbers},
+    )
+    for name in columns:
+        if name not in table.columns:
+            raise ValueError(f"it has no column {name!r}")
+        if name not in numbers and table[name].isna().any():
+            raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
+    return table
+
+
+def read_png(path: Path, stage: str) -> bytes:
+    """Return a picture that a stage drew, as it stands in the file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    content = read_bytes(path, stage)
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError) as error:  # as Pillow documents nowhere
+        raise damaged(path, stage, error) from None
+    return content
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,1 @@
+"""Where tiles, labels and splits come from."""

@@ -1,0 +1,65 @@
+"""What every source hands on: a sorted list of tile names and a way to read one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class BadTile(Exception):
+    """This one tile cannot be used; the message is the reason listed in ``quarantine.csv``."""
+
+
+@dataclass(frozen=True)
+class GeoRef:
+    """Where a tile lies: its bounds in the units (metres for UTM) of an EPSG coordinate system."""
+
+    epsg: int
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One decoded tile.
+
+    pixels: (H, W, C), in the dtype of its collection. sha256: of the bytes it was decoded from.
+    latitude, longitude: WGS84 degrees of the centre, where known without a GeoRef.
+    """
+
+    pixels: npt.NDArray[Any]
+    sha256: str
+    georef: GeoRef | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Labelled tiles that can be read one by one, from several threads.
+
+    names: ``<Class>/<file>``, sorted. read: name -> Tile; raises BadTile.
+    units: of the pixel values. radiometric_offset: to be added to digital numbers before scaling. ground_resolution:
+    metres a pixel; None: unknown.
+    licence: of the data, for the model card. digest: the content digest of the official data set, if
+    there is one. official_only: other content is refused; off for what the user brings, which may be a part.
+    area: where its tiles can lie, as southern and northern latitude, western and eastern longitude; None: anywhere.
+    """
+
+    source: str
+    names: list[str]
+    read: Callable[[str], Tile]
+    bands: tuple[str, ...]
+    size: int
+    dtype: np.dtype[Any]
+    units: str
+    licence: str
+    radiometric_offset: int = 0
+    ground_resolution: float | None = None
+    digest: str | None = None
+    official_only: bool = False
+    area: tuple[float, float, float, float] | None = None

@@ -1,0 +1,122 @@
+"""``data.coordinates``: a table that tells where the tiles of a source without coordinates lie."""
+
+import sys
+import unicodedata
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from landuse.core.errors import UserError
+from landuse.data.sources.archive import local
+from landuse.data.sources.collection import Collection, Tile
+
+Place = tuple[float, float]  # latitude, longitude
+Area = tuple[float, float, float, float]  # southern and northern latitude, western and eastern longitude
+_WORLD: Area = (-90, 90, -180, 180)
+
+
+def with_coordinates(collection: Collection, table: str) -> Collection:
+    """Give every tile the latitude and longitude that a CSV has for it.
+
+    Args:
+        collection: the tiles. One that has coordinates of its own keeps them.
+        table: path of a CSV with the columns file, latitude, longitude (WGS84 degrees, of the tile's
+            centre). ``file`` is ``<Class>/<name>`` or the bare name; its extension plays no part. A
+            column ``class`` is put before bare names.
+
+    Raises:
+        UserError: no such table, not of this form, ambiguous, or about other tiles.
+    """
+    places = _read(local(table))
+    found = {name: place for name in collection.names if (place := _place(places, name))}
+    _refuse_misfit(found, collection.names, places, table)
+    if collection.area is not None:
+        _refuse_swapped(found, collection.area, f"data.coordinates: {table}", f"tiles of {collection.source}")
+
+    def read(name: str) -> Tile:
+        tile, place = collection.read(name), found.get(name)
+        if tile.georef is not None or place is None:
+            return tile
+        return replace(tile, latitude=place[0], longitude=place[1])
+
+    return replace(collection, read=read)
+
+
+def _read(path: Path) -> dict[str, Place]:
+    """Map ``<Class>/<stem>``, or the bare stem, to latitude and longitude."""
+    try:
+        table = pd.read_csv(path, dtype={"file": str, "class": str}, keep_default_na=False, compression=None)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise UserError(f"data.coordinates: no file {path}: give the path of a CSV, or null") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"data.coordinates: {path} is not a CSV ({error}): mend it, or give null") from None
+    missing = sorted({"file", "latitude", "longitude"} - set(table.columns))
+    if missing:
+        raise UserError(
+            f"data.coordinates: {path} lacks the column {', '.join(missing)}: "
+            "its first line must be file,latitude,longitude"
+        )
+    degrees = table[["latitude", "longitude"]].apply(pd.to_numeric, errors="coerce")
+    wrong = ~_within(degrees["latitude"], degrees["longitude"], _WORLD)
+    if wrong.any():
+        swapped = _within(degrees["longitude"], degrees["latitude"], _WORLD).all()
+        remedy = "are latitude and longitude swapped?" if swapped else "mend it (WGS84 degrees)"
+        raise UserError(
+            f"data.coordinates: line {int(wrong.to_numpy().argmax()) + 2} of {path} has no latitude in -90..90 and "
+            f"longitude in -180..180: {remedy}"
+        )
+    stems = [_stem(file) for file in _with_class(table)]
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise UserError(f"data.coordinates: {path} has {twice[0]!r} twice: write each once, as <Class>/<name>")
+    return dict(zip(stems, degrees.itertuples(index=False, name=None), strict=True))
+
+
+def _within(latitude: "pd.Series[float]", longitude: "pd.Series[float]", area: Area) -> "pd.Series[bool]":
+    south, north, west, east = area
+    return latitude.between(south, north) & longitude.between(west, east)  # NaN is in neither
+
+
+def _refuse_swapped(found: dict[str, Place], area: Area, table: str, tiles: str) -> None:
+    """Refuse places that lie elsewhere as they are and all in the area when swapped; others are the user's affair."""
+    places = pd.DataFrame(found.values(), index=pd.Index(found), columns=["latitude", "longitude"])
+    away = ~_within(places["latitude"], places["longitude"], area)
+    if away.any() and _within(places["longitude"], places["latitude"], area).all():
+        name = away.idxmax()
+        latitude, longitude = found[str(name)]
+        south, north, west, east = area
+        raise UserError(
+            f"{table} places {name} at latitude {latitude:g}, longitude {longitude:g}, but {tiles} lie between "
+            f"{south:g} and {north:g}, {west:g} and {east:g}: are latitude and longitude swapped?"
+        )
+
+
+def _with_class(table: pd.DataFrame) -> list[str]:
+    if "class" not in table:
+        return list(table["file"])
+    return [f if "/" in f else f"{c}/{f}" for c, f in zip(table["class"], table["file"], strict=True)]
+
+
+def _stem(file: str) -> str:
+    """``<Class>/<stem>`` of a path, or the stem where there is no folder; spelt as ``archive`` spells names."""
+    *above, name = unicodedata.normalize("NFC", file.replace("\\", "/")).split("/")
+    stem = name.rpartition(".")[0] or name
+    return "/".join([*above[-1:], stem])
+
+
+def _place(places: dict[str, Place], name: str) -> Place | None:
+    return places.get(_stem(name)) or places.get(PurePosixPath(name).stem)
+
+
+def _refuse_misfit(found: dict[str, Place], names: list[str], places: dict[str, Place], table: str) -> None:
+    if not found:
+        raise UserError(f"data.coordinates: {table} has none of the tiles, such as {names[0]}: check its column file")
+    bare = Counter(PurePosixPath(name).stem for name in found if _stem(name) not in places)
+    shared = [stem for stem, count in bare.items() if count > 1]
+    if shared:
+        raise UserError(f"data.coordinates: {table} has {shared[0]!r}, the name of several tiles: write <Class>/<name>")
+    if len(found) < len(names):
+        without = len(names) - len(found)
+        print(f"landuse: {without} of {len(names)} tiles are not in {table}: they have no coordinates", file=sys.stderr)

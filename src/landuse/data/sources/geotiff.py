@@ -1,0 +1,60 @@
+"""GeoTIFFs of digital numbers, with their place on the map. Importing this loads GDAL (half a second)."""
+
+import re
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+
+from landuse.data.sources.collection import BadTile, GeoRef
+
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # such tiles are as good, only without a place
+
+# GDAL's messages name the file, which here has a random name: the same fault must read the same in every run
+_NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")
+
+
+def decode(content: bytes, size: int, bands: int) -> tuple[npt.NDArray[np.uint16], GeoRef | None]:
+    """Decode one GeoTIFF.
+
+    Every call opens a data set of its own, in memory: that GDAL allows from several threads.
+
+    Returns:
+        pixels: (size, size, bands) uint16, bands in file order. Its place, or None where the file tells none.
+
+    Raises:
+        BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
+    """
+    if not content:
+        raise BadTile("empty file")
+    try:
+        with MemoryFile(content) as file, file.open(driver="GTiff") as image:
+            if (image.width, image.height, image.count) != (size, size, bands):
+                found = f"{image.width} x {image.height} pixels, {image.count} bands"
+                raise BadTile(f"{found}: expected {size} x {size}, {bands}")
+            pixels, bounds = image.read(), image.bounds
+            epsg = _epsg(image.crs.to_wkt()) if image.crs else None
+    except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
+        reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
+        raise BadTile(f"broken GeoTIFF: {reason}") from None
+    if pixels.dtype != np.uint16:
+        raise BadTile(f"{_kind(pixels)}: expected uint16 digital numbers (reflectance x 10000)")
+    georef = GeoRef(epsg, bounds.left, bounds.bottom, bounds.right, bounds.top) if epsg else None
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0)), georef
+
+
+def _kind(pixels: npt.NDArray[Any]) -> str:
+    nan = " with NaN" if pixels.dtype.kind == "f" and np.isnan(pixels).any() else ""
+    return f"{pixels.dtype} values{nan}"
+
+
+@lru_cache
+def _epsg(wkt: str) -> int | None:
+    # looking up the code of a definition is slow, and a data set has few UTM zones
+    code: int | None = CRS.from_wkt(wkt).to_epsg()
+    return code

@@ -1,0 +1,70 @@
+"""The sample: labelled tiles cut from simulated Sentinel-2 scenes. No network, and the same bytes every time."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from landuse import params, sensors
+from landuse.core.errors import UserError
+from landuse.data.sources.collection import Collection, GeoRef, Tile
+from landuse.data.sources.sample.cutting import cut
+from landuse.data.sources.sample.landscape import CLASSES
+from landuse.data.sources.sample.simulation import Scene, simulate
+
+LICENCE = "MIT (simulated by landuse; no real imagery)"
+_LARGEST = 256  # pixels: a scene of larger tiles would take minutes
+_SCENE, _ZONE = 512, 130  # pixels: smallest scene and mean width of its zones, of tiles of 64 and less
+
+
+def collection(data: params.Data) -> Collection:
+    """Simulate scenes until every class has its tiles; all of them stay in memory.
+
+    Returns:
+        Tiles of uint8 RGB made as EuroSAT made its own, or uint16 digital numbers of 13 bands; with UTM
+        coordinates either way. What a scene shows, and the cuts, are the same for both.
+    """
+    if data.tile_size > _LARGEST:
+        raise UserError(
+            f"data.tile_size is {data.tile_size}, but the sample has no tiles above {_LARGEST}: choose less"
+        )
+    rgb = data.bands == "rgb"
+    tiles = dict(_tiles(data.sample.seed, data.sample.tiles_per_class, data.tile_size, rgb))
+    return Collection(
+        source="sample",
+        names=sorted(tiles),
+        read=tiles.__getitem__,
+        bands=sensors.RGB if rgb else sensors.BANDS,
+        size=data.tile_size,
+        dtype=np.dtype(np.uint8 if rgb else np.uint16),
+        units=sensors.RGB_UNITS if rgb else sensors.UNITS,
+        ground_resolution=10.0,
+        licence=LICENCE,
+    )
+
+
+def _tiles(seed: int, per_class: int, size: int, rgb: bool) -> Iterator[tuple[str, Tile]]:
+    """Yield names and tiles, scene by scene; what is still wanting decides what the next scene shows most."""
+    wanting = dict.fromkeys(CLASSES, per_class)
+    seen: set[str] = set()
+    bands = sensors.RGB if rgb else sensors.BANDS
+    digits = max(3, len(str(per_class)))
+    index = 0
+    while any(wanting.values()):
+        scene = simulate(seed, index, bands, max(_SCENE, 8 * size), max(_ZONE, 2 * size), wanting)
+        for name, top, left in cut(scene.landscape.land_use, size, wanting):
+            tile = _tile(scene, top, left, size, rgb)
+            if tile.sha256 in seen:
+                continue
+            seen.add(tile.sha256)
+            yield f"{name}/{name}_{per_class - wanting[name] + 1:0{digits}}", tile
+            wanting[name] -= 1
+        index += 1
+
+
+def _tile(scene: Scene, top: int, left: int, size: int, rgb: bool) -> Tile:
+    window = scene.pixels[top : top + size, left : left + size]
+    pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
+    west, north = scene.west + 10 * left, scene.north - 10 * top
+    place = GeoRef(scene.epsg, float(west), float(north - 10 * size), float(west + 10 * size), float(north))
+    return Tile(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), place)

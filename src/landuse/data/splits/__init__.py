@@ -1,0 +1,1 @@
+"""Which tile is for training, which for validation, which for the test."""

@@ -1,0 +1,133 @@
+"""A split by published lists, so that results can be compared with those of papers."""
+
+import hashlib
+import re
+import sys
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from landuse.core.errors import UserError
+from landuse.data.sources.archive import local
+from landuse.data.sources.fetch import Address, fetch
+from landuse.data.sources.images import EXTENSIONS
+from landuse.params import PARTS, Published, PublishedList
+
+_NUMBERS = re.compile(r"(\s+-?\d+)+$")  # lists of CoOp-style papers: the path, then two label numbers
+
+
+def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[str, dict[str, int]]]:
+    """Look every tile up in the lists.
+
+    A line is ``<Class>/<name>``, whatever folders stand before the class, or the bare name; the extension plays no
+    part. The lists of torchgeo, Neumann and Zhou are all of this form. What is listed but not in the data (a part
+    of EuroSAT) is counted.
+
+    Args:
+        tiles: every tile of the data, with or without a label: columns file, label and target.
+        lists: where the list of each part is.
+
+    Returns:
+        The part of every tile, "unlisted" for one in no list; and for each part how many names its list has,
+        and how many of them are not in the data.
+
+    Raises:
+        UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or
+            shares a tile with another list; or a label would have no tile in some part.
+    """
+    names: dict[str, set[str]] = {part: _names(part, getattr(lists, part)) for part in PARTS}
+    found = tiles[["file"]].assign(path=tiles["file"].map(_key))
+    found["stem"] = found["path"].str.rpartition("/")[2]
+    parts = _look_up(found, _part_of(names))
+    known = {*found["path"], *found["stem"]}
+    counts: dict[str, dict[str, int]] = {
+        part: {"listed": len(names[part]), "not_in_data": len(names[part] - known)} for part in PARTS
+    }
+    for part, count in counts.items():
+        if count["listed"] == count["not_in_data"]:
+            raise UserError(
+                f"split.published.{part}: none of its {count['listed']:,} names, such as {min(names[part])}, is a tile "
+                f"of the data, such as {tiles['file'].iloc[0]}: give the list that belongs to the data"
+            )
+    _refuse_missing_label(tiles[tiles["target"] >= 0], parts)
+    return parts, counts
+
+
+def _part_of(names: dict[str, set[str]]) -> dict[str, str]:
+    """The part of every listed name."""
+    part_of: dict[str, str] = {}
+    for part in PARTS:
+        for name in sorted(names[part]):
+            if name in part_of:
+                raise _in_two(name, part_of[name], part)
+            part_of[name] = part
+    return part_of
+
+
+def _look_up(found: pd.DataFrame, part_of: dict[str, str]) -> "pd.Series[str]":
+    """The part of every tile. found: file, path (``<Class>/<stem>``) and stem of each."""
+    by_path, by_stem = found["path"].map(part_of), found["stem"].map(part_of)
+    clash = found.index[by_path.notna() & by_stem.notna() & (by_path != by_stem)]
+    if len(clash):
+        raise _in_two(found["file"][clash[0]], by_path[clash[0]], by_stem[clash[0]])
+    unclear = found[by_stem.notna() & by_path.isna() & found.duplicated("stem", keep=False)]
+    if len(unclear):
+        raise UserError(
+            f"split.published: {unclear['stem'].iloc[0]!r} is the name of several tiles, such as "
+            f"{unclear['file'].iloc[0]}: write <Class>/<name> in the lists"
+        )
+    return by_path.fillna(by_stem).fillna("unlisted").astype("str")
+
+
+def _in_two(tile: str, one: str, other: str) -> UserError:
+    return UserError(
+        f"split.published: {tile} is in the lists of both {one} and {other}: give lists that share no tile"
+    )
+
+
+def _refuse_missing_label(known: pd.DataFrame, parts: "pd.Series[str]") -> None:
+    for label, group in known.groupby("label"):
+        for part in PARTS:
+            if not (parts[group.index] == part).any():
+                raise UserError(
+                    f"split.published.{part}: its list names no tile of the label {label} that the data has: "
+                    "give a list that does, or leave the label's classes out of the mapping"
+                )
+
+
+def _names(part: str, source: PublishedList) -> set[str]:
+    """The tiles of a list, as ``<Class>/<stem>`` or the bare stem."""
+    if source.list is None:
+        raise UserError(
+            f"split.method is 'published', but split.published.{part}.list is null: name a list file or its URL"
+        )
+    content = _read(part, source.list, source.sha256)
+    digest = hashlib.sha256(content).hexdigest()
+    if source.sha256 is None:
+        print(f"landuse: split.published.{part}: to be sure of this list, set its sha256: {digest}", file=sys.stderr)
+    elif source.sha256.lower() != digest:
+        raise UserError(
+            f"split.published.{part}: {source.list} is not the expected list (its SHA-256 is {digest}): "
+            "fetch it again, or correct the sha256 beside it"
+        )
+    lines = (line.strip() for line in content.decode("utf-8-sig", errors="replace").splitlines())
+    names = {_key(_NUMBERS.sub("", line)) for line in lines if line}
+    if not names:
+        raise UserError(f"split.published.{part}: {source.list} is empty: write one <Class>/<name> a line")
+    return names
+
+
+def _key(line: str) -> str:
+    path = PurePosixPath(line.replace("\\", "/"))
+    stem = path.stem if path.suffix.lower() in EXTENSIONS else path.name
+    return f"{path.parent.name}/{stem}" if path.parent.name else stem
+
+
+def _read(part: str, source: str, sha256: str | None) -> bytes:
+    if source.startswith(("http://", "https://")):
+        remedy = f"check split.published.{part}, or save the list yourself and give its path"
+        return fetch([Address(source, f"sha256:{sha256.lower()}" if sha256 else None)], remedy).read_bytes()
+    path = local(source.removeprefix("file://"))
+    if not path.is_file():
+        raise UserError(f"split.published.{part}: no list at {source}: give the path or URL of a text file")
+    return path.read_bytes()

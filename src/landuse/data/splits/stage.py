@@ -1,0 +1,88 @@
+"""Which tile is for training, which for validation, which for the test."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from landuse import params
+from landuse.core.files import write_csv, write_json
+from landuse.data.splits import geography, leakage, picture, published, spatial, stratified, subset
+from landuse.params import PARTS
+from landuse.tiles.split import DEALT, LEFT_OUT, SPLIT, read_labels
+from landuse.tiles.store import open_store
+
+NEAR = Path("data/near_duplicates.csv")
+REPORT = Path("reports/split.json")
+PICTURE = Path("plots/split_map.png")
+
+
+def run(p: params.Params) -> None:
+    """Deal the labelled tiles into train, val and test; report what leaks from one to another.
+
+    Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
+    why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``reports/split.json``; and
+    ``plots/split_map.png``.
+
+    Raises:
+        UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
+    """
+    store = open_store()
+    tiles = read_labels(store)
+    parts, extra = _deal(p.split, tiles)
+    tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
+    train = tiles[tiles["split"] == "train"]
+    tiles.loc[train.index.difference(subset.keep(train, p.data.fraction, p.split.seed)), "split"] = "unused"
+    near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
+    places, distance = geography.audit(tiles, p.evaluate.confidence)
+    report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
+    picture.write(PICTURE, tiles, distance)
+    write_csv(SPLIT, tiles[list(DEALT)])
+    write_csv(NEAR, near)
+    write_json(REPORT, report)
+    _say(report)
+
+
+def _say(report: dict[str, Any]) -> None:
+    print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items() if count or part in PARTS))
+    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR})")
+    if report["coordinates_only"]:
+        alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
+        print(
+            f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({PICTURE})"
+        )
+
+
+def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:
+    """The part of every labelled tile, and what the method adds to the report."""
+    fractions, seed = settings.fractions, settings.seed
+    if settings.method == "published":
+        parts, counts = published.deal(tiles, settings.published)
+        return parts, {"published": counts}
+    if settings.method in ("stratified", "kfold"):
+        known = tiles[tiles["target"] >= 0]
+        if settings.method == "stratified":
+            parts = stratified.deal(known, fractions, seed)
+        else:
+            parts = stratified.kfold(known, fractions, settings.folds, settings.fold, seed)
+        return parts.reindex(tiles.index), {}
+    if settings.method == "spatial":
+        parts = spatial.deal(tiles, fractions, settings.block_km, seed)
+    else:
+        parts = spatial.kfold(tiles, fractions, settings.folds, settings.fold, settings.block_km, seed)
+    return spatial.leave_buffer(tiles, parts, settings.buffer_km), {}
+
+
+def _counts(tiles: pd.DataFrame) -> dict[str, Any]:
+    """Tiles in each part: altogether, by label and by class of the data."""
+    used = tiles[tiles["split"].isin(PARTS)]
+    return {
+        "tiles": {part: int((tiles["split"] == part).sum()) for part in (*PARTS, *LEFT_OUT)},
+        "labels": {label: _parts(group) for label, group in used.groupby("label")},
+        "classes": {name: _parts(group) for name, group in used.groupby("class")},
+    }
+
+
+def _parts(group: pd.DataFrame) -> dict[str, int]:
+    return {part: int((group["split"] == part).sum()) for part in PARTS}

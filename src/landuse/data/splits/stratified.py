@@ -1,0 +1,113 @@
+"""Random splits, exact within every class of the data: once, or in folds."""
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from landuse.core.errors import UserError
+from landuse.params import PARTS, Fractions, Part
+
+
+def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str]":
+    """Deal the tiles of each class by ``fractions``; return the part of every tile.
+
+    A class's split depends on the seed, its name and its files alone: neither on the order of the rows nor on
+    the other classes, so that tasks with other classes or labels agree on their tests.
+
+    Args:
+        known: labelled tiles, with the columns file and class.
+        fractions: of every class.
+        seed: of the shuffling.
+
+    Raises:
+        UserError: a class is too small to be in every part.
+    """
+    parts = pd.Series("", index=known.index, dtype="str")
+    for name, group in known.groupby("class"):
+        counts = sizes(len(group), fractions, test_first=_key(name) % 2 == 0)
+        if not all(counts.values()):
+            raise UserError(
+                f"class {name!r} is too small to be split: it has {len(group)} of at least "
+                f"{smallest(fractions)} tiles; add tiles, leave the class out of the mapping, or change split.fractions"
+            )
+        cuts = np.cumsum([counts["train"], counts["val"]])
+        for part, chosen in zip(PARTS, np.split(shuffled(group, seed), cuts), strict=True):
+            parts.loc[chosen] = part
+    return parts
+
+
+def kfold(known: pd.DataFrame, fractions: Fractions, folds: int, fold: int, seed: int) -> "pd.Series[str]":
+    """Deal the tiles of each class into ``folds`` equal parts, of which one is the test; return the part of every tile.
+
+    Every tile is in the test of exactly one fold. Of the other tiles of a class, those that follow the test's in
+    its shuffled order are for validation: the share that ``val`` has of ``train`` and ``val`` in ``fractions``.
+
+    Args:
+        known: labelled tiles, with the columns file and class.
+        fractions: how training and validation share what is not in the test.
+        folds: their number.
+        fold: the one whose tiles are the test, from 0.
+        seed: of the shuffling.
+
+    Raises:
+        UserError: a class is too small to be in every part of every fold.
+    """
+    parts = pd.Series("train", index=known.index, dtype="str")
+    enough = 4 if folds == 2 else folds  # one tile for the test, and two for the rest
+    for name, group in known.groupby("class"):
+        if len(group) < enough:
+            raise UserError(
+                f"class {name!r} is too small for {folds} folds: it has {len(group)} of at least {enough} tiles; "
+                "add tiles, leave the class out of the mapping, or lower split.folds"
+            )
+        chunks = np.array_split(shuffled(group, seed), folds)
+        first = (fold + _key(name)) % folds  # the folds with one tile more differ from class to class
+        rest = np.concatenate([*chunks[first + 1 :], *chunks[:first]])
+        parts.loc[chunks[first]] = "test"
+        val = round(len(rest) * fractions.val / (fractions.train + fractions.val))
+        parts.loc[rest[: min(max(1, val), len(rest) - 1)]] = "val"
+    return parts
+
+
+def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any]:
+    """The index of one class's tiles in an order that depends on the seed, its name and its files alone.
+
+    stream: orders of different streams have nothing to do with each other.
+    """
+    key = [seed, _key(group["class"].iloc[0]), *([stream] if stream else [])]
+    order = np.random.Generator(np.random.PCG64(key)).permutation(len(group))
+    tiles: npt.NDArray[Any] = group.sort_values("file").index.to_numpy()[order]
+    return tiles
+
+
+def _key(name: object) -> int:
+    return int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
+
+
+def sizes(count: int, fractions: Fractions, test_first: bool = True) -> dict[Part, int]:
+    """Whole numbers that add to ``count``, by largest remainder.
+
+    Args:
+        count: tiles of a class.
+        fractions: of the class.
+        test_first: at a tie test comes before val, else after it; before train both. Classes that take turns in
+            this keep the totals of val and test in balance.
+    """
+    shares = {part: count * getattr(fractions, part) for part in PARTS}
+    whole = {part: int(share) for part, share in shares.items()}
+    ties: tuple[Part, ...] = ("test", "val", "train") if test_first else ("val", "test", "train")
+    # rounded, since 0.55 x 90 is 49.50000000000001
+    by_remainder = sorted(ties, key=lambda part: -round(shares[part] - whole[part], 9))
+    for part in by_remainder[: count - sum(whole.values())]:
+        whole[part] += 1
+    return whole
+
+
+def smallest(fractions: Fractions) -> int:
+    """The size of the smallest class that has a tile in every part."""
+    enough = math.ceil(1 / min(getattr(fractions, part) for part in PARTS))
+    return next((n for n in range(len(PARTS), enough) if all(sizes(n, fractions).values())), enough)

@@ -1,0 +1,91 @@
+"""What a model says of tiles, as arrays: any model that yields logits and features can stand behind them."""
+
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from landuse.core.files import atomic
+from landuse.core.outputs import damaged, read_bytes
+
+FOLDER = Path("models/answers")
+_DTYPES = {"rows": np.int64, "targets": np.int64}  # the others are float32
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to n tiles of one part of the split.
+
+    rows: (n,) int64 rows of the tile store. targets: (n,) int64 labels, -1 where a tile has none. logits: (n, members,
+    views, classes) float32. features: (n, F) float32 of the first member's last stage, pooled. statistics: (n, G)
+    float32 means and deviations of the maps of a middle stage of it; the features where it has no such stage.
+    """
+
+    rows: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
+    statistics: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pooled(self, members: slice = slice(None), views: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """(n, classes) logits of all answers as one, or of some: ``members=slice(1)`` is the first network alone."""
+        return pool(self.logits[:, members, views])
+
+    def save(self, path: Path) -> None:
+        """Write a NumPy archive; the same answers give the same bytes."""
+        with atomic(path) as part, part.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path, stage: str = "evaluate") -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        try:
+            with np.load(io.BytesIO(read_bytes(path, stage)), allow_pickle=False) as found:
+                answers = cls(**{field.name: found[field.name] for field in fields(cls)})
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise damaged(path, stage, error) from None
+        if fault := answers._fault():
+            raise damaged(path, stage, fault)
+        return answers
+
+    def _fault(self) -> str | None:
+        dimensions = {"rows": 1, "targets": 1, "logits": 4, "features": 2, "statistics": 2}
+        for name, count in dimensions.items():
+            array: npt.NDArray[Any] = getattr(self, name)
+            if array.ndim != count or array.dtype != _DTYPES.get(name, np.float32) or len(array) != len(self.rows):
+                return f"its {name} are {array.shape} {array.dtype}"
+        return None
+
+
+def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(n, members, views, classes) logits -> (n, classes) whose softmax is the mean probability.
+
+    That is the answer of an ensemble (Lakshminarayanan et al. 2017), given as logits so that a temperature can divide
+    it after pooling, which calibrates better than scaling each answer before (Rahaman and Thiery 2021). A lone answer
+    stays as it is. Probabilities leave a constant of each tile's logits open: it is chosen so that ``logsumexp`` of the
+    result, the energy score of Liu et al. 2020, is the mean over the answers.
+    """
+    each = logits.reshape(len(logits), -1, logits.shape[-1])
+    if each.shape[1] == 1:
+        return each[:, 0]
+    energy = _logsumexp(each, 2)
+    pooled = _logsumexp(each - energy, 1)[:, 0] - np.float32(np.log(each.shape[1])) + energy.mean(axis=1)
+    answer: npt.NDArray[np.float32] = pooled.astype(np.float32)
+    return answer
+
+
+def _logsumexp(values: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    top = values.max(axis=axis, keepdims=True)
+    total: npt.NDArray[np.float32] = np.log(np.exp(values - top).sum(axis=axis, keepdims=True)) + top
+    return total

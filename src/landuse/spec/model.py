@@ -1,0 +1,95 @@
+"""What a model takes and gives: the content of model.json."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from landuse.core.outputs import as_json, first_fault
+
+VERSION = 2  # 1: without radiometric_offset, ground_resolution and calibration
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Calibration(BaseModel):
+    """What evaluation chose on validation tiles for the answers of a model or an ensemble.
+
+    temperature, power: of the logits, see ``landuse.evaluation.scaling``; 1 and 1 change nothing. reason: of that
+    choice. abstention_threshold: no answer where the largest calibrated probability is below it; 0: always an answer.
+    conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
+    views: of each tile, 1 or the 8 flips and turns. members: the networks that answer together.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    temperature: Positive
+    power: Positive
+    reason: str
+    coverage: float
+    abstention_threshold: float
+    conformal_method: str
+    conformal_coverage: float
+    conformal_quantile: float | None
+    views: Literal[1, 8]
+    members: list[dict[str, Any]]
+
+
+class ModelSpec(BaseModel):
+    """How to build a model, what it takes, what it gives and where it comes from.
+
+    Fields that a newer version added are kept when a spec is read and written again.
+
+    version: of this form. head: a section ``Head`` of the params. bands: in the order of the channels. units: of the
+    stored pixel values, as is radiometric_offset, which is added to digital numbers before scaling. tile_size: pixels
+    a side as stored; input_size: as the backbone works at. ground_resolution: metres a pixel; None: unknown. mean,
+    std: of each band, in ``units``. weights: where training started from. identity: digest of all that made the
+    weights (params, data, code). params: the train stage's, flat.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    version: int = 1
+    backbone: str
+    stem: Literal["standard", "small"]
+    pooling: Literal["avg", "gem"]
+    head: dict[str, Any]
+    classes: list[str]
+    bands: list[str]
+    units: str
+    radiometric_offset: int | None = None
+    dtype: Literal["uint8", "uint16"]
+    tile_size: int
+    ground_resolution: float | None = None
+    input_size: int
+    mean: list[float]
+    std: list[float]
+    calibration: Calibration | None = None
+    source: str
+    data_licence: str
+    weights: str
+    data_digest: str
+    params_digest: str
+    identity: str
+    params: dict[str, Any]
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Return what a model.json says.
+
+        Raises:
+            ValueError: it is no JSON, or lacks a field or has one of another kind; says which.
+        """
+        as_json(content, dict[str, Any])
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise ValueError(first_fault(error)) from None
+
+
+def parse_calibration(content: bytes) -> Calibration:
+    """Return what models/calibration.json says; raises as ``ModelSpec.parse`` does."""
+    as_json(content, dict[str, Any])
+    try:
+        return TypeAdapter(Calibration).validate_json(content)
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from None

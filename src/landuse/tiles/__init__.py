@@ -1,0 +1,1 @@
+"""Tiles and their split as later stages read them."""

@@ -1,0 +1,103 @@
+"""Training: from a split tile store to a model on disk, its history and its curves."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from landuse import params, tracking
+from landuse.core.errors import Interrupted
+from landuse.core.files import write_csv, write_json
+from landuse.model import saved
+from landuse.spec import ModelSpec
+from landuse.training import curves, distributed, loop, state
+from landuse.training.guards import Guards
+from landuse.training.guards.findings import Collapsed
+from landuse.training.memory import return_memory
+from landuse.training.prepare import Prepared, prepare
+
+HISTORY = Path("plots/history.csv")
+CURVES = Path("plots/training_curves.png")
+METRICS = Path("metrics/train.json")
+COLLAPSE = Path("reports/collapse.json")
+
+
+@distributed.group()
+def run(p: params.Params) -> None:
+    """Train the chosen backbone by the chosen recipe; write the model, metrics, history, curves and guards' findings.
+
+    A training of the same params, data and code that was interrupted is continued. Under ``torchrun`` several processes
+    train as one.
+    """
+    ready = prepare(p)
+    spec = ready.spec
+    print(_introduction(p, ready), flush=True)
+    root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    facts = spec.params | {"data": spec.data_digest}
+    guards = Guards(p.collapse, spec.classes)
+    with (
+        distributed.entered_by_first(state.keep(root, spec.identity, p.runtime.checkpoint_minutes, facts)) as keeper,
+        distributed.entered_by_first(tracking.run(spec.identity, spec.params, _tags(p, spec))) as tracked,
+    ):
+
+        def on_epoch(row: loop.Row, speed: float) -> None:
+            print(_line(row, speed), flush=True)
+            if tracked:
+                tracked.epoch(row, {"tiles_per_second": speed})
+
+        try:
+            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
+            history, best = training.run()
+        except Collapsed:
+            if keeper:
+                write_json(COLLAPSE, guards.report())
+            raise
+        if keeper is None:
+            return  # rank 0 writes
+        keeper.finish()
+        kept = training.kept
+        del training
+        return_memory()  # of the optimiser and the best weights, which have gone with the loop
+        saved.save(ready.model, spec, phases=kept)
+        table = pd.DataFrame(history)
+        write_csv(HISTORY, table)
+        write_json(METRICS, _summary(table, best.epoch))
+        write_json(COLLAPSE, guards.report())
+        curves.draw(table, best.epoch, CURVES)
+    if keeper.signal:  # it came after the last batch
+        raise Interrupted("stopped when all was trained and written: the same command goes on", keeper.signal)
+
+
+def _introduction(p: params.Params, ready: Prepared) -> str:
+    spec, train, val = ready.spec, ready.train, ready.val
+    return (
+        f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on {train.device.type} "
+        f"({torch.get_num_threads()} threads) in {spec.params['train.precision']}, "
+        f"{len(spec.classes)} classes, {len(train.rows):,} tiles to train on, {len(val.rows):,} to validate on"
+    )
+
+
+def _line(row: loop.Row, speed: float) -> str:
+    return (
+        f"epoch {row['epoch']:>3}  {row['phase']:<10} lr {row['lr']:.1e}  "
+        f"train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.4f}  "
+        f"val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.4f} macro-F1 {row['val_macro_f1']:.4f}  "
+        f"{speed:,.0f} tiles/s"
+    )
+
+
+def _tags(p: params.Params, spec: ModelSpec) -> dict[str, str]:
+    return {
+        "landuse.data_digest": spec.data_digest,
+        "landuse.params_digest": spec.params_digest,
+        "landuse.recipe": p.train.recipe,
+        "landuse.backbone": spec.backbone,
+    }
+
+
+def _summary(history: pd.DataFrame, best_epoch: int) -> dict[str, Any]:
+    best = history[history["epoch"] == best_epoch].iloc[0]
+    reached = {name: round(float(best[name]), 6) for name in ("val_loss", "val_accuracy", "val_macro_f1")}
+    return {"epochs": len(history), "best_epoch": best_epoch} | reached

@@ -1,0 +1,109 @@
+"""Decoding GeoTIFFs: pixels, place, and what is refused."""
+
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio import Affine
+from rasterio.io import MemoryFile
+
+from landuse import params, sensors
+from landuse.data.sources import geotiff, open_source
+from landuse.data.sources.collection import BadTile, GeoRef
+
+RANDOM = np.random.default_rng(3)
+
+
+def encode(pixels: np.ndarray[Any, Any], crs: str | None = "EPSG:32633") -> bytes:
+    """A GeoTIFF of (bands, H, W) pixels of 10 m, its upper left corner at 500000, 5000000."""
+    bands, height, width = pixels.shape
+    form = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": pixels.dtype}
+    with MemoryFile() as file:
+        with file.open(crs=crs, transform=Affine(10, 0, 500_000, 0, -10, 5_000_000), **form) as image:
+            image.write(pixels)
+        return bytes(file.read())
+
+
+def numbers(bands: int = 13, kind: str = "uint16") -> np.ndarray[Any, Any]:
+    return RANDOM.integers(0, 5000, (bands, 64, 64)).astype(kind)
+
+
+def test_geotiff_with_its_place() -> None:
+    made = numbers()
+    pixels, georef = geotiff.decode(encode(made), 64, 13)
+    assert np.array_equal(pixels, made.transpose(1, 2, 0))
+    assert georef == GeoRef(32633, 500_000, 4_999_360, 500_640, 5_000_000)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # as landuse does; pytest forgets it
+def test_geotiff_without_a_place_is_still_a_tile(capfd: pytest.CaptureFixture[str]) -> None:
+    assert geotiff.decode(encode(numbers(), crs=None), 64, 13)[1] is None
+    assert capfd.readouterr().err == ""
+
+
+def with_width(width: int) -> bytes:
+    """A GeoTIFF whose header promises another width."""
+    content = bytearray(encode(numbers()))
+    at = content.index(struct.pack("<HHIHH", 256, 3, 1, 64, 0))  # the tag ImageWidth, of one short
+    content[at : at + 12] = struct.pack("<HHII", 256, 4, 1, width)
+    return bytes(content)
+
+
+def with_nan() -> np.ndarray[Any, Any]:
+    pixels = numbers(kind="float32")
+    pixels[2, 5, 5] = np.nan
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (encode(with_nan()), "float32 values with NaN: expected uint16"),
+        (encode(numbers(kind="float32")), "float32 values: expected uint16"),
+        (encode(numbers(kind="int16")), "int16 values: expected uint16"),
+        (encode(numbers(bands=12)), "64 x 64 pixels, 12 bands: expected 64 x 64, 13"),
+        (with_width(2_000_000_000), "2000000000 x 64 pixels|broken GeoTIFF"),
+        (encode(numbers())[:50_000], "broken GeoTIFF"),
+        (encode(numbers())[:300], "broken GeoTIFF"),
+        (b"hello" * 100, "broken GeoTIFF"),
+        (b"", "empty file"),
+    ],
+)
+def test_geotiffs_that_cannot_be_used_say_why(content: bytes, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadTile, match=reason):
+        geotiff.decode(content, 64, 13)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_random_damage_gives_a_picture_or_the_same_reason_twice() -> None:
+    whole, reasons = encode(numbers()), set()
+    for _ in range(300):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[RANDOM.integers(0, 600, 4)] = RANDOM.integers(0, 256, 4)
+        if reason := reason_of(damaged.tobytes()):
+            assert reason_of(damaged.tobytes()) == reason
+            assert "\n" not in reason
+            reasons.add(reason)
+    assert len(reasons) > 3
+
+
+def reason_of(content: bytes) -> str | None:
+    try:
+        geotiff.decode(content, 64, 13)
+    except BadTile as error:
+        return str(error)
+    return None
+
+
+def test_the_rgb_bands_are_found_by_name(tmp_path: Path, data: Callable[..., params.Data]) -> None:
+    made = numbers()
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        archive.writestr("Forest/Forest_1.tif", encode(made))
+    section = data(source="eurosat_ms", url=str(tmp_path / "made.zip"), bands="rgb")
+    tile = open_source(section).read("Forest/Forest_1.tif")
+    assert np.array_equal(tile.pixels, sensors.to_rgb(np.stack([made[3], made[2], made[1]], axis=-1)))
