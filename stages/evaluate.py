@@ -1,4 +1,4 @@
-"""Stage evaluate: the model on the test tiles -> metrics with intervals, predictions, plots."""
+"""Stage evaluate: the model on tiles it has not learnt from -> answers, metrics with intervals, calibration."""
 
 from landuse.core.errors import user_errors
 
@@ -6,5 +6,8 @@ if __name__ == "__main__":
     with user_errors():
         from landuse import params
         from landuse.evaluation import stage as evaluation
+        from landuse.prediction import stage as prediction
 
-        evaluation.run(params.load("evaluate"))
+        loaded = params.load("evaluate")
+        prediction.run(loaded)
+        evaluation.run(loaded)

@@ -3,9 +3,9 @@
 Sections that an evaluation may leave out are not required, or null.
 """
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
 HISTORY_COLUMNS = {"epoch": "int64", "phase": "str"} | dict.fromkeys(
@@ -187,10 +187,15 @@ class Evaluate(Headline):
     views: NotRequired[Views | None]
 
 
-class Calibration(TypedDict):
-    """models/calibration.json."""
+class Parity(TypedDict):
+    tiles: int
+    largest_difference: float
 
-    temperature: Annotated[float, Field(gt=0)]
-    power: Annotated[float, Field(gt=0)]
-    views: Literal[1, 8]
-    members: list[dict[str, Any]]
+
+class Export(TypedDict):
+    """reports/export.json."""
+
+    opset: int
+    bytes: int
+    tiles: int
+    parity: dict[str, Parity]

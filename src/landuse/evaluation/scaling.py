@@ -9,7 +9,6 @@ Both minimise the negative log-likelihood in double precision, with half a tile 
 softens his targets): else a validation part without an error would drive the temperature to 0, and certainty.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.cluster import KMeans
 
-from landuse.core.errors import UserError
 from landuse.params.deliverables import Scaler
+from landuse.spec.scaling import Scaling, scaled
+from landuse.spec.scaling import gaps as all_gaps
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,27 +29,13 @@ _FOLDS = 5
 _RIVALS: tuple[Scaler, ...] = ("temperature", "power")  # the simpler one first
 
 
-@dataclass(frozen=True)
-class Scaling:
-    temperature: float = 1.0
-    power: float = 1.0
-
-    def log_probabilities(self, logits: npt.NDArray[Any]) -> Floats:
-        """(n, classes) logits, or logarithms of mean probabilities of several predictions -> (n, classes).
-
-        Raises:
-            UserError: one is not a finite number.
-        """
-        return _log_probabilities(_gaps(logits), self.temperature, self.power)
-
-
 def fit(logits: npt.NDArray[Any], targets: Ints, scaler: Scaler) -> Scaling:
     """Fit to tiles that the network did not learn from. logits: (n, classes); targets: (n,) below ``classes``.
 
     Raises:
         UserError: a logit is not a finite number.
     """
-    gaps = _gaps(logits)
+    gaps = all_gaps(logits)
     if scaler == "none":
         return Scaling()
     log_gaps = np.log(gaps, out=np.zeros_like(gaps), where=gaps > 0)
@@ -59,7 +45,7 @@ def fit(logits: npt.NDArray[Any], targets: Ints, scaler: Scaler) -> Scaling:
 
     def loss(at: Floats) -> tuple[float, Floats]:
         temperature, power = np.exp(at)
-        log_p = _log_probabilities(gaps, temperature, power)
+        log_p = scaled(gaps, temperature, power)
         pull = (np.exp(log_p) - wanted) * gaps**power / temperature  # of a logit, times the logit's size
         slopes = np.array([pull.sum(), -(pull * log_gaps).sum() * power])
         return float(-(wanted * log_p).sum() / len(gaps)), slopes / len(gaps)
@@ -121,16 +107,3 @@ def _regions(coordinates: Floats | None, seed: int) -> Ints | None:
     on_sphere = np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], axis=1)
     numbers: Ints = KMeans(_FOLDS, n_init=10, random_state=seed).fit_predict(on_sphere).astype(np.int64)
     return numbers
-
-
-def _gaps(logits: npt.NDArray[Any]) -> Floats:
-    if not np.isfinite(logits).all():
-        raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
-    wide = logits.astype(np.float64)
-    gaps: Floats = wide.max(axis=1, keepdims=True) - wide
-    return gaps
-
-
-def _log_probabilities(gaps: Floats, temperature: float, power: float) -> Floats:
-    log_p: Floats = log_softmax(-(gaps**power) / temperature, axis=1)
-    return log_p

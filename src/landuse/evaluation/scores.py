@@ -11,29 +11,25 @@ from landuse import params
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
 from landuse.evaluation.pairs import Difference, differences
-from landuse.model import baselines
-from landuse.prediction.predictor import Answers
-from landuse.tiles.store import TileStore
+from landuse.spec import Answers
 
 
 def measure(
     settings: params.Evaluate,
-    store: TileStore,
-    split: pd.DataFrame,
+    test: pd.DataFrame,
     probabilities: npt.NDArray[np.float64],
+    guesses: Mapping[str, npt.NDArray[np.int64]],
     names: list[str],
 ) -> dict[str, Any]:
-    """All that goes into reports/evaluate.json. probabilities: (n, classes) of the test tiles in order."""
-    train, test = (split[split["split"] == part] for part in ("train", "test"))
+    """What any classifier has.
+
+    test: rows of the split table. probabilities: (n, classes) of them. guesses: (n,) labels of the baselines.
+    """
     truth, predicted = test["target"].to_numpy(), probabilities.argmax(1)
     rng = np.random.default_rng(settings.seed)
     common = (len(names), settings.confidence, settings.bootstrap)
     auc, ranked = metrics.rank_metrics(truth, probabilities, names, settings.confidence, settings.bootstrap, rng)
     matrix = metrics.confusion(truth, predicted, len(names))
-    guesses = {
-        "majority": baselines.majority(train, test),
-        "band_statistics": baselines.band_statistics(store.images, train, test),
-    }
     labels = metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng)
     scores = {name: metrics.summarise(truth, guess, *common, rng) for name, guess in guesses.items()}
     return {
@@ -59,28 +55,29 @@ def _by_original_class(test: pd.DataFrame, right: npt.NDArray[np.bool_], confide
     }
 
 
-def views(answers: Answers, truth: npt.NDArray[np.int64], settings: params.Evaluate) -> dict[str, Any]:
-    """The section views: what the eight views of each test tile gain over one."""
-    one, all_ = answers.logits(views=slice(1)).argmax(1), answers.logits().argmax(1)
-    classes = answers.every.shape[-1]
+def views(answers: Answers, settings: params.Evaluate) -> dict[str, Any] | None:
+    """The section views: what the eight views of test tiles gain over one; None where there is but one."""
+    count, classes = answers.logits.shape[2:]
+    if count == 1:
+        return None
+    truth, one, all_ = answers.targets, answers.pooled(views=slice(1)).argmax(1), answers.pooled().argmax(1)
     return {
-        "n": answers.every.shape[2],
+        "n": count,
+        "tiles": len(answers),
         "accuracy": metrics.wilson(int((all_ == truth).sum()), len(truth), settings.confidence),
         "gain": _gain(truth, all_, one, classes, settings),
     }
 
 
-def ensemble(
-    answers: Answers, truth: npt.NDArray[np.int64], facts: Sequence[Mapping[str, Any]], settings: params.Evaluate
-) -> dict[str, Any] | None:
+def ensemble(answers: Answers, facts: Sequence[Mapping[str, Any]], settings: params.Evaluate) -> dict[str, Any] | None:
     """The section ensemble: every member alone, and what all gain over this training's own; None for one member.
 
-    answers: with as many views as the model uses. facts: of the members.
+    answers: to the test tiles. facts: of the members.
     """
     if len(facts) == 1:
         return None
-    classes, together = answers.every.shape[-1], answers.logits().argmax(1)
-    alone = [answers.logits(members=slice(i, i + 1)).argmax(1) for i in range(len(facts))]
+    truth, classes, together = answers.targets, answers.logits.shape[-1], answers.pooled().argmax(1)
+    alone = [answers.pooled(members=slice(i, i + 1)).argmax(1) for i in range(len(facts))]
     return {
         "members": [
             {**who, "accuracy": metrics.wilson(int((own == truth).sum()), len(truth), settings.confidence)}

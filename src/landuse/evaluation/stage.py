@@ -1,7 +1,7 @@
-"""Evaluation: the trained model on the test tiles, which nothing else learns from."""
+"""The second half of the stage evaluate: numbers about the answers that ``landuse.prediction`` stored."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,78 +10,76 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse import params, tracking
-from landuse.core import results
-from landuse.core.errors import UserError
-from landuse.core.files import write_csv, write_json, write_text
-from landuse.core.outputs import read_csv, read_json, read_png
-from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
-from landuse.evaluation.asked import Asked, ask
-from landuse.evaluation.metrics import confusion
-from landuse.evaluation.uncertainty import Calibration
-from landuse.model.classifier import Classifier
-from landuse.prediction import CALIBRATION, members
-from landuse.report import Inputs, render
+from landuse.core.files import write_csv, write_json
+from landuse.core.outputs import read_bytes, read_json
+from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
+from landuse.spec import Answers, Calibration, answers
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 
 PREDICTIONS = Path("data/predictions.csv")
+CALIBRATION = Path("models/calibration.json")
 METRICS = Path("metrics/evaluate.json")  # what people compare
 DETAILS = Path("reports/evaluate.json")
-REPORT = Path("reports/index.html")
+CURVES = Path("reports/curves.csv")
+PLOTS = Path("plots")
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
-# what earlier stages measured and drew, for the report
-_EARLIER: dict[str, tuple[str, type]] = {
-    "reports/split.json": ("split", results.Split),
-    "metrics/train.json": ("train", results.Train),
-    "reports/collapse.json": ("train", results.Collapse),
-}
 
 Floats = npt.NDArray[np.float64]
 
 
 def run(p: params.Params) -> None:
-    """Predict, fit the calibration on validation tiles, measure on test tiles; write what was found, and the report.
+    """Fit the calibration on the answers to validation tiles, measure on those to test tiles; write what was found.
 
     Raises:
-        UserError: inputs are missing, a part has no tile, or the model predicts values that are not numbers.
+        UserError: inputs are missing, or the model predicts values that are not numbers.
     """
-    store = open_store()
-    split = read_split(store)
-    earlier = _earlier()
-    for part in ("val", "test"):
-        if not (split["split"] == part).any():
-            raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
-    found = members.load(p.ensemble.members)
-    members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
     tracking.check("evaluate")
-    parts = [part for part in ("val", "test", "aside") if (split["split"] == part).any()]
-    asked = {part: ask(part, found, store, split, p.evaluate) for part in parts}
-    names, settings, val, test = found[0].spec.classes, p.evaluate, asked["val"], asked["test"]
-    places = None if p.split.method in _PLACES_MIXED else val.coordinates(store)
-    fitted = uncertainty.fit(val.logits, val.targets, settings, places)
-    facts = [member.facts() for member in found]
-    probabilities = np.exp(fitted.scaling.log_probabilities(test.logits))
+    store, settings = open_store(), p.evaluate
+    split = read_split(store)
+    names = labels_of(split)
+    found = {part: Answers.load(answers.FOLDER / f"{part}.npz") for part in answers.PARTS if _has(part)}
+    val, test = found["val"], found["test"]
+    members = read_json(answers.FOLDER / "members.json", "evaluate", list[dict[str, Any]])
+    places = None if p.split.method in _PLACES_MIXED else _coordinates(store, val)
+    fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
+    log_p = fitted.scaling.log_probabilities(test.pooled())
+    tiles, probabilities = split.loc[test.rows], np.exp(log_p)
+    many = Answers.load(answers.FOLDER / "views.npz") if _has("views") else test
     report = {
-        **scores.measure(settings, store, split, probabilities, names),
-        **uncertainty.measure(test.logits, test.targets, names, fitted, settings),
-        "ood": _strangers(asked, settings),
-        "views": scores.views(test.answers, test.targets, settings),
-        "ensemble": scores.ensemble(test.used, test.targets, facts, settings),
+        **scores.measure(settings, tiles, probabilities, _guesses(), names),
+        **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
+        "ood": _strangers(found, split, settings),
+        "views": scores.views(many, settings),
+        "ensemble": scores.ensemble(test, members, settings),
     }
-    write_json(CALIBRATION, asdict(fitted) | {"views": settings.views, "members": facts})
-    write_csv(PREDICTIONS, _predictions(test.tiles, probabilities, names))
+    write_json(CALIBRATION, fitted.model_dump())
+    write_csv(PREDICTIONS, _predictions(tiles, probabilities, names))
     write_json(METRICS, _headline(report))
     write_json(DETAILS, report)
-    drawn = _draw(test, probabilities, fitted, report, settings.confidence)
-    explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
-    page = render(Inputs(report, found[0].spec.model_dump(), store.info, **drawn, **explained, **earlier))
-    write_text(REPORT, page)
+    _write_plots(test, probabilities, fitted, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
     print(
-        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), "
-        f"{len(test.tiles):,} tiles; report: {REPORT}"
+        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), {len(tiles):,} tiles"
     )
+
+
+def _has(name: str) -> bool:
+    return (answers.FOLDER / f"{name}.npz").is_file()
+
+
+def _guesses() -> dict[str, npt.NDArray[np.int64]]:
+    with np.load(io.BytesIO(read_bytes(answers.FOLDER / "baselines.npz", "evaluate"))) as stored:
+        return dict(stored)
+
+
+def _coordinates(store: TileStore, of: Answers) -> Floats | None:
+    """(n, 2) latitude and longitude in degrees, NaN where unknown; None where the store knows none."""
+    if "latitude" not in store.index:
+        return None
+    places: Floats = store.index.loc[of.rows, ["latitude", "longitude"]].to_numpy()
+    return places
 
 
 def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
@@ -93,52 +91,29 @@ def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
     return {name: measure["value"] for name, measure in measures.items()} | ends
 
 
-def _strangers(asked: Mapping[str, Asked], settings: params.Evaluate) -> dict[str, Any] | None:
+def _strangers(found: Mapping[str, Answers], split: pd.DataFrame, settings: params.Evaluate) -> dict[str, Any] | None:
     """The section ood; None where no class is kept aside."""
-    aside = asked.get("aside")
+    aside = found.get("aside")
     if aside is None:
         return None
-    reference = ood.Reference.fit(asked["val"].early, asked["val"].targets)
-    inside, outside = (ood.scores(part.logits, part.early, reference) for part in (asked["test"], aside))
-    return ood.section(inside, outside, list(aside.tiles["class"]), settings)
+    reference = ood.Reference.fit(found["val"].statistics, found["val"].targets)
+    inside, outside = (ood.scores(part.pooled(), part.statistics, reference) for part in (found["test"], aside))
+    return ood.section(inside, outside, split.loc[aside.rows, "class"].tolist(), settings)
 
 
-def _draw(
-    test: Asked, probabilities: Floats, fitted: Calibration, report: Mapping[str, Any], confidence: float
-) -> dict[str, Any]:
-    """Write the plots of the test tiles; return what the report shows of them."""
-    truth, right = test.targets, probabilities.argmax(1) == test.targets
-    reliability = calibration.before_and_after(test.logits, truth, fitted.scaling, confidence)
-    declined = abstention.curve(probabilities.max(axis=1), right, confidence)
-    plots.write(truth, probabilities, report["labels"])
-    plots_certainty.write(reliability, declined, report["abstention"]["coverage"]["value"])
-    return {
-        "confusion": confusion(truth, probabilities.argmax(1), probabilities.shape[1]),
-        "roc": pd.read_csv(plots.FOLDER / "roc.csv"),
-        "pr": pd.read_csv(plots.FOLDER / "pr.csv"),
-        "reliability": reliability,
-        "abstention": declined,
+def _write_plots(test: Answers, probabilities: Floats, fitted: Calibration, report: Mapping[str, Any]) -> None:
+    """Write what `dvc plots` and the report draw."""
+    names, confidence = np.array(list(report["labels"])), report["confidence"]
+    right = probabilities.argmax(1) == test.targets
+    tables = curves.tables(test.targets, probabilities, report["labels"])
+    write_csv(CURVES, tables.pop("curves"))
+    tables |= {
+        "confusion": pd.DataFrame({"actual": names[test.targets], "predicted": names[probabilities.argmax(1)]}),
+        "reliability": reliability.before_and_after(test.pooled(), test.targets, fitted.scaling, confidence),
+        "abstention": abstention.curve(probabilities.max(axis=1), right, confidence),
     }
-
-
-def _explain(
-    store: TileStore, model: Classifier, known: Sequence[Asked], fitted: Calibration, names: list[str], seed: int
-) -> dict[str, Any]:
-    """Explain the answers to tiles that the network has not learnt from; return what the report shows of it."""
-    tiles = pd.concat([part.tiles for part in known])
-    features = np.concatenate([part.answers.features for part in known])
-    probabilities = np.exp(fitted.scaling.log_probabilities(np.concatenate([part.logits for part in known])))
-    found = explain.write(store, model, tiles, probabilities, features, names, seed)
-    return {"galleries": found.galleries, "embedding": found.embedding, "suspects": found.suspects}
-
-
-def _earlier() -> dict[str, Any]:
-    """What the stages before this one found, for the report."""
-    facts: dict[str, Any] = {Path(file).stem: read_json(Path(file), *of) for file, of in _EARLIER.items()}
-    return facts | {
-        "history": read_csv(plots.FOLDER / "history.csv", "train", results.HISTORY_COLUMNS),
-        "split_map": read_png(plots.FOLDER / "split_map.png", "split"),
-    }
+    for name, table in tables.items():
+        write_csv(PLOTS / f"{name}.csv", table)
 
 
 def _predictions(test: pd.DataFrame, probabilities: Floats, names: list[str]) -> pd.DataFrame:

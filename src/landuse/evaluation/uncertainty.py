@@ -1,44 +1,25 @@
 """How sure the model is: fitted on validation tiles, measured on test tiles."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from landuse import params
-from landuse.evaluation import abstention, calibration, conformal, scaling
-from landuse.evaluation.scaling import Scaling
+from landuse.evaluation import abstention, conformal, reliability, scaling
+from landuse.spec import Calibration
+from landuse.spec.scaling import Scaling
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What travels with the model: models/calibration.json, and in model.json after the export.
-
-    temperature, power: see ``scaling``; 1 and 1 change nothing. reason: of the choice of them.
-    abstention_threshold: no answer where the largest calibrated probability is below it; 0: always an answer.
-    conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
-    """
-
-    temperature: float
-    power: float
-    reason: str
-    coverage: float
-    abstention_threshold: float
-    conformal_method: str
-    conformal_coverage: float
-    conformal_quantile: float | None
-
-    @property
-    def scaling(self) -> Scaling:
-        return Scaling(self.temperature, self.power)
-
-
 def fit(
-    logits: npt.NDArray[Any], targets: Ints, settings: params.Evaluate, coordinates: Floats | None = None
+    logits: npt.NDArray[Any],
+    targets: Ints,
+    settings: params.Evaluate,
+    members: list[dict[str, Any]],
+    coordinates: Floats | None = None,
 ) -> Calibration:
     """Choose everything on validation tiles.
 
@@ -46,6 +27,7 @@ def fit(
         logits: (n, classes).
         targets: (n,) below ``classes``.
         settings: of the evaluate stage.
+        members: who answers together.
         coordinates: as ``scaling.choose`` takes them.
 
     Raises:
@@ -65,6 +47,8 @@ def fit(
         conformal_method=conformal.METHOD,
         conformal_coverage=settings.conformal_coverage,
         conformal_quantile=conformal.quantile(probabilities, targets, settings.conformal_coverage),
+        views=settings.views,
+        members=members,
     )
 
 
@@ -81,7 +65,7 @@ def measure(
     def measures(scaled: Scaling) -> dict[str, Any]:
         found = scaled.log_probabilities(logits)
         rng = np.random.default_rng(settings.seed)  # the same draws before and after
-        return calibration.measures(found, targets, settings.confidence, settings.bootstrap, rng)
+        return reliability.measures(found, targets, settings.confidence, settings.bootstrap, rng)
 
     return {
         "calibration": {
@@ -91,7 +75,7 @@ def measure(
             "reason": fitted.reason,
             "before": measures(Scaling()),
             "after": measures(fitted.scaling),
-            "bins": calibration.BINS,
+            "bins": reliability.BINS,
         },
         "abstention": abstention.section(
             probabilities.max(axis=1), right, fitted.abstention_threshold, fitted.coverage, settings.confidence

@@ -23,8 +23,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from landuse.core.errors import UserError
-from landuse.prediction.predictor import Predictor, calibrated, pool
+from landuse.prediction.predictor import Predictor, calibrated
 from landuse.spec import ModelSpec
+from landuse.spec.answers import pool
+from landuse.spec.scaling import Scaling
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # torch.onnx colours its messages, terminal or not
 Probabilities = npt.NDArray[np.float32]
@@ -41,22 +43,21 @@ class Parity:
 class _Deployed(nn.Module):
     """(N, H, W, C) pixels as stored -> (N, classes) probabilities."""
 
-    def __init__(self, predictor: Predictor, temperature: float, power: float) -> None:
+    def __init__(self, predictor: Predictor, scaling: Scaling) -> None:
         super().__init__()
-        self.predictor = predictor
-        self.temperature, self.power = temperature, power
+        self.predictor, self.scaling = predictor, scaling
 
     def forward(self, pixels: Tensor) -> Tensor:
-        every, _ = self.predictor(pixels.permute(0, 3, 1, 2).float())
-        return calibrated(pool(every), self.temperature, self.power)
+        every = self.predictor(pixels.permute(0, 3, 1, 2).float())
+        return calibrated(pool(every, torch.logsumexp), self.scaling)
 
 
-def export(predictor: Predictor, spec: ModelSpec, temperature: float, power: float, opset: int) -> bytes:
+def export(predictor: Predictor, spec: ModelSpec, scaling: Scaling, opset: int) -> bytes:
     """Return the content of the ONNX file of a predictor on the CPU, which is left in eval mode.
 
     Its metadata properties: classes and bands (JSON lists, in order), units, identity and data_digest.
 
-    spec: of the first member. temperature, power: see ``calibrated``.
+    spec: of the first member.
 
     Raises:
         UserError: the exporter cannot express this backbone, or not in this opset.
@@ -68,7 +69,7 @@ def export(predictor: Predictor, spec: ModelSpec, temperature: float, power: flo
     try:
         with _quiet():
             program = torch.onnx.export(
-                _Deployed(predictor, temperature, power).eval(),
+                _Deployed(predictor, scaling).eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,

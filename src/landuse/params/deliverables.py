@@ -22,6 +22,7 @@ class Evaluate(Section):
     coverage: Annotated[Positive, Field(le=1)]
     conformal_coverage: Annotated[Positive, Field(lt=1)]
     views: Annotated[Literal[1, 8], BeforeValidator(_no_other_one)]
+    views_gain: bool
     ood_tiles: Count
 
 

@@ -1,130 +1,118 @@
-"""Answers of an ensemble from several views of a tile, and the one answer that they come to.
-
-That answer is the mean probability over members and views (deep ensembles: Lakshminarayanan et al. 2017). It is given
-as logits, so that a temperature can divide it after pooling, which calibrates better than scaling each answer before
-(Rahaman and Thiery 2021).
-"""
+"""Networks that answer together: what the export holds, and how tiles are run through them, each once."""
 
 import copy
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from tqdm import tqdm
 
 from landuse.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Freeze
+from landuse.spec import Answers
+from landuse.spec.scaling import Scaling
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
-_Floats = npt.NDArray[np.float32]
+_STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label
 
 
 class Predictor(nn.Module):
     """Networks for the same classes, each of which sees every view. views: 1, or the 8 flips and turns."""
 
-    def __init__(self, members: Sequence[Classifier], views: int) -> None:
+    def __init__(self, members: Sequence[nn.Module], views: int) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.views = views
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Answer (N, C, H, W) float pixel values as stored.
-
-        Returns:
-            (N, members, views, classes) logits, and (N, F) pooled features of the first member's first view.
-        """
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) float pixel values as stored -> (N, members, views, classes) logits."""
         count = pixels.shape[0]
-        if self.views > 1:
-            pixels = torch.cat(dihedral(pixels)).contiguous(memory_format=torch.channels_last)
-        pooled = [member.pooled(pixels) for member in self._networks()]
-        logits = [member.head(own) for member, own in zip(self._networks(), pooled, strict=True)]
-        every = torch.stack([own.unflatten(0, (self.views, count)) for own in logits])
-        return every.permute(2, 0, 1, 3), pooled[0][:count]
-
-    def _networks(self) -> list[Classifier]:
-        return list(self.members)  # type: ignore[arg-type]
+        pixels = seen(pixels, self.views)
+        every = torch.stack([member(pixels).unflatten(0, (self.views, count)) for member in self.members])
+        return every.permute(2, 0, 1, 3)
 
 
-def dihedral(pixels: Tensor) -> list[Tensor]:
-    """(N, C, S, S) -> its eight symmetries, the tiles themselves first: no pixel changes its value."""
+def seen(pixels: Tensor, views: int) -> Tensor:
+    """(N, C, S, S) -> (views x N, C, S, S): the tiles themselves first, then, for 8 views, their other symmetries."""
+    if views == 1:
+        return pixels
     turned = (pixels, pixels.transpose(2, 3))
-    return [x.flip(axes) if axes else x for x in turned for axes in ((), (3,), (2,), (2, 3))]
+    every = [x.flip(axes) if axes else x for x in turned for axes in ((), (3,), (2,), (2, 3))]
+    return torch.cat(every).contiguous(memory_format=torch.channels_last)
 
 
-def pool(logits: Tensor) -> Tensor:
-    """(N, members, views, classes) logits -> (N, classes) whose softmax is the mean probability.
-
-    A lone answer stays as it is. Probabilities leave a constant of each tile's logits open: it is chosen so that
-    ``logsumexp`` of the result, the energy score of Liu et al. 2020, is the mean over the answers.
-    """
-    each = logits.flatten(1, 2)
-    if each.shape[1] == 1:
-        return each[:, 0]
-    energy = each.logsumexp(2, keepdim=True)
-    return (each - energy).logsumexp(1) - math.log(each.shape[1]) + energy.mean(1)
-
-
-def calibrated(logits: Tensor, temperature: float, power: float) -> Tensor:
-    """(N, classes) pooled logits -> (N, classes) probabilities; ``landuse.evaluation.scaling`` says why so."""
-    if power == 1:
-        return torch.softmax(logits / temperature, dim=1)
+def calibrated(logits: Tensor, scaling: Scaling) -> Tensor:
+    """(N, classes) pooled logits -> (N, classes) probabilities, as ``Scaling`` does with arrays."""
+    if scaling.power == 1:
+        return torch.softmax(logits / scaling.temperature, dim=1)
     gaps = logits.amax(dim=1, keepdim=True) - logits
-    return torch.softmax(-(gaps**power) / temperature, dim=1)
+    return torch.softmax(-(gaps**scaling.power) / scaling.temperature, dim=1)
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a predictor says of n tiles.
+class _Folded(nn.Module):
+    """A classifier whose BatchNorms are folded into its convolutions: twice as fast, equal but for rounding."""
 
-    every: (n, members, views, classes) logits. features: (n, F), pooled, of the first member's first view.
+    def __init__(self, model: Classifier, device: torch.device) -> None:
+        super().__init__()
+        model = copy.deepcopy(model).eval().to(device).to(memory_format=torch.channels_last)
+        self.staged = _staged(model)
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (N, classes) logits, (N, F) features, and (N, G) statistics of a middle stage, or the features."""
+        if self.staged is None:
+            features = self.model.pooled(pixels)
+            return self.model.head(features), features, features
+        features, maps = self.staged(self.model.preprocess(pixels))
+        flat = maps.float().flatten(2)
+        return self.model.head(features), features, torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+
+
+def _staged(model: Classifier) -> fx.GraphModule | None:
+    """Fold a classifier; return its backbone with a second output, the maps at the end of a middle stage.
+
+    None where no single tensor leaves that stage, or the network cannot be traced.
     """
-
-    every: _Floats
-    features: _Floats
-
-    def logits(self, members: slice = slice(None), views: slice = slice(None)) -> _Floats:
-        """(n, classes) of all answers, or of some: ``members=slice(1)`` is the trained network alone."""
-        pooled: _Floats = pool(torch.from_numpy(self.every[:, members, views])).numpy()
-        return pooled
+    model.freeze(_STAGE)
+    cut = model.halves
+    model.freeze("backbone")
+    if cut is None or model.halves is None:
+        return None
+    backbone, end = model.halves.trunk, cut.trunk.graph.output_node().args[0]
+    graph = backbone.graph
+    inside = {node.name: node for node in graph.nodes}
+    if not isinstance(end, fx.Node) or end.name not in inside:
+        return None
+    output = graph.output_node()
+    output.args = ((output.args[0], inside[end.name]),)
+    backbone.recompile()
+    return backbone
 
 
 def predict(
-    predictor: Predictor, images: npt.NDArray[np.generic], rows: npt.NDArray[np.int64], device: torch.device
+    members: Sequence[Classifier],
+    views: int,
+    images: npt.NDArray[np.generic],
+    rows: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.int64],
+    device: torch.device,
+    title: str = "predict",
 ) -> Answers:
-    """Run a predictor, in float32.
+    """Run networks over tiles, in float32, each view of each tile once.
 
-    images: (N, H, W, C) of the whole store. rows: (n,) of the tiles to predict, in order.
+    images: (N, H, W, C) of the whole store. rows, targets: (n,) of the tiles to predict, in order.
     """
-    folded = copy.deepcopy(predictor).eval().to(device).to(memory_format=torch.channels_last)
-    for member in folded._networks():
-        member.freeze("backbone")  # folds BatchNorm into convolutions: twice as fast, equal but for rounding
-    batches = Batches(images, rows, np.zeros_like(rows), max(1, _ROWS // predictor.views), device)
-    with torch.inference_mode():
-        parts = [tuple(part.float().cpu() for part in folded(pixels)) for pixels in _batches(batches, "predict")]
-    every, features = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Answers(every, features)
-
-
-def stage_statistics(
-    model: Classifier, images: npt.NDArray[np.generic], rows: npt.NDArray[np.int64], stage: Freeze, device: torch.device
-) -> _Floats | None:
-    """Mean and deviation over each map that comes out of a stage, (n, 2 x maps); None where no cut is after it."""
-    trunk = copy.deepcopy(model).eval().to(device).to(memory_format=torch.channels_last)
-    trunk.freeze(stage)
-    if trunk.halves is None:
-        return None
-    batches = Batches(images, rows, np.zeros_like(rows), _ROWS, device)
-    with torch.inference_mode():
-        maps = (trunk.trunk(pixels).values.float().flatten(2) for pixels in _batches(batches, stage))
-        parts = [torch.cat([x.mean(2), x.std(2, correction=0)], dim=1).cpu() for x in maps]
-    return torch.cat(parts).numpy()
-
-
-def _batches(batches: Batches, title: str) -> Iterator[Tensor]:
+    folded = [_Folded(member, device) for member in members]
+    batches = Batches(images, rows, targets, max(1, _ROWS // views), device)
     bar = tqdm(batches.in_order(), total=len(batches), desc=title, unit="batch", disable=None, leave=False)
-    return (pixels for pixels, _ in bar)
+    parts: list[tuple[Tensor, ...]] = []
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        for pixels, _ in bar:
+            answers = [member(seen(pixels, views)) for member in folded]
+            logits = torch.stack([own.unflatten(0, (views, len(pixels))) for own, *_ in answers]).permute(2, 0, 1, 3)
+            first = [own[: len(pixels)] for own in answers[0][1:]]  # of the tile as it is
+            parts.append(tuple(part.float().cpu() for part in (logits, *first)))
+    return Answers(rows, targets, *(torch.cat(part).numpy() for part in zip(*parts, strict=True)))

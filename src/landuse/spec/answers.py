@@ -1,18 +1,22 @@
 """What a model says of tiles, as arrays: any model that yields logits and features can stand behind them."""
 
 import io
+import math
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from landuse.core.files import atomic
 from landuse.core.outputs import damaged, read_bytes
 
 FOLDER = Path("models/answers")
+PARTS = ("val", "test", "aside")  # of the split, each in a file
 _DTYPES = {"rows": np.int64, "targets": np.int64}  # the others are float32
 
 
@@ -36,7 +40,8 @@ class Answers:
 
     def pooled(self, members: slice = slice(None), views: slice = slice(None)) -> npt.NDArray[np.float32]:
         """(n, classes) logits of all answers as one, or of some: ``members=slice(1)`` is the first network alone."""
-        return pool(self.logits[:, members, views])
+        pooled: npt.NDArray[np.float32] = pool(self.logits[:, members, views])
+        return pooled
 
     def save(self, path: Path) -> None:
         """Write a NumPy archive; the same answers give the same bytes."""
@@ -68,24 +73,19 @@ class Answers:
         return None
 
 
-def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def pool(logits: Any, logsumexp: Callable[..., Any] = logsumexp) -> Any:
     """(n, members, views, classes) logits -> (n, classes) whose softmax is the mean probability.
 
     That is the answer of an ensemble (Lakshminarayanan et al. 2017), given as logits so that a temperature can divide
     it after pooling, which calibrates better than scaling each answer before (Rahaman and Thiery 2021). A lone answer
     stays as it is. Probabilities leave a constant of each tile's logits open: it is chosen so that ``logsumexp`` of the
     result, the energy score of Liu et al. 2020, is the mean over the answers.
+
+    logsumexp: of the library that the logits are an array of, ``torch.logsumexp`` for instance.
     """
-    each = logits.reshape(len(logits), -1, logits.shape[-1])
-    if each.shape[1] == 1:
+    count, members, views, classes = logits.shape
+    each = logits.reshape(count, members * views, classes)
+    if members * views == 1:
         return each[:, 0]
-    energy = _logsumexp(each, 2)
-    pooled = _logsumexp(each - energy, 1)[:, 0] - np.float32(np.log(each.shape[1])) + energy.mean(axis=1)
-    answer: npt.NDArray[np.float32] = pooled.astype(np.float32)
-    return answer
-
-
-def _logsumexp(values: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
-    top = values.max(axis=axis, keepdims=True)
-    total: npt.NDArray[np.float32] = np.log(np.exp(values - top).sum(axis=axis, keepdims=True)) + top
-    return total
+    energy = logsumexp(each, axis=2, keepdims=True)
+    return logsumexp(each - energy, axis=1) - math.log(members * views) + energy.mean(1)

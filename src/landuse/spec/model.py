@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from landuse.core.outputs import as_json, first_fault
+from landuse.spec.scaling import Scaling
 
 VERSION = 2  # 1: without radiometric_offset, ground_resolution and calibration
 
@@ -14,7 +15,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Calibration(BaseModel):
     """What evaluation chose on validation tiles for the answers of a model or an ensemble.
 
-    temperature, power: of the logits, see ``landuse.evaluation.scaling``; 1 and 1 change nothing. reason: of that
+    temperature, power: of the logits, see ``Scaling``. reason: of that
     choice. abstention_threshold: no answer where the largest calibrated probability is below it; 0: always an answer.
     conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
     views: of each tile, 1 or the 8 flips and turns. members: the networks that answer together.
@@ -32,6 +33,10 @@ class Calibration(BaseModel):
     conformal_quantile: float | None
     views: Literal[1, 8]
     members: list[dict[str, Any]]
+
+    @property
+    def scaling(self) -> Scaling:
+        return Scaling(self.temperature, self.power)
 
 
 class ModelSpec(BaseModel):

@@ -12,7 +12,7 @@ from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
 from landuse.model import saved
 from landuse.spec import ModelSpec
-from landuse.training import curves, distributed, loop, state
+from landuse.training import distributed, loop, state
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.memory import return_memory
@@ -65,7 +65,6 @@ def run(p: params.Params) -> None:
         write_csv(HISTORY, table)
         write_json(METRICS, _summary(table, best.epoch))
         write_json(COLLAPSE, guards.report())
-        curves.draw(table, best.epoch, CURVES)
     if keeper.signal:  # it came after the last batch
         raise Interrupted("stopped when all was trained and written: the same command goes on", keeper.signal)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 from landuse.evaluation import explain
-from landuse.evaluation.explain import embedding
+from landuse.report.explain import embedding
 
 COLUMNS = ["file", "class", "label", "prediction", "split", "correct", "pca_x", "pca_y", "tsne_x", "tsne_y"]
 

@@ -7,9 +7,9 @@ import pytest
 import small
 
 from landuse import params, sensors
-from landuse.evaluation.explain import galleries, pictures, suspects
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
+from landuse.report.explain import galleries, pictures, suspects
 from landuse.report.gallery import Gallery
 
 

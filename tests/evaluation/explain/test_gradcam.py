@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from landuse import params
 from landuse.batches import Batches
-from landuse.evaluation.explain import gradcam
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
+from landuse.report.explain import gradcam
 
 
 def classifier(name: str, input_size: int) -> Classifier:

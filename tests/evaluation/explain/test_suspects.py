@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from landuse.evaluation.explain import suspects
+from landuse.report.explain import suspects
 
 
 def test_planted_errors_are_found_and_ranked(predicted: Callable) -> None:

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.batches import Batches
-from landuse.evaluation.explain import gradcam, pictures
 from landuse.model.classifier import Classifier
+from landuse.report.explain import gradcam, pictures
 from landuse.report.gallery import Exhibit, Gallery
 from landuse.tiles.store import TileStore
 

@@ -1,6 +1,6 @@
 """Confusion matrix, ROC and precision-recall: as data for `dvc plots`, and as pictures."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +9,15 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import precision_recall_curve, roc_curve
 
-from landuse.core.files import atomic, write_csv
-from landuse.evaluation.metrics import confusion
+from landuse.core.files import atomic
+from landuse.core.outputs import read_csv
 
 FOLDER = Path("plots")
-_POINTS = 500  # of a curve in a file; further points would not show
-_CURVES = 12  # in a picture; more cannot be told apart
+CURVES = Path("reports/curves.csv")
 _COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"]  # Paul Tol's bright scheme
 
 Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -31,62 +28,26 @@ def write(
     probabilities: npt.NDArray[np.float64],
     labels: Mapping[str, Mapping[str, Any]],
     folder: Path = FOLDER,
-) -> None:
-    """Write confusion.csv, roc.csv, pr.csv and their pictures.
-
-    The two curve files hold one curve, so that `dvc plots diff` lays experiments over each other: that of the
-    second label of two, else all labels against the rest together (micro-average). The pictures show each label,
-    of more than twelve the twelve with the lowest score.
+) -> npt.NDArray[np.int64]:
+    """Draw the confusion matrix, which is returned, and the curves of each label.
 
     labels: name -> roc_auc and average_precision, each with its interval; in the order of the targets.
     """
-    names, predicted = list(labels), probabilities.argmax(1)
-    table = pd.DataFrame({"actual": np.take(names, truth), "predicted": np.take(names, predicted)})
-    write_csv(folder / "confusion.csv", table)
-    save(_draw_confusion(confusion(truth, predicted, len(names)), names), folder / "confusion.png")
-    if len(names) == 2:
-        shown, together = [1], (truth == 1, probabilities[:, 1])
-    else:
-        shown = list(range(len(names)))
-        together = (np.eye(len(names), dtype=bool)[truth].ravel(), probabilities.ravel())
-    roc, pr = _thin(*_roc(*together)), _thin(*_pr(*together))
-    write_csv(folder / "roc.csv", pd.DataFrame({"fpr": roc[0], "tpr": roc[1]}))
-    write_csv(folder / "pr.csv", pd.DataFrame({"recall": pr[0], "precision": pr[1]}))
+    names, predicted, count = list(labels), probabilities.argmax(1), len(labels)
+    matrix: npt.NDArray[np.int64] = np.bincount(truth * count + predicted, minlength=count**2).reshape(count, count)
+    save(_draw_confusion(matrix, names), folder / "confusion.png")
+    points = read_csv(CURVES, "evaluate", {"curve": "str", "label": "str", "x": "float64", "y": "float64"})
 
-    def curves(metric: str, title: str, curve: Callable[..., Curve]) -> dict[str, Curve]:
-        scores = {i: labels[names[i]][metric] for i in shown if labels[names[i]][metric]["value"] is not None}
-        weakest = sorted(scores, key=lambda i: float(scores[i]["value"]))[:_CURVES]
+    def curves(kind: str, metric: str, title: str) -> dict[str, Curve]:
+        own = points[points["curve"] == kind]
         return {
-            f"{names[i]}: {title} {_cell(scores[i])}": curve(truth == i, probabilities[:, i]) for i in sorted(weakest)
+            f"{name}: {title} {_cell(labels[str(name)][metric])}": (of["x"].to_numpy(), of["y"].to_numpy())
+            for name, of in own.groupby("label", sort=False)
         }
 
-    save(_draw_roc(curves("roc_auc", "AUC", _roc), len(names), len(truth)), folder / "roc.png")
-    save(_draw_pr(curves("average_precision", "AP", _pr), len(names)), folder / "pr.png")
-
-
-def _roc(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> Curve:
-    if positive.all() or not positive.any():
-        return np.array([0.0, 1.0]), np.array([0.0, 1.0])
-    fpr, tpr, _ = roc_curve(positive, score)
-    return fpr, tpr
-
-
-def _pr(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> Curve:
-    if not positive.any():
-        return np.array([0.0, 1.0]), np.array([0.0, 0.0])
-    precision, recall, _ = precision_recall_curve(positive, score, drop_intermediate=True)
-    return recall[::-1], precision[::-1]
-
-
-def _thin(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Curve:
-    """Keep at most 500 points, both ends among them, evenly along the curve.
-
-    No point left out lies further than 1/499 of the curve's length (|dx| + |dy|; 2 for any ROC curve) from one
-    that is kept, so corners and jumps stay where they are.
-    """
-    length = np.cumsum(np.r_[0.0, np.abs(np.diff(x)) + np.abs(np.diff(y))])
-    kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], _POINTS)))
-    return x[kept], y[kept]
+    save(_draw_roc(curves("roc", "roc_auc", "AUC"), len(names), len(truth)), folder / "roc.png")
+    save(_draw_pr(curves("pr", "average_precision", "AP"), len(names)), folder / "pr.png")
+    return matrix
 
 
 def _draw_confusion(matrix: npt.NDArray[np.int64], names: list[str]) -> Figure:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from landuse.export import certainty
-from landuse.export.markdown import bullets, measure, table
 from landuse.model import backbones
 from landuse.params import PARTS
+from landuse.report.card import certainty
+from landuse.report.card.markdown import bullets, measure, table
 from landuse.spec import ModelSpec
 
 Results = Mapping[str, Mapping[str, Any]]  # stage -> what it measured

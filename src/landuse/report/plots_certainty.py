@@ -7,8 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from landuse.core.files import write_csv
-from landuse.evaluation.plots import FOLDER, save
+from landuse.report.plots import FOLDER, save
 
 _STAGES = {"before": ("#ee6677", "before scaling"), "after": ("#4477aa", "after scaling")}
 _STEADY = 0.02  # of the tiles: a curve over fewer jumps with each of them
@@ -20,8 +19,6 @@ def write(reliability: pd.DataFrame, abstention: pd.DataFrame, coverage: float, 
     reliability: stage (before, after), confidence, accuracy, count, low, high; a row a bin. abstention: coverage,
     accuracy, low, high, threshold. coverage: the measured share of tiles that the chosen threshold answers.
     """
-    write_csv(folder / "reliability.csv", reliability)
-    write_csv(folder / "abstention.csv", abstention)
     save(_draw_reliability(reliability), folder / "reliability.png")
     save(_draw_abstention(abstention, coverage), folder / "abstention.png")
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.core.files import write_csv
-from landuse.evaluation import plots
-from landuse.evaluation.explain import embedding, galleries, suspects
 from landuse.model.classifier import Classifier
+from landuse.report import plots
+from landuse.report.explain import embedding, galleries, suspects
 from landuse.report.gallery import Gallery
 from landuse.tiles.store import TileStore
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.evaluation.metrics import Interval, interval, wilson
-from landuse.evaluation.scaling import Scaling, nll
+from landuse.evaluation.scaling import nll
+from landuse.spec.scaling import Scaling
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

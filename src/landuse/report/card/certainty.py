@@ -6,7 +6,7 @@ Every part is left out where the evaluation did not measure it.
 from collections.abc import Mapping
 from typing import Any
 
-from landuse.export.markdown import measure, table
+from landuse.report.card.markdown import measure, table
 
 _CALIBRATION = {"ece": "Calibration error (ECE)", "nll": "Negative log-likelihood", "brier": "Brier score"}
 _SCORES = {

@@ -1,0 +1,64 @@
+"""The first half of the stage evaluate: what the model says of the tiles that it has not learnt from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from landuse import params
+from landuse.core.errors import UserError
+from landuse.core.files import atomic, write_json
+from landuse.model import baselines
+from landuse.model.predict import pick_device
+from landuse.prediction import members
+from landuse.prediction.predictor import predict
+from landuse.spec import answers
+from landuse.tiles.split import labels_of, read_split
+from landuse.tiles.store import open_store
+
+_ALL_VIEWS = 8
+_ASKED = 1000  # test tiles by which the gain of more views is measured
+
+
+def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
+    """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
+
+    Raises:
+        UserError: inputs are missing, a part has no tile, or the model is not of these tiles.
+    """
+    store = open_store()
+    split = read_split(store)
+    for part in ("val", "test"):
+        if not (split["split"] == part).any():
+            raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
+    found = members.load(p.ensemble.members)
+    members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
+    networks, device = [member.model for member in found], pick_device()
+
+    def write(path: Path, tiles: pd.DataFrame, views: int) -> None:
+        rows, targets = (tiles[column].to_numpy(dtype=np.int64, copy=True) for column in ("row", "target"))
+        predict(networks, views, store.images, rows, targets, device, path.stem).save(path)
+
+    with atomic(folder) as made:
+        made.mkdir()
+        for part in answers.PARTS:
+            tiles = split[split["split"] == part]
+            if part == "aside":
+                tiles = _some(tiles, p.evaluate.ood_tiles, p.evaluate.seed)
+            if len(tiles):
+                write(made / f"{part}.npz", tiles, p.evaluate.views)
+        train, test = (split[split["split"] == part] for part in ("train", "test"))
+        if p.evaluate.views_gain and p.evaluate.views == 1:
+            write(made / "views.npz", _some(test, _ASKED, p.evaluate.seed), _ALL_VIEWS)
+        guesses: dict[str, Any] = {
+            "majority": baselines.majority(train, test),
+            "band_statistics": baselines.band_statistics(store.images, train, test),
+        }
+        with (made / "baselines.npz").open("wb") as file:
+            np.savez(file, **guesses)
+        write_json(made / "members.json", [member.facts() for member in found])
+
+
+def _some(tiles: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    return tiles if len(tiles) <= count else tiles.sample(count, random_state=seed).sort_values("row")
