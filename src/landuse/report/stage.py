@@ -48,7 +48,9 @@ def run(p: params.Params) -> None:
     split = read_split(store)
     measured: dict[str, Any] = {Path(file).stem: read_json(Path(file), *of) for file, of in _MEASURED.items()}
     history = read_csv(HISTORY, "train", results.HISTORY_COLUMNS)
-    tables = {name: read_csv(PLOTS / f"{name}.csv", "evaluate", columns) for name, columns in _TABLES.items()}
+    tables: dict[str, Any] = {
+        name: read_csv(PLOTS / f"{name}.csv", "evaluate", columns) for name, columns in _TABLES.items()
+    }
     calibration = _parsed(_CALIBRATION, "evaluate", parse_calibration)
     spec = _parsed(_EXPORTED, "export", ModelSpec.parse)
     val, test = (Answers.load(answers.FOLDER / f"{part}.npz") for part in ("val", "test"))
