@@ -18,11 +18,12 @@ from landuse.data import writer
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.splits import stage as splits
 from landuse.evaluation import scores
-from landuse.model import saved
+from landuse.evaluation.stage import CALIBRATION
+from landuse.model import baselines, saved
 from landuse.model.classifier import Classifier
-from landuse.prediction import CALIBRATION
 from landuse.prediction.members import Member
-from landuse.spec import ModelSpec
+from landuse.prediction.predictor import predict
+from landuse.spec import Calibration, ModelSpec, answers
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -107,14 +108,34 @@ def evaluate(folder: Path, described: ModelSpec) -> dict[str, object]:
     sure = np.random.default_rng(1).uniform(0.4, 1, len(truth))
     probabilities = np.where(np.arange(2) == truth[:, None], sure[:, None], 1 - sure[:, None])
     settings = params.load("evaluate", folder).evaluate.model_copy(update={"bootstrap": 200})
-    return scores.measure(settings, store, split, probabilities, described.classes)
+    train, test = (split[split["split"] == part] for part in ("train", "test"))
+    guesses = {"majority": baselines.majority(train, test)}
+    guesses["band_statistics"] = baselines.band_statistics(store.images, train, test)
+    return scores.measure(settings, test, probabilities, guesses, described.classes)
 
 
-def calibration(folder: Path, described: ModelSpec, views: int = 1) -> dict[str, object]:
-    """What the evaluate stage leaves for the export, of a model on disk alone."""
+def answer(folder: Path, views: int = 1) -> None:
+    """Leave for the export what the evaluate stage does, of the model on disk alone."""
+    model, described = saved.load(folder / saved.FOLDER)
     digest = hashlib.sha256((folder / saved.FOLDER / saved.WEIGHTS).read_bytes()).hexdigest()
-    own = Member(network(described), described, None, digest).facts()
-    return {"temperature": TEMPERATURE, "power": 1.0, "views": views, "members": [own]}
+    store, split = dealt(folder)
+    test = split[split["split"] == "test"]
+    rows, targets = (test[column].to_numpy(copy=True) for column in ("row", "target"))
+    found = predict([model], views, store.images, rows, targets, torch.device("cpu"))
+    found.save(folder / answers.FOLDER / "test.npz")
+    calibration = Calibration(
+        temperature=TEMPERATURE,
+        power=1.0,
+        reason="a test",
+        coverage=0.95,
+        abstention_threshold=0.6,
+        conformal_method="lac",
+        conformal_coverage=0.99,
+        conformal_quantile=None,
+        views=views,
+        members=[Member(model, described, None, digest).facts()],
+    )
+    (folder / CALIBRATION).write_text(calibration.model_dump_json())
 
 
 def split_table(names: list[str], tests: int) -> pd.DataFrame:
@@ -148,7 +169,7 @@ def build(folder: Path, described: ModelSpec, count: int = 132, tests: int = 41)
     writer.write(folder / "data/tiles", source)
     split_table(names, tests).to_csv(folder / "data/split.csv", index=False)
     saved.save(network(described), described, folder / saved.FOLDER)
-    (folder / CALIBRATION).write_text(json.dumps(calibration(folder, described)))
+    answer(folder)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(DEFAULTS / name, folder)
     for name in ("metrics", "reports"):

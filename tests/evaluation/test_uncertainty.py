@@ -1,7 +1,6 @@
 """What is fitted on validation tiles and measured on test tiles: the whole, and the bad input it must bear."""
 
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from landuse.evaluation.scaling import Scaling
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 NAMES = ["a", "b", "c"]
+MEMBERS = [{"seed": 42}]
 
 
 def part(count: int, seed: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,7 @@ def part(count: int, seed: int, classes: int = 3) -> tuple[np.ndarray, np.ndarra
 
 
 def test_an_overconfident_model_is_mended_and_keeps_its_promises() -> None:
-    fitted = uncertainty.fit(*part(3000, 0), SETTINGS)
+    fitted = uncertainty.fit(*part(3000, 0), SETTINGS, MEMBERS)
     assert fitted.scaling == Scaling(pytest.approx(3, rel=0.1))
     found = uncertainty.measure(*part(3000, 1), NAMES, fitted, SETTINGS)
     before, after = found["calibration"]["before"], found["calibration"]["after"]
@@ -40,18 +40,20 @@ def test_an_overconfident_model_is_mended_and_keeps_its_promises() -> None:
 
 
 def test_it_can_be_written_and_read_again() -> None:
-    fitted = uncertainty.fit(*part(50, 0), SETTINGS)
+    fitted = uncertainty.fit(*part(50, 0), SETTINGS, MEMBERS)
     assert fitted.conformal_quantile is None  # 0.99 needs 99 tiles
-    text = json.dumps([asdict(fitted), uncertainty.measure(*part(80, 1), NAMES, fitted, SETTINGS)], allow_nan=False)
+    text = json.dumps(
+        [fitted.model_dump(), uncertainty.measure(*part(80, 1), NAMES, fitted, SETTINGS)], allow_nan=False
+    )
     assert uncertainty.Calibration(**json.loads(text)[0]) == fitted
 
 
 def test_a_setting_decides_instead_of_the_data() -> None:
-    plain = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "none"}))
+    plain = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "none"}), MEMBERS)
     assert plain.scaling == Scaling() and plain.reason == "evaluate.scaling is none"
     found = uncertainty.measure(*part(400, 1), NAMES, plain, SETTINGS)["calibration"]
     assert not found["scaled"] and found["before"]["nll"] == found["after"]["nll"]
-    bent = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "power"}))
+    bent = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "power"}), MEMBERS)
     assert bent.power != 1
 
 
@@ -59,7 +61,7 @@ def test_a_setting_decides_instead_of_the_data() -> None:
 def test_one_tile_of_each_class_and_equal_predictions(classes: int) -> None:
     names, targets = [str(i) for i in range(classes)], np.arange(classes)
     for logits in (np.zeros((classes, classes), np.float32), 5 * np.eye(classes, dtype=np.float32)):
-        fitted = uncertainty.fit(logits, targets, SETTINGS)
+        fitted = uncertainty.fit(logits, targets, SETTINGS, MEMBERS)
         found = uncertainty.measure(logits, targets, names, fitted, SETTINGS)
         json.dumps(found, allow_nan=False)
         assert found["conformal"]["sizes"] == {str(classes): classes}
@@ -68,9 +70,9 @@ def test_one_tile_of_each_class_and_equal_predictions(classes: int) -> None:
 
 def test_values_that_are_no_numbers_are_refused() -> None:
     logits, targets = part(50, 0)
-    fitted = uncertainty.fit(logits, targets, SETTINGS)
+    fitted = uncertainty.fit(logits, targets, SETTINGS, MEMBERS)
     logits[7, 2] = np.nan
     with pytest.raises(UserError, match="not numbers"):
-        uncertainty.fit(logits, targets, SETTINGS)
+        uncertainty.fit(logits, targets, SETTINGS, MEMBERS)
     with pytest.raises(UserError, match="not numbers"):
         uncertainty.measure(logits, targets, NAMES, fitted, SETTINGS)

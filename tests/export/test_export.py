@@ -2,37 +2,33 @@
 
 import json
 import os
-import re
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 import torch
 from conftest import ROOT
-from PIL import Image
 from torch import Tensor
-from trained import TEMPERATURE, Workspace, build, calibration, changed, spec
+from trained import Workspace, answer, changed
 
 from landuse import tracking
 from landuse.core.errors import UserError
+from landuse.evaluation.stage import CALIBRATION
 from landuse.export import onnx_file
 from landuse.export import stage as export
 from landuse.model import saved
-from landuse.prediction import CALIBRATION
+from landuse.spec.scaling import Scaling
 
 FOLDER = Path("models/export")
 
 
 @pytest.fixture(autouse=True)
-def tracked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def tracked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Calls of tracking, whose own tests run MLflow."""
-    calls: list[tuple[Any, ...]] = []
+    calls: list[str] = []
     monkeypatch.setattr(tracking, "check", lambda _: None)
-    monkeypatch.setattr(tracking, "track", lambda stage, log_model: calls.append((stage, log_model)))
+    monkeypatch.setattr(tracking, "track", lambda stage: calls.append(stage))
     return calls
 
 
@@ -40,11 +36,11 @@ def snapshot() -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in Path().rglob("*") if file.is_file()}
 
 
-def test_it_writes_the_model_its_description_and_its_card(
-    workspace: Workspace, tracked: list[tuple[Any, ...]], capfd: pytest.CaptureFixture[str]
+def test_it_writes_the_model_and_its_description(
+    workspace: Workspace, tracked: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    export.run(changed(workspace.params, "runtime", log_model=True))
-    assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json", "MODEL_CARD.md"}
+    export.run(workspace.params)
+    assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json"}
     described, calibration = (json.loads(file.read_text()) for file in (saved.FOLDER / "model.json", CALIBRATION))
     assert json.loads((FOLDER / "model.json").read_text()) == described | {"calibration": calibration}
     report = json.loads(Path("reports/export.json").read_text())
@@ -55,7 +51,7 @@ def test_it_writes_the_model_its_description_and_its_card(
     for found in report["parity"].values():
         assert found["differing"] == 0
         assert 0 <= found["largest_difference"] < 1e-4
-    assert tracked == [("export", True)]
+    assert tracked == ["export"]
     shown = capfd.readouterr()
     assert shown.err == ""
     assert "same class as the network for all 41 test tiles" in shown.out
@@ -65,7 +61,6 @@ def test_it_writes_the_model_its_description_and_its_card(
 def test_again_gives_the_same_bytes_and_replaces_what_was_there(workspace: Workspace) -> None:
     export.run(workspace.params)
     first = snapshot()
-    (FOLDER / "left_over.txt").write_text("old")
     export.run(workspace.params)
     assert snapshot() == first
 
@@ -82,7 +77,7 @@ def refused(workspace: Workspace, match: str, **settings: object) -> None:
 
 
 def test_a_difference_beyond_the_tolerance_is_refused(workspace: Workspace) -> None:
-    refused(workspace, r"does not agree .* for 0 of 41 test tiles, .*export.tolerance 1e-12", tolerance=1e-12)
+    refused(workspace, r"does not agree .* for 0 of 20 test tiles, .*export.tolerance 1e-12", tolerance=1e-12)
 
 
 def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +86,13 @@ def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, mon
             return super().forward(pixels.flip(3))  # bands in the wrong order
 
     monkeypatch.setattr(onnx_file, "_Deployed", Other)
-    refused(workspace, r"another class for [1-9]\d* of 41 test tiles", tolerance=2.0)
+    refused(workspace, r"another class for [1-9]\d* of 20 test tiles", tolerance=2.0)
 
 
 def test_a_file_without_the_temperature_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     original = onnx_file._Deployed
-    monkeypatch.setattr(onnx_file, "_Deployed", lambda predictor, *_: original(predictor, 1.0, 1.0))
-    refused(workspace, r"another class for 0 of 41 test tiles, largest probability difference")
+    monkeypatch.setattr(onnx_file, "_Deployed", lambda predictor, _: original(predictor, Scaling()))
+    refused(workspace, r"another class for 0 of 20 test tiles, largest probability difference")
 
 
 def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> None:
@@ -105,16 +100,16 @@ def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> 
     with torch.no_grad():
         model.head[-1].bias.fill_(torch.nan)
     saved.save(model, described)
-    CALIBRATION.write_text(json.dumps(calibration(Path(), described)))
-    refused(workspace, "largest probability difference nan")
+    answer(Path())
+    refused(workspace, "values that are not numbers")
 
 
 @pytest.mark.parametrize(
     ("missing", "stage"),
     [
-        ("reports/evaluate.json", "evaluate"),
-        ("metrics/train.json", "train"),
-        ("data/split.csv", "split"),
+        ("data/tiles/index.csv", "download"),
+        ("models/model/model.json", "train"),
+        ("models/answers/test.npz", "evaluate"),
         ("models/calibration.json", "evaluate"),
     ],
 )
@@ -135,61 +130,12 @@ def test_another_model_than_the_evaluated_one_is_refused(workspace: Workspace) -
 
 
 def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None:
-    CALIBRATION.write_text(json.dumps(calibration(Path(), workspace.spec, views=8)))
+    answer(Path(), views=8)
     export.run(workspace.params)
     content = (FOLDER / "model.onnx").read_bytes()
     rows, turned = np.arange(20), workspace.images[:, ::-1].swapaxes(1, 2).copy()
     answers = [onnx_file.predict(content, images, rows, 20) for images in (workspace.images, turned)]
     assert np.allclose(*answers, atol=1e-5)
-    assert "sees each tile in its 8 flips and turns" in (FOLDER / "MODEL_CARD.md").read_text()
-
-
-def test_an_empty_test_split_is_refused(workspace: Workspace) -> None:
-    text = Path("data/split.csv").read_text()
-    Path("data/split.csv").write_text(re.sub(r",test$", ",train", text, flags=re.MULTILINE))
-    refused(workspace, "the test split has no tile")
-
-
-def code_block() -> str:
-    found = re.findall(r"```python\n(.*?)```", (FOLDER / "MODEL_CARD.md").read_text(), re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
-
-
-def answers_of_the_card() -> dict[str, float]:
-    """Run the code block of the card where the model lies; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code_block()], cwd=FOLDER, capture_output=True, text=True, check=True
-    )
-    return {name: float(value) for name, value in (line.split() for line in done.stdout.splitlines())}
-
-
-def expected(tile: np.ndarray) -> dict[str, float]:
-    """The answers of the network itself."""
-    model, described = saved.load()
-    with torch.inference_mode():
-        logits = model(torch.from_numpy(tile[np.newaxis].astype(np.float32)).permute(0, 3, 1, 2))
-    probabilities = torch.softmax(logits / TEMPERATURE, 1)[0]
-    return dict(zip(described.classes, probabilities.tolist(), strict=True))
-
-
-def test_the_code_in_the_card_works(workspace: Workspace) -> None:
-    export.run(workspace.params)
-    for tile in workspace.images[:2]:
-        Image.fromarray(tile).save(FOLDER / "tile.png")
-        assert answers_of_the_card() == pytest.approx(expected(tile), abs=1e-4)
-
-
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_the_code_in_the_card_works_for_thirteen_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    workspace = build(tmp_path, spec(bands=13))
-    export.run(workspace.params)
-    tile = workspace.images[0]
-    profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 13, "dtype": "uint16", "crs": "EPSG:32632"}
-    with rasterio.open(FOLDER / "tile.tif", "w", **profile, transform=rasterio.Affine(10, 0, 0, 0, -10, 0)) as file:
-        file.write(np.moveaxis(tile, -1, 0))
-    assert answers_of_the_card() == pytest.approx(expected(tile), abs=1e-4)
 
 
 def test_no_output_names_this_machine(workspace: Workspace) -> None:

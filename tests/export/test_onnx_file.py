@@ -17,16 +17,16 @@ from torch import nn
 from trained import TEMPERATURE, network, pixels, spec
 
 from landuse.core.errors import UserError
-from landuse.evaluation.scaling import Scaling
 from landuse.export import onnx_file
 from landuse.prediction.predictor import Predictor
 from landuse.spec import ModelSpec
+from landuse.spec.scaling import Scaling
 
 OPSET = 20
 
 
 def exported_of(described: ModelSpec, opset: int = OPSET) -> bytes:
-    return onnx_file.export(Predictor([network(described)], 1), described, TEMPERATURE, 1.0, opset)
+    return onnx_file.export(Predictor([network(described)], 1), described, Scaling(TEMPERATURE), opset)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_power_of_the_scaling_is_inside() -> None:
     with torch.inference_mode():
         logits = model(torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2)).double()
     expected = np.exp(Scaling(TEMPERATURE, 1.5).log_probabilities(logits.numpy()))
-    content = onnx_file.export(Predictor([model], 1), described, TEMPERATURE, 1.5, OPSET)
+    content = onnx_file.export(Predictor([model], 1), described, Scaling(TEMPERATURE, 1.5), OPSET)
     assert np.abs(onnx_file.predict(content, tiles, np.arange(20), 7) - expected).max() < 1e-5
     assert np.abs(onnx_file.predict(exported_of(described), tiles, np.arange(20), 7) - expected).max() > 1e-3
 
@@ -87,7 +87,7 @@ def test_members_and_views_are_inside(exported: tuple[ModelSpec, bytes]) -> None
         turned = [x.rot90(k, (2, 3)) for x in (given, given.flip(3)) for k in range(4)]
         shares = torch.stack([member(x).double().softmax(1) for member in members for x in turned]).mean(0)
     expected = (shares.log() / TEMPERATURE).softmax(1).numpy()
-    content = onnx_file.export(Predictor(members, 8), described, TEMPERATURE, 1.0, OPSET)
+    content = onnx_file.export(Predictor(members, 8), described, Scaling(TEMPERATURE), OPSET)
     for batch_size in (1, 37):
         answers = onnx_file.predict(content, tiles, np.arange(40), batch_size)
         assert np.abs(answers - expected).max() < 1e-5
@@ -126,8 +126,9 @@ def test_it_holds_no_path_and_no_trace_of_this_machine(exported: tuple[ModelSpec
 def test_another_process_writes_the_same_bytes(exported: tuple[ModelSpec, bytes]) -> None:
     code = (
         "import hashlib; from trained import *; from landuse.export import onnx_file\n"
-        "from landuse.prediction.predictor import Predictor; s = spec(source='a source', units='a unit')\n"
-        f"content = onnx_file.export(Predictor([network(s)], 1), s, TEMPERATURE, 1.0, {OPSET})\n"
+        "from landuse.prediction.predictor import Predictor\nfrom landuse.spec.scaling import Scaling\n"
+        "s = spec(source='a source', units='a unit')\n"
+        f"content = onnx_file.export(Predictor([network(s)], 1), s, Scaling(TEMPERATURE), {OPSET})\n"
         "print(hashlib.sha256(content).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(ROOT / "tests")}
@@ -182,6 +183,6 @@ def test_a_network_without_onnx_form_is_refused_in_one_line(capfd: pytest.Captur
     model = network(described)
     model.backbone, model.head = Undecided(), nn.Linear(3, 2)
     with pytest.raises(UserError, match=r"^test_resnet has no ONNX form .*choose another model.backbone$") as caught:
-        onnx_file.export(Predictor([model], 1), described, TEMPERATURE, 1.0, OPSET)
+        onnx_file.export(Predictor([model], 1), described, Scaling(TEMPERATURE), OPSET)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

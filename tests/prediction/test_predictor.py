@@ -11,7 +11,9 @@ from trained import network, pixels, spec
 
 from landuse import augment, params
 from landuse.model.classifier import Classifier
-from landuse.prediction.predictor import Predictor, dihedral, pool, predict
+from landuse.prediction.predictor import predict, seen
+from landuse.spec import Answers
+from landuse.spec.answers import pool
 
 CPU = torch.device("cpu")
 SPEC = spec()
@@ -23,13 +25,17 @@ def members() -> list[Classifier]:
     return [network(SPEC), network(spec("cnn_54k", head={"hidden": None, "dropout": 0.0}))]
 
 
+def asked(networks: list[Classifier], views: int, rows: np.ndarray, images: np.ndarray = IMAGES) -> Answers:
+    return predict(networks, views, images, rows, np.zeros_like(rows), CPU)
+
+
 def given(rows: np.ndarray) -> Tensor:
     return torch.from_numpy(IMAGES[rows]).permute(0, 3, 1, 2).float()
 
 
 def test_views_are_the_eight_symmetries_the_tile_itself_first() -> None:
     tile = torch.arange(48.0).view(1, 3, 4, 4)
-    views = dihedral(tile)
+    views = seen(tile, 8).split(1)
     assert torch.equal(views[0], tile)
     turned = [x.rot90(k, (2, 3)) for x in (tile, tile.flip(3)) for k in range(4)]
     as_sets = [{tuple(view.flatten().tolist()) for view in of} for of in (views, turned)]
@@ -42,27 +48,29 @@ def test_views_are_those_of_training() -> None:
     flips = augment.views(params.Augment(dihedral=True), None, 0)
     assert flips is not None and flips.count == 8
     numbers = flips.numbers(np.zeros(8, dtype=np.int64), np.arange(8))
-    seen = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers))
-    ours = torch.cat(dihedral(tile)).flatten(1).tolist()
-    assert sorted(ours) == sorted(seen.to(torch.uint8).flatten(1).tolist())
+    learnt = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers))
+    ours = seen(tile, 8).flatten(1).tolist()
+    assert sorted(ours) == sorted(learnt.to(torch.uint8).flatten(1).tolist())
 
 
 def test_pooled_probabilities_are_the_mean_and_energy_the_mean_energy() -> None:
     every = np.random.default_rng(0).normal(0, 5, (50, 3, 8, 4))
-    pooled = pool(torch.from_numpy(every)).numpy()
+    pooled = pool(every)
+    assert np.allclose(pool(torch.from_numpy(every), torch.logsumexp).numpy(), pooled, atol=1e-12)
     assert np.allclose(softmax(pooled, axis=1), softmax(every, axis=3).mean(axis=(1, 2)), atol=1e-12)
     assert np.allclose(logsumexp(pooled, axis=1), logsumexp(every, axis=3).mean(axis=(1, 2)))
 
 
 def test_a_lone_answer_is_not_touched_and_equal_answers_stay_what_they_are() -> None:
     lone = torch.randn(5, 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(pool(lone), lone[:, 0, 0])
-    assert torch.allclose(pool(lone.expand(5, 2, 8, 3)), lone[:, 0, 0], atol=1e-6)
+    assert torch.equal(pool(lone, torch.logsumexp), lone[:, 0, 0])
+    assert torch.allclose(pool(lone.expand(5, 2, 8, 3), torch.logsumexp), lone[:, 0, 0], atol=1e-6)
 
 
 def test_pooling_survives_extreme_logits_and_tells_of_nan() -> None:
     every = torch.tensor([[[[1e4, 0.0], [0.0, 1e4]]], [[[-1e4, -1e4], [-1e4, -1e4]]], [[[torch.nan, 0], [0, 0]]]])
-    shares = pool(every).softmax(1)
+    shares = pool(every, torch.logsumexp).softmax(1)
+    assert np.array_equal(softmax(pool(every.numpy()), axis=1), shares.numpy(), equal_nan=True)
     assert shares[:2].tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert shares[2].isnan().all()
 
@@ -70,50 +78,76 @@ def test_pooling_survives_extreme_logits_and_tells_of_nan() -> None:
 def test_one_network_and_view_answers_as_the_classifier_does() -> None:
     model = network(SPEC)
     rows = np.arange(70)  # more than a batch
-    answers = predict(Predictor([model], 1), IMAGES, rows, CPU)
+    answers = asked([model], 1, rows)
     with torch.inference_mode():
         logits, features = model(given(rows)).numpy(), model.features(given(rows)).numpy()
-    assert np.allclose(answers.logits(), logits, atol=1e-5)
+    assert np.allclose(answers.pooled(), logits, atol=1e-5)
     assert np.allclose(answers.features, features, atol=1e-5)
-    assert answers.logits().dtype == answers.features.dtype == np.float32
+    assert answers.pooled().dtype == answers.features.dtype == np.float32
 
 
 def test_every_answer_is_in_its_place() -> None:
     networks = members()
     rows = np.array([5, 80, 3, 3])
-    answers = predict(Predictor(networks, 8), IMAGES, rows, CPU)
-    assert answers.every.shape == (4, 2, 8, 2)
+    answers = asked(networks, 8, rows)
+    assert answers.logits.shape == (4, 2, 8, 2)
     with torch.inference_mode():
-        for (i, model), (j, view) in itertools.product(enumerate(networks), enumerate(dihedral(given(rows)))):
-            assert np.allclose(answers.every[:, i, j], model(view).numpy(), atol=1e-4)
+        views = seen(given(rows), 8).split(len(rows))
+        for (i, model), (j, view) in itertools.product(enumerate(networks), enumerate(views)):
+            assert np.allclose(answers.logits[:, i, j], model(view).numpy(), atol=1e-4)
         assert np.allclose(answers.features, networks[0].features(given(rows)).numpy(), atol=1e-5)
-    first = answers.logits(members=slice(1), views=slice(1))
-    assert np.array_equal(first, answers.every[:, 0, 0])
-    mean = softmax(answers.every[:, 1].astype(float), axis=2).mean(axis=1)
-    assert np.allclose(softmax(answers.logits(members=slice(1, 2)), axis=1), mean, atol=1e-6)
+    first = answers.pooled(members=slice(1), views=slice(1))
+    assert np.array_equal(first, answers.logits[:, 0, 0])
+    mean = softmax(answers.logits[:, 1].astype(float), axis=2).mean(axis=1)
+    assert np.allclose(softmax(answers.pooled(members=slice(1, 2)), axis=1), mean, atol=1e-6)
 
 
 def test_eight_views_do_not_care_how_a_tile_lies() -> None:
     turned = np.ascontiguousarray(IMAGES.swapaxes(1, 2)[:, ::-1])
     rows = np.arange(20)
     for views, same in ((8, True), (1, False)):
-        answers = [predict(Predictor(members(), views), images, rows, CPU).logits() for images in (IMAGES, turned)]
+        answers = [asked(members(), views, rows, images).pooled() for images in (IMAGES, turned)]
         assert np.allclose(*answers, atol=1e-4) == same
 
 
 def test_the_same_bits_again_and_the_networks_are_left_as_they_were() -> None:
-    predictor, rows = Predictor(members(), 8), np.arange(30)
-    before = {name: tensor.clone() for name, tensor in predictor.state_dict().items()}
-    first, second = (predict(predictor, IMAGES, rows, CPU) for _ in range(2))
-    assert np.array_equal(first.every, second.every)
-    assert np.array_equal(first.features, second.features)
-    assert all(torch.equal(before[name], tensor) for name, tensor in predictor.state_dict().items())
-    assert all(parameter.requires_grad for parameter in predictor.parameters())
-    assert not predictor.members[0].training and predictor.members[0].halves is None
+    networks, rows = members(), np.arange(30)
+    before = [{name: tensor.clone() for name, tensor in model.state_dict().items()} for model in networks]
+    first, second = (asked(networks, 8, rows) for _ in range(2))
+    for name in ("logits", "features", "statistics"):
+        assert np.array_equal(getattr(first, name), getattr(second, name))
+    for model, then in zip(networks, before, strict=True):
+        assert all(torch.equal(then[name], tensor) for name, tensor in model.state_dict().items())
+        assert all(parameter.requires_grad for parameter in model.parameters())
+        assert not model.training and model.halves is None
+
+
+def test_statistics_are_of_the_maps_at_the_end_of_the_second_layer() -> None:
+    model, rows = network(SPEC), np.arange(70)
+    answers = asked([model], 1, rows)
+    maps: list[Tensor] = []
+    with model.backbone.layer2.register_forward_hook(lambda *of: maps.append(of[2])), torch.inference_mode():
+        model(given(rows))
+    flat = maps[0].flatten(2)
+    expected = torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1).numpy()
+    assert np.allclose(answers.statistics, expected, atol=1e-4)
+
+
+def test_a_network_without_such_maps_gives_its_features_instead() -> None:
+    answers = asked(members()[1:], 1, np.arange(5))
+    assert np.array_equal(answers.statistics, answers.features)
+
+
+def test_each_tile_crosses_each_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks, crossed = members(), []
+    preprocess = Classifier.preprocess
+    monkeypatch.setattr(Classifier, "preprocess", lambda own, x: crossed.append(len(x)) or preprocess(own, x))
+    asked(networks, 1, np.arange(90))
+    assert sum(crossed) == 2 * 90
 
 
 @pytest.mark.parametrize("views", [1, 8])
 def test_no_tiles_give_no_answers(views: int) -> None:
-    answers = predict(Predictor([network(SPEC)], views), IMAGES, np.arange(0), CPU)
-    assert answers.logits().shape == (0, 2)
+    answers = asked([network(SPEC)], views, np.arange(0))
+    assert answers.pooled().shape == (0, 2)
     assert answers.features.shape[0] == 0

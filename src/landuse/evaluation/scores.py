@@ -23,7 +23,8 @@ def measure(
 ) -> dict[str, Any]:
     """What any classifier has.
 
-    test: rows of the split table. probabilities: (n, classes) of them. guesses: (n,) labels of the baselines.
+    test: rows of the split table. probabilities: (n, classes) of them. guesses: (n,) labels of the baselines; their
+    gain is what the classifier gains over each in accuracy, tile by tile.
     """
     truth, predicted = test["target"].to_numpy(), probabilities.argmax(1)
     rng = np.random.default_rng(settings.seed)
@@ -40,7 +41,11 @@ def measure(
         "confidence": settings.confidence,
         "labels": {name: labels[name] | ranked[name] for name in names},
         "classes": _by_original_class(test, truth == predicted, settings.confidence),
-        "baselines": {name: {key: s[key] for key in ("accuracy", "macro_f1")} for name, s in scores.items()},
+        "baselines": {
+            name: {key: s[key] for key in ("accuracy", "macro_f1")}
+            | {"gain": _gain(truth, predicted, guesses[name], len(names), settings)}
+            for name, s in scores.items()
+        },
     }
 
 

@@ -67,6 +67,8 @@ class _Folded(nn.Module):
             features = self.model.pooled(pixels)
             return self.model.head(features), features, features
         features, maps = self.staged(self.model.preprocess(pixels))
+        if maps.ndim < 4:
+            return self.model.head(features), features, features
         flat = maps.float().flatten(2)
         return self.model.head(features), features, torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
 

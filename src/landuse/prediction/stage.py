@@ -25,20 +25,23 @@ def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
     """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
 
     Raises:
-        UserError: inputs are missing, a part has no tile, or the model is not of these tiles.
+        UserError: inputs are missing, a part has no tile, or the model is not of these tiles or answers no numbers.
     """
     store = open_store()
     split = read_split(store)
     for part in ("val", "test"):
         if not (split["split"] == part).any():
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
-    found = members.load(p.ensemble.members)
-    members.refuse_other_tiles(found[0].spec, labels_of(split), store.info)
-    networks, device = [member.model for member in found], pick_device()
+    loaded = members.load(p.ensemble.members)
+    members.refuse_other_tiles(loaded[0].spec, labels_of(split), store.info)
+    networks, device = [member.model for member in loaded], pick_device()
 
     def write(path: Path, tiles: pd.DataFrame, views: int) -> None:
         rows, targets = (tiles[column].to_numpy(dtype=np.int64, copy=True) for column in ("row", "target"))
-        predict(networks, views, store.images, rows, targets, device, path.stem).save(path)
+        found = predict(networks, views, store.images, rows, targets, device, path.stem)
+        if not all(np.isfinite(array).all() for array in (found.logits, found.features, found.statistics)):
+            raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
+        found.save(path)
 
     with atomic(folder) as made:
         made.mkdir()
@@ -57,7 +60,7 @@ def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
         }
         with (made / "baselines.npz").open("wb") as file:
             np.savez(file, **guesses)
-        write_json(made / "members.json", [member.facts() for member in found])
+        write_json(made / "members.json", [member.facts() for member in loaded])
 
 
 def _some(tiles: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:

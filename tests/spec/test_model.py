@@ -1,0 +1,50 @@
+"""What model.json says, of this version, an older and a newer one."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from trained import spec
+
+from landuse.spec import ModelSpec
+
+WRITTEN = spec(version=2, radiometric_offset=-1000, ground_resolution=10.0)
+
+
+def test_what_is_written_is_read_again() -> None:
+    assert ModelSpec.parse(WRITTEN.model_dump_json().encode()) == WRITTEN
+
+
+def test_fields_of_a_newer_version_are_kept() -> None:
+    newer = WRITTEN.model_dump() | {"version": 3, "sensor": {"name": "Sentinel-2C"}}
+    assert ModelSpec.parse(json.dumps(newer).encode()).model_dump() == newer
+
+
+def test_the_first_version_is_read() -> None:
+    later = ("version", "radiometric_offset", "ground_resolution", "calibration")
+    first = {name: value for name, value in WRITTEN.model_dump().items() if name not in later}
+    read = ModelSpec.parse(json.dumps(first).encode())
+    assert read.version == 1
+    assert read.model_dump(exclude=set(later)) == first
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"mean": None}, "mean"),
+        ({"bands": "B04"}, "bands"),
+        ({"tile_size": "64"}, "tile_size"),
+        ({"dtype": "float64"}, "dtype"),
+        ({"calibration": {"temperature": 0}}, "calibration.temperature"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(facts: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        ModelSpec.parse(json.dumps(WRITTEN.model_dump() | facts).encode())
+    assert "\n" not in str(caught.value)
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, landuse.spec; sys.exit(bool({'torch', 'mlflow', 'sklearn', 'dvc'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)
