@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landuse.batches import Batches
 from landuse.model.classifier import Classifier
@@ -27,18 +28,26 @@ def heat_maps(model: Classifier, batches: Batches) -> npt.NDArray[np.float32] | 
         (n, H, W) at the size of the tiles, from 0 to 1: each tile's highest; 0 all over where nothing spoke for
         the label. None where the backbone has no such map, as a vision transformer.
     """
-    from pytorch_grad_cam import GradCAMElementWise  # OpenCV and more: seconds, of stages that import this one too
-
     layer = target_layer(model, next(iter(batches.in_order()))[0][:1])
     if layer is None:
         return None
-    with ExitStack() as stack:  # its own `with` prints an IndexError and goes on
-        explained = GradCAMElementWise(model, [layer])
-        stack.callback(model.zero_grad)
-        stack.callback(explained.activations_and_grads.release)
-        parts = [explained(pixels, None) for pixels, _ in batches.in_order()]
-    maps: npt.NDArray[np.float32] = np.concatenate(parts)
-    return maps
+    return np.concatenate([_heat(model, layer, pixels) for pixels, _ in batches.in_order()])
+
+
+def _heat(model: Classifier, layer: nn.Module, pixels: Tensor) -> npt.NDArray[np.float32]:
+    seen: list[Tensor] = []
+    with layer.register_forward_hook(lambda *of: seen.append(of[2])):
+        logits = model(pixels)
+    (slope,) = torch.autograd.grad(logits.max(dim=1).values.sum(), seen[0])
+    heat = (slope * seen[0]).detach().relu().sum(dim=1, keepdim=True)
+    heat = F.interpolate(_stretched(heat), size=pixels.shape[2:], mode="bilinear")
+    return _stretched(heat)[:, 0].cpu().numpy()
+
+
+def _stretched(heat: Tensor) -> Tensor:
+    """(N, 1, H, W) from 0 to 1 in every map; 0 where a map is 0 all over."""
+    heat = heat - heat.amin((2, 3), keepdim=True)
+    return heat / (heat.amax((2, 3), keepdim=True) + 1e-7)
 
 
 def target_layer(model: Classifier, pixels: Tensor) -> nn.Module | None:
