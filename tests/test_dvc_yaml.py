@@ -60,14 +60,26 @@ def is_exempt(module: str) -> bool:
     return any(module == room or module.startswith(f"{room}.") for room in EXEMPT)
 
 
-def missing_deps(stage: str, deps: list[str], graph: grimp.ImportGraph) -> set[str]:
-    """Files that a stage imports, directly or not, and that its deps do not cover."""
+def files_of(stage: str, graph: grimp.ImportGraph) -> set[str]:
+    """Files that a stage runs: its script and what that imports, directly or not, but for what is exempt."""
     direct = imported_modules(ROOT / "stages" / f"{stage}.py")
     reached = direct.union(*(graph.find_upstream_modules(module) for module in direct))
     reached = {module for module in reached if has_code(module) and not is_exempt(module)}
     assert reached, "a stage script imports nothing of the package"
-    files = {file_of(module) for module in reached} | {f"stages/{stage}.py"}
-    return {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
+    return {file_of(module) for module in reached} | {f"stages/{stage}.py"}
+
+
+def covers(dep: str, file: str) -> bool:
+    return file == dep or file.startswith(f"{dep}/")
+
+
+def missing_deps(stage: str, deps: list[str], graph: grimp.ImportGraph) -> set[str]:
+    """Files that a stage runs and that its deps do not cover."""
+    return {file for file in files_of(stage, graph) if not any(covers(dep, file) for dep in deps)}
+
+
+def source_deps(stage: str) -> list[str]:
+    return [dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", "stages/"))]
 
 
 def test_the_stages_are_the_six_of_the_design() -> None:
@@ -82,6 +94,42 @@ def test_the_stages_are_the_six_of_the_design() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_hold_every_module_that_the_stage_imports(stage: str, graph: grimp.ImportGraph) -> None:
     assert missing_deps(stage, STAGES[stage]["deps"], graph) == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_source_deps_are_few_and_each_is_imported(stage: str, graph: grimp.ImportGraph) -> None:
+    deps, files = source_deps(stage), files_of(stage, graph)
+    assert len(deps) <= 8
+    assert [dep for dep in deps if not any(covers(dep, file) for file in files)] == []
+
+
+def rooms() -> dict[str, list[str]]:
+    """Rooms of the package, those of data apart, with their files."""
+    package = ROOT / "src" / "landuse"
+    found: dict[str, list[str]] = {}
+    for file in package.rglob("*.py"):
+        parts = file.relative_to(package).with_suffix("").parts
+        depth = 2 if parts[0] == "data" else 1
+        if parts[:depth][-1] != "__init__":
+            found.setdefault("/".join(parts[:depth]), []).append(file.relative_to(ROOT).as_posix())
+    return found
+
+
+def test_the_documentation_says_what_an_edit_of_each_room_reruns() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    head, _, *rows = text.split("<!-- reruns -->")[1].split("<!-- /reruns -->")[0].strip().splitlines()
+    columns = [cell.strip() for cell in head.strip("|").split("|")]
+    assert columns[1:] == list(STAGES)
+    told = {}
+    for row in rows:
+        names, *marks = (cell.strip() for cell in row.strip("|").split("|"))
+        reruns = {stage for stage, mark in zip(columns[1:], marks, strict=True) if mark}
+        told |= dict.fromkeys((name.strip(" `") for name in names.split(",")), reruns)
+    deps = {stage: source_deps(stage) for stage in STAGES}
+    assert told == {
+        room: {stage for stage in STAGES if any(covers(dep, file) for dep in deps[stage] for file in files)}
+        for room, files in rooms().items()
+    }
 
 
 def test_each_plot_is_declared_once() -> None:
