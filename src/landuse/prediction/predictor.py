@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Freeze
+from landuse.tiles.batches import Batches
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _Floats = npt.NDArray[np.float32]

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.tiles.batches import Batches
 
 SMALLEST = 4  # positions on a side: on fewer, a heat map of a 64-pixel tile cannot say where
 
