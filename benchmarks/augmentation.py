@@ -22,7 +22,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from landuse import params
-from landuse.augment import DRAWS, apply
+from landuse.training.augment import DRAWS, apply
 
 BATCH, SIDE = 64, 64
 Work = Callable[[Tensor], Tensor]

@@ -9,9 +9,9 @@ import time
 import torch
 from torch import Tensor, nn
 
+from landuse.core.process import configure
 from landuse.model import backbones
 from landuse.model.convolutions import LeanConv2d
-from landuse.training.memory import keep_memory
 
 NETWORKS = ("efficientnet_lite0", "resnet18", "resnet50")
 _ROUNDS = 9
@@ -35,7 +35,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 def main() -> None:
     """Time the ways in turn and print a Markdown table of medians."""
-    keep_memory()
+    configure()
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     print("| | `fp32` | `bf16`, PyTorch's convolutions | `bf16`, these |")
     print("|---|---|---|---|")

@@ -19,6 +19,8 @@ from measured import _EPOCH
 from torch.utils.flop_counter import FlopCounterMode
 
 from landuse import params
+from landuse.core.process import configure
+from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.step import Stepper
 from landuse.tuning.speed import measure
@@ -29,7 +31,7 @@ GOALS = (0.98, 0.985)  # validation accuracy
 def flops_of_a_tile(p: params.Params, ready: Prepared) -> float:
     """Floating-point operations of one training step on one tile: forward, backward, no optimiser."""
     stepper = Stepper(ready.model, p.recipe.phases[-1], p, ready.train)
-    pixels, targets = next(iter(ready.train.shuffled(0, 1, p.augment)))
+    pixels, targets = next(iter(shuffled(ready.train, 0, 1, p.augment)))
     with FlopCounterMode(display=False) as counter:
         stepper.batch(pixels, targets)
     return counter.get_total_flops() / len(targets)
@@ -39,6 +41,7 @@ def throughput(backbone: str, batch_size: int, compiled: bool, tflops: float) ->
     """One line: tiles/s of the precision that ``auto`` takes, plain and compiled."""
     changes = {"model.backbone": backbone, "model.weights": "none", "train.batch_size": batch_size}
     p = params.read(Path("params.yaml"), changes)
+    configure()
     ready = prepare(p)
     flops = flops_of_a_tile(p, ready)
     lines = []

@@ -22,8 +22,8 @@ from small import load, network, tiles
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from landuse.training import distributed, loop, state
-from landuse.training.global_batchnorm import share_statistics
+from landuse.training import distributed, loop
+from landuse.training.checkpoints import Checkpointer
 from landuse.training.identity import digest
 
 ALL = {"freeze": "none", "lr": 3e-3, "monitor": "val_loss"}
@@ -56,14 +56,14 @@ def train(case: str, folder: Path, die: int = 0) -> dict[str, Any]:
     p = load(scratch, settings.pop("phases"), {"train.optimizers.sam.base": "adamw"}, **settings)
     model = network()
     model.head[0].p = 0.0  # each rank draws its own dropout
-    share_statistics(model)
+    distributed.share_statistics(model)
     learnt, judged = tiles(180)
     # labels of very different numbers, so that the two halves of a batch have different weights
     kept = [i for i, target in enumerate(learnt.targets) if target == 0 or i % 4 == 0 or i < 24]
     learnt = replace(learnt, rows=learnt.rows[kept], targets=learnt.targets[kept], batch_size=p.recipe.batch_size)
     (folder / case).mkdir(exist_ok=True)
-    keeper = state.Keeper(folder / case, 1e-9) if distributed.rank() == 0 else None
-    training = loop.Loop(model, learnt, judged, p, lambda *_: None, keeper)
+    checkpointer = Checkpointer(folder / case, 1e-9) if distributed.rank() == 0 else None
+    training = loop.Loop(model, learnt, judged, p, lambda *_: None, checkpointer)
     if die and distributed.rank() == 0:
         _die_at(training, die)
     history, best = training.run()

@@ -9,9 +9,9 @@ import yaml
 from conftest import DEFAULTS
 
 from landuse import params
-from landuse.batches import Batches
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
+from landuse.tiles.batches import Batches
 
 CPU = torch.device("cpu")
 

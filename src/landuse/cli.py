@@ -202,12 +202,12 @@ def _lr_find(options: argparse.Namespace) -> None:
 
 
 def _cache(options: argparse.Namespace) -> None:
-    from landuse.training.features import shelf
+    from landuse import cache
 
     if options.prune:
-        print(shelf.prune(Path()))
+        print(cache.prune(Path()))
     else:
-        print("\n".join(shelf.listing(Path())) or "nothing is kept")
+        print("\n".join(cache.listing(Path())) or "nothing is kept")
 
 
 def _speed(options: argparse.Namespace) -> None:

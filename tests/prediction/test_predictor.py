@@ -9,11 +9,13 @@ from scipy.special import logsumexp, softmax
 from torch import Tensor
 from trained import network, pixels, spec
 
-from landuse import augment, params
+from landuse import params
 from landuse.model.classifier import Classifier
 from landuse.prediction.predictor import predict, seen
 from landuse.spec import Answers
 from landuse.spec.answers import pool
+from landuse.training import augment
+from landuse.training.frozen.views import views as views_of
 
 CPU = torch.device("cpu")
 SPEC = spec()
@@ -45,7 +47,7 @@ def test_views_are_the_eight_symmetries_the_tile_itself_first() -> None:
 
 def test_views_are_those_of_training() -> None:
     tile = torch.arange(48).to(torch.uint8).view(1, 3, 4, 4)
-    flips = augment.views(params.Augment(dihedral=True), None, 0)
+    flips = views_of(params.Augment(dihedral=True), None, 0)
     assert flips is not None and flips.count == 8
     numbers = flips.numbers(np.zeros(8, dtype=np.int64), np.arange(8))
     learnt = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers))
@@ -119,7 +121,7 @@ def test_the_same_bits_again_and_the_networks_are_left_as_they_were() -> None:
     for model, then in zip(networks, before, strict=True):
         assert all(torch.equal(then[name], tensor) for name, tensor in model.state_dict().items())
         assert all(parameter.requires_grad for parameter in model.parameters())
-        assert not model.training and model.halves is None
+        assert not model.training and model.cut is None
 
 
 def test_statistics_are_of_the_maps_at_the_end_of_the_second_layer() -> None:

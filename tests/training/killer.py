@@ -27,7 +27,6 @@ OUTPUTS = (
     "metrics/train.json",
     "reports/collapse.json",
     "plots/history.csv",
-    "plots/training_curves.png",
 )
 
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from landuse import params
 from landuse.core.errors import Interrupted
 from landuse.model.classifier import Classifier
-from landuse.model.halves import TrunkOutput
-from landuse.training import loop, state
-from landuse.training.features.feed import Cache
+from landuse.model.prefix import PrefixOutput
+from landuse.training import loop
+from landuse.training.checkpoints import Checkpointer, checkpointing
+from landuse.training.frozen.cache import Cache
 from landuse.training.loop import Row
 
 PHASES = [
@@ -42,10 +43,10 @@ def assert_same(first: Trained, second: Trained) -> None:
 
 
 def whole(model: Classifier) -> Classifier:
-    """The network as it is without halves, in every phase."""
+    """The network as it is without a cut, in every phase."""
 
     class Whole(Classifier):
-        halves = None
+        cut = None
 
     double = copy.deepcopy(model)
     double.__class__ = Whole
@@ -56,13 +57,13 @@ def whole(model: Classifier) -> Classifier:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tiles trunks computed, a number each time."""
     counts: list[int] = []
-    trunk = Classifier.trunk
+    prefix = Classifier.prefix
 
-    def counting(self: Classifier, pixels: Tensor) -> TrunkOutput:
+    def counting(self: Classifier, pixels: Tensor) -> PrefixOutput:
         counts.append(len(pixels))
-        return trunk(self, pixels)
+        return prefix(self, pixels)
 
-    monkeypatch.setattr(Classifier, "trunk", counting)
+    monkeypatch.setattr(Classifier, "prefix", counting)
     return counts
 
 
@@ -143,18 +144,18 @@ def test_stopped_at_any_batch_it_goes_on_to_the_same_bytes(
     plain = fit(p)
     saved = 0
 
-    def save(self: state.Keeper, content: dict[str, Any]) -> None:
+    def save(self: Checkpointer, content: dict[str, Any]) -> None:
         nonlocal saved
         saved += 1
         original(self, content)
         self.signal = 15 if saved == at else 0
 
-    original = state.Keeper.save
-    monkeypatch.setattr(state.Keeper, "save", save)
-    with state.keep(tmp_path, "me", 1e-9, {}) as keeper, pytest.raises(Interrupted):
-        fit(p, tmp_path / "features", keeper=keeper)
-    with state.keep(tmp_path, "me", 10, {}) as keeper:
-        assert_same(fit(p, tmp_path / "features", keeper=keeper), plain)
+    original = Checkpointer.save
+    monkeypatch.setattr(Checkpointer, "save", save)
+    with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, pytest.raises(Interrupted):
+        fit(p, tmp_path / "features", checkpointer=checkpointer)
+    with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
+        assert_same(fit(p, tmp_path / "features", checkpointer=checkpointer), plain)
 
 
 def test_experiments_share_what_is_frozen(tmp_path: Path, computed: list[int]) -> None:
@@ -177,7 +178,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import torch
 from small import load, network, tiles
-from landuse.training.features.feed import Cache
+from landuse.training.frozen.cache import Cache
 from landuse.training.loop import Loop
 folder = Path(sys.argv[1])
 folder.mkdir()

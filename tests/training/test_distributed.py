@@ -19,7 +19,6 @@ from workspace import BIN, Workspace, clean_environment, clone
 from landuse import params
 from landuse.core.errors import UserError, user_errors
 from landuse.training import distributed
-from landuse.training.global_batchnorm import share_statistics
 from landuse.training.prepare import prepare
 from landuse.training.step import Stepper
 
@@ -118,7 +117,7 @@ def test_the_first_process_of_a_machine_says_what_is_wrong(
 def test_one_process_is_left_as_it_is() -> None:
     model = network()
     kinds = [type(module) for module in model.modules()]
-    share_statistics(model)
+    distributed.share_statistics(model)
     assert [type(module) for module in model.modules()] == kinds
     assert any(isinstance(module, _BatchNorm) for module in model.modules())
     assert distributed.parallel(model) is model

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 import yaml
@@ -12,7 +11,8 @@ from small import load, network, same, tiles
 from landuse import params
 from landuse.core.errors import Interrupted, UserError
 from landuse.model.classifier import Classifier
-from landuse.training import curves, loop, state
+from landuse.training import loop
+from landuse.training.checkpoints import Checkpointer, checkpointing
 from landuse.training.identity import flatten, identity
 
 
@@ -104,14 +104,6 @@ def test_identity_changes_with_params_data_and_code(tmp_path: Path) -> None:
     assert identity(flat, "d", tmp_path) != base
 
 
-def test_curves_are_drawn_in_the_same_bytes(tmp_path: Path) -> None:
-    _, history, best = fit(load(tmp_path, [{"epochs": 1}, {"epochs": 2}]))
-    for name in ("a.png", "b.png"):
-        curves.draw(pd.DataFrame(history), best.epoch, tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert (tmp_path / "a.png").stat().st_size > 20_000
-
-
 def test_a_smaller_gain_than_min_delta_is_none(tmp_path: Path) -> None:
     phase = {"epochs": 9, "lr": 1e-3, "monitor": "val_loss", "patience": 2, "min_delta": 100.0}
     _, history, best = fit(load(tmp_path, [phase]))
@@ -141,10 +133,10 @@ def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path: Path, m
 def test_a_loss_that_explodes_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     p = load(tmp_path, [{"epochs": 2, "lr": 1e-3}, {"epochs": 2, "lr": 10.0, "optimizer": "sgd"}])
-    with state.keep(tmp_path, "me", 10, {}) as keeper:
+    with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
         with pytest.raises(UserError, match=r"epoch 3.*lower train\.lr"):
-            loop.Loop(network(), *tiles(), _explosive(p), lambda *_: None, keeper).run()
-        kept = keeper.latest(torch.device("cpu"))
+            loop.Loop(network(), *tiles(), _explosive(p), lambda *_: None, checkpointer).run()
+        kept = checkpointer.latest(torch.device("cpu"))
     assert kept is not None
     assert len(kept["history"]) == 2
     assert all(bool(tensor.isfinite().all()) for tensor in kept["model"].values())
@@ -174,19 +166,19 @@ def test_going_on_from_any_batch_ends_in_the_same_bits(
     history, best = unbroken.run()
     saved = 0
 
-    def save(self: state.Keeper, content: dict[str, Any]) -> None:
+    def save(self: Checkpointer, content: dict[str, Any]) -> None:
         nonlocal saved
         saved += 1
         original(self, content)
         self.signal = 15 if saved == at else 0
 
-    original = state.Keeper.save
-    monkeypatch.setattr(state.Keeper, "save", save)
-    with state.keep(tmp_path, "me", 1e-9, {}) as keeper, pytest.raises(Interrupted):
-        loop.Loop(network(), *tiles(), p, lambda *_: None, keeper).run()
+    original = Checkpointer.save
+    monkeypatch.setattr(Checkpointer, "save", save)
+    with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, pytest.raises(Interrupted):
+        loop.Loop(network(), *tiles(), p, lambda *_: None, checkpointer).run()
     again = network()
-    with state.keep(tmp_path, "me", 10, {}) as keeper:
-        resumed = loop.Loop(again, *tiles(), p, lambda *_: None, keeper)
+    with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
+        resumed = loop.Loop(again, *tiles(), p, lambda *_: None, checkpointer)
         history_again, best_again = resumed.run()
     assert same(unbroken.kept["p0"], resumed.kept["p0"])
     assert same(model.state_dict(), again.state_dict())

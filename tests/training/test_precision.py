@@ -58,7 +58,6 @@ def test_the_identity_of_a_training_holds_the_resolved_word(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(prepare, "pick_device", lambda: CPU)
-    monkeypatch.setattr(prepare, "_deterministic", lambda: None)  # it would last
     specs = {}
     for word in ("auto", "fp32", "bf16"):
         changes = {"train.precision": word, "model.backbone": "cnn_54k", "model.weights": "none"}

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landuse.model.backbones import STAGES, Backbone
-from landuse.model.halves import Halves, TrunkOutput, split
+from landuse.model.prefix import Cut, PrefixOutput, split
 from landuse.params import Freeze, Head
 from landuse.params.recipe import BatchNormMode
 
@@ -33,39 +33,39 @@ class Classifier(nn.Module):
         self.stages = backbone.stages
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
-        self._halves: Halves | None = None
-        self._cut = False  # whether the halves are those of these weights and this freezing
+        self._cut: Cut | None = None
+        self._cut_is_current = False  # whether it is that of these weights and this freezing
         self.register_load_state_dict_post_hook(_uncut)  # type: ignore[no-untyped-call]
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def forward(self, given: Tensor | TrunkOutput) -> Tensor:
-        """(N, C, H, W) float pixel values as stored, or what ``trunk`` made of them -> (N, classes) logits."""
+    def forward(self, given: Tensor | PrefixOutput) -> Tensor:
+        """(N, C, H, W) float pixel values as stored, or what ``prefix`` made of them -> (N, classes) logits."""
         return self.head(self.pooled(given))  # type: ignore[no-any-return]
 
-    def pooled(self, given: Tensor | TrunkOutput) -> Tensor:
-        """Return (N, features), what the head gets, by way of the halves where the network is cut."""
-        if not isinstance(given, TrunkOutput):
-            if self.halves is None:
+    def pooled(self, given: Tensor | PrefixOutput) -> Tensor:
+        """Return (N, features), what the head gets, by way of the frozen prefix where the network has one."""
+        if not isinstance(given, PrefixOutput):
+            if self.cut is None:
                 return self.features(given)
-            given = self.trunk(given)
-        assert self.halves is not None
-        return self.halves.tail(given.values)  # type: ignore[no-any-return]
+            given = self.prefix(given)
+        assert self.cut is not None
+        return self.cut.rest(given.values)  # type: ignore[no-any-return]
 
     @property
-    def halves(self) -> Halves | None:
-        """The frozen trunk and the rest of the backbone, or None where there is no such cut."""
-        if not self._cut:
+    def cut(self) -> Cut | None:
+        """The frozen prefix and the rest of the backbone, or None where there is no such cut."""
+        if not self._cut_is_current:
             frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
-            self._halves, self._cut = split(self.backbone, self._resting, frozen), True
-        return self._halves
+            self._cut, self._cut_is_current = split(self.backbone, self._resting, frozen), True
+        return self._cut
 
     @torch.no_grad()
-    def trunk(self, pixels: Tensor) -> TrunkOutput:
-        """(N, C, H, W) float pixel values as stored -> what the frozen part makes of them; there must be halves."""
-        assert self.halves is not None
-        return TrunkOutput(self.halves.before(self.preprocess(pixels)))
+    def prefix(self, pixels: Tensor) -> PrefixOutput:
+        """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them; there must be a cut."""
+        assert self.cut is not None
+        return PrefixOutput(self.cut.run_prefix(self.preprocess(pixels)))
 
     def features(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> (N, features), by the backbone as a whole."""
@@ -115,13 +115,13 @@ class Classifier(nn.Module):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy cuts itself: halves are of one network's modules."""
-        return self.__dict__ | {"_halves": None, "_cut": False}
+        """A copy cuts itself: a cut is of one network's modules."""
+        return self.__dict__ | {"_cut": None, "_cut_is_current": False}
 
 
 def _uncut(model: Classifier, *_: object) -> None:
-    """Forget the halves, because weights or freezing changed."""
-    model._halves, model._cut = None, False
+    """Forget the cut, because weights or freezing changed."""
+    model._cut, model._cut_is_current = None, False
 
 
 def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:

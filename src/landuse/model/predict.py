@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from landuse.model.classifier import Classifier
-from landuse.model.halves import TrunkOutput
+from landuse.model.prefix import PrefixOutput
 
 
 class InOrder(Protocol):
-    """Batches of tiles, or of what a frozen trunk made of them, each tile once; see ``Batches.in_order``."""
+    """Batches of tiles, or of what a frozen prefix made of them, each tile once; see ``Batches.in_order``."""
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]] | Iterator[tuple[TrunkOutput, Tensor]]: ...
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor]] | Iterator[tuple[PrefixOutput, Tensor]]: ...
 
 
 def logits(model: Classifier, batches: InOrder) -> npt.NDArray[np.float32]:

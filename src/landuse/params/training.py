@@ -109,38 +109,14 @@ class Runtime(Section):
 
 
 class Collapse(Section):
-    """Guards against training that cannot succeed; see docs/collapse.md."""
+    """Guards against training that cannot succeed. Their other limits are constants of ``landuse.training.guards``."""
 
     action: Literal["warn", "stop", "fail"]
-    input_mean: Positive
-    input_std_low: Positive
-    input_std_high: Positive
-    input_std_dead: Positive
-    initial_loss_low: Share
-    initial_loss_high: Annotated[Float, Field(ge=1)]
-    logit_std: Positive
-    cosine: Annotated[Positive, Field(le=1)]
-    effective_rank: Annotated[Float, Field(ge=1)]
-    variation: Positive
-    majority_margin: Share
-    logistic_tolerance: Share
     gate: bool
+    logistic_tolerance: Share
     one_class_share: Annotated[Positive, Field(le=1)]
-    true_share: Annotated[Positive, Field(le=1)]
-    one_class_epochs: Count
-    one_class_lasting: Count
-    stale_share: Share
-    chance_margin: Share
-    stalled_delta: Positive
-    stalled_epochs: Count
     eval_gap: Positive
     gradient_norm: Positive
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.input_std_dead < self.input_std_low < self.input_std_high:
-            raise ValueError("input_std_dead, input_std_low and input_std_high must grow in this order")
-        return self
 
 
 class Dimension(Section):

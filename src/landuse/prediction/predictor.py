@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Freeze
 from landuse.spec import Answers
 from landuse.spec.scaling import Scaling
+from landuse.tiles.batches import Batches
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label
@@ -79,11 +79,11 @@ def _staged(model: Classifier) -> fx.GraphModule | None:
     None where no single tensor leaves that stage, or the network cannot be traced.
     """
     model.freeze(_STAGE)
-    cut = model.halves
+    cut = model.cut
     model.freeze("backbone")
-    if cut is None or model.halves is None:
+    if cut is None or model.cut is None:
         return None
-    backbone, end = model.halves.trunk, cut.trunk.graph.output_node().args[0]
+    backbone, end = model.cut.prefix, cut.prefix.graph.output_node().args[0]
     graph = backbone.graph
     inside = {node.name: node for node in graph.nodes}
     if not isinstance(end, fx.Node) or end.name not in inside:

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from landuse import params
 from landuse.model.classifier import Classifier
-from landuse.training.precision import batch_norms
 
 
 class Average:
@@ -25,7 +25,7 @@ class Average:
         self._model = model
         self._ema = None if recipe.ema is None else ModelEmaV3(model, decay=recipe.ema, use_warmup=True)
         self._swa = None if recipe.swa is None else AveragedModel(model)
-        self._swa_after = 0 if recipe.swa is None else round(recipe.swa * phase.epochs)
+        self._swa_after = round((recipe.swa or 0) * phase.epochs)
         self._steps = 0
 
     def after_step(self) -> None:
@@ -54,37 +54,37 @@ class Average:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._steps = state["steps"]
-        kept = self._ema or self._swa
-        if kept:
+        if kept := self._ema or self._swa:
             kept.load_state_dict(state["mean"])
 
 
+@torch.no_grad()
 def _renew_statistics(model: Classifier, pixels: Iterator[Tensor]) -> None:
     """Measure BatchNorm statistics anew for averaged weights; frozen ones stay.
 
     torch's ``update_bn`` would reset the frozen ones too, and never fill them again.
     """
     model.train()
-    norms = batch_norms(model)
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
+    for norm in moving_norms(model):
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over batches
-    with torch.no_grad():
+    with momentum(model, None):  # a plain mean over batches
         for batch in pixels:
             model(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     model.eval()
 
 
 @contextmanager
-def still_statistics(model: Classifier) -> Iterator[None]:
-    """Keep BatchNorm statistics where they are while a batch runs a second time."""
-    norms = batch_norms(model)
-    momenta = [norm.momentum for norm in norms]
+def momentum(model: nn.Module, value: float | None) -> Iterator[None]:
+    """Let BatchNorm statistics that move follow the batches otherwise; 0: they stay where they are."""
+    norms = moving_norms(model)
+    before = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.momentum = value
     yield
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    for norm, own in zip(norms, before, strict=True):
+        norm.momentum = own
+
+
+def moving_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the BatchNorms whose statistics move: those in training mode."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.training]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -123,14 +124,32 @@ def total(part: Tensor) -> Tensor:
 def parallel(network: nn.Module) -> nn.Module:
     """Wrap a network so that each backward pass leaves the mean over the ranks in the gradients of all.
 
-    The wrapped one is to be called; weights are saved from the one inside. BatchNorm is another matter:
-    ``landuse.training.global_batchnorm``.
+    The wrapped one is to be called; weights are saved from the one inside.
     """
     if size() == 1:
         return network
     # Without find_unused_parameters the buckets of gradients are dealt anew after the first step, and sums over three
     # or more ranks rounded differently: a resumed training would not end in the same bytes.
     return DistributedDataParallel(network, find_unused_parameters=True)
+
+
+def share_statistics(network: nn.Module) -> None:
+    """Let BatchNorm use, and learn, the statistics of the tiles of all ranks, on GPUs; weights and names stay.
+
+    torch has no such thing for CPUs: there each rank normalises by its own tiles, and rank 0 has the learnt statistics
+    (``same_buffers``).
+    """
+    if size() > 1 and next(network.parameters()).device.type == "cuda":
+        for name, child in network.named_children():  # timm's conversion keeps the activations that timm's norms hold
+            setattr(network, name, convert_sync_batchnorm(child))  # type: ignore[no-untyped-call]
+
+
+def same_buffers(*networks: nn.Module) -> None:
+    """Give all ranks the buffers of rank 0, those of BatchNorm say."""
+    if size() > 1:
+        for network in networks:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
 
 
 def apart(network: object) -> AbstractContextManager[None]:

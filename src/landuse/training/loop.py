@@ -15,22 +15,24 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from landuse import augment
-from landuse.batches import Batches
 from landuse.core.errors import Interrupted, UserError
 from landuse.model.classifier import Classifier
 from landuse.model.predict import logits
 from landuse.params import Params, Phase
-from landuse.training import distributed
-from landuse.training.features.feed import Cache, Part, parts
+from landuse.tiles.batches import Batches
+from landuse.training import augment, distributed
+from landuse.training.checkpoints import Checkpointer
+from landuse.training.epochs import shuffled, steps
+from landuse.training.frozen.cache import Cache
+from landuse.training.frozen.features import Features, sources
+from landuse.training.frozen.views import views
 from landuse.training.guards import EpochFacts, Guards
 from landuse.training.optim import better_is_lower
 from landuse.training.precision import autocast
-from landuse.training.state import Keeper
 from landuse.training.step import Stepper
 
 Row = dict[str, Any]  # what one epoch leaves in the history
-_PLAIN = ("history", "phase_index", "epochs_in_phase", "batch", "lr", "sums", "kept")  # of a state
+_PLAIN = ("history", "phase_index", "epochs_in_phase", "batch", "lr", "sums", "kept")  # of a checkpoint
 OnEpoch = Callable[[Row, float], None]  # gets the row and the training speed, tiles per second
 
 
@@ -46,8 +48,8 @@ class Best:
 class Loop:
     """A training in progress: everything that its next batch depends on.
 
-    keeper: saves that, and gives it back after a kill. guards: stop what cannot succeed. cache: where to keep what
-    frozen trunks compute; it changes nothing but the time.
+    checkpointer: saves that, and gives it back after a kill. guards: stop what cannot succeed. cache: where to keep
+    what frozen stages compute; it changes nothing but the time.
     """
 
     def __init__(
@@ -57,12 +59,12 @@ class Loop:
         val: Batches,
         p: Params,
         on_epoch: OnEpoch,
-        keeper: Keeper | None = None,
+        checkpointer: Checkpointer | None = None,
         guards: Guards | None = None,
         cache: Cache | None = None,
     ) -> None:
         self.model, self.train, self.val, self.p = model, train, val, p
-        self.on_epoch, self.keeper, self.guards, self.cache = on_epoch, keeper, guards, cache
+        self.on_epoch, self.checkpointer, self.guards, self.cache = on_epoch, checkpointer, guards, cache
         self.recipe, self.augment, self._input_size = p.recipe, p.augment, model.input_size
         self.history: list[Row] = []
         self.phase_index, self.epochs_in_phase = 0, 0
@@ -105,24 +107,24 @@ class Loop:
     def _start_phase(self) -> Stepper:
         self.model.input_size = self.phase.input_size or self._input_size
         self.model.freeze(self.phase.freeze, self.phase.bn)
-        self._parts: tuple[Batches | Part, Batches | Part] | None = None
+        self._sources: tuple[Batches | Features, Batches | Features] | None = None
         return Stepper(self.model, self.phase, self.p, self.train)
 
     @property
-    def parts(self) -> tuple[Batches | Part, Batches | Part]:
+    def sources(self) -> tuple[Batches | Features, Batches | Features]:
         """What the phase trains and validates on, made when its weights are there."""
-        if self._parts is None:
+        if self._sources is None:
             p, phase, precision = self.p, self.phase, self.stepper.precision
-            views = augment.views(self.augment, p.train.frozen_views, p.train.seed)
+            own_views = views(self.augment, p.train.frozen_views, p.train.seed)
             context = partial(autocast, precision, self.train.device)
             val = replace(self.val, rows=distributed.share(self.val.rows), targets=distributed.share(self.val.targets))
-            self._parts = parts(self.model, self.train, val, self.augment, views, context)
-            what = {"backbone": p.model.backbone, "freeze": phase.freeze, "precision": precision}
-            for part in self._parts:
-                refusal = part.keep(self.cache, what) if isinstance(part, Part) and self.cache else None
+            self._sources = sources(self.model, self.train, val, self.augment, own_views, context)
+            facts = {"backbone": p.model.backbone, "freeze": phase.freeze, "precision": precision}
+            for source in self._sources:
+                refusal = source.keep(self.cache, facts) if isinstance(source, Features) and self.cache else None
                 if refusal:
                     print(f"{phase.name}: what is frozen is computed in every epoch: {refusal}", flush=True)
-        return self._parts
+        return self._sources
 
     def _phase_is_over(self) -> bool:
         phase, best = self.phase, self.best
@@ -143,7 +145,8 @@ class Loop:
         self.epochs_in_phase += 1
         with autocast(self.stepper.precision, self.train.device):
             average.after_epoch(self.epochs_in_phase, (x for x, _ in self._augmented(epoch)))
-        validated, predicted = validate(average.model, self.parts[1], self.val.targets, self.stepper.precision)
+        distributed.same_buffers(self.model, average.model)
+        validated, predicted = validate(average.model, self.sources[1], self.val.targets, self.stepper.precision)
         row: Row = {"epoch": epoch, "phase": self.phase.name, "lr": self.lr, "train_loss": train_loss}
         row |= {"train_accuracy": train_accuracy, **validated}
         self._refuse_nonsense(epoch, row["val_loss"])
@@ -164,17 +167,17 @@ class Loop:
     def _batches(self, epoch: int) -> float:
         """Train on the batches of an epoch that are not done yet; return the speed in tiles per second."""
         self.model.train()
-        started, first, steps = time.perf_counter(), self.batch, self.train.steps()
+        started, first, in_all = time.perf_counter(), self.batch, steps(self.train)
         total = sum(phase.epochs for phase in self.recipe.phases)
         title, tiles = f"epoch {epoch}/{total}", min(self.train.batch_size, len(self.train.rows))
         hidden = distributed.rank() > 0 or None  # None: where there is no terminal
         with tqdm(
-            total=steps * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=hidden
+            total=in_all * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=hidden
         ) as bar:
             for pixels, targets in self._augmented(epoch, first):
                 _seed(self.p.train.seed, epoch, self.batch, self.train.device)
                 pixels, targets = augment.mix(self.augment, pixels, targets, self.model.classes)
-                loss, weight, output = self.stepper.batch(pixels, targets, last=self.batch + 1 == steps)
+                loss, weight, output = self.stepper.batch(pixels, targets, last=self.batch + 1 == in_all)
                 self.batch += 1
                 if self.stepper.cold:
                     self.stepper.cold = False
@@ -182,22 +185,24 @@ class Loop:
                     started, first = time.perf_counter(), self.batch  # the speed is that of the other batches
                 self._count(loss, weight, output, targets)
                 # on an accelerator, reading the loss waits for it
-                look = self.batch % 20 == 0 or self.batch == steps or self.train.device.type == "cpu"
+                look = self.batch % 20 == 0 or self.batch == in_all or self.train.device.type == "cpu"
                 if look:
                     self._refuse_nonsense(epoch, self.sums[0].item())
                 bar.update(tiles)
                 if self.batch % 20 == 0 and not bar.disable:
                     mean, lr = (self.sums[0] / self.sums[1]).item(), self.stepper.opt.param_groups[0]["lr"]
                     bar.set_postfix(loss=f"{mean:.3f}", lr=f"{lr:.1e}")
-                may_save = (look or distributed.size() == 1) and not self.stepper.pending and self.batch < steps
+                may_save = (look or distributed.size() == 1) and not self.stepper.pending and self.batch < in_all
                 if may_save and distributed.on_first(self._due):
                     self._refuse_nonsense(epoch, self.sums[0].item())
                     self._save(f"batch {self.batch} of epoch {epoch}")
-        return (steps - first) * tiles / (time.perf_counter() - started)
+        return (in_all - first) * tiles / (time.perf_counter() - started)
 
     def _augmented(self, epoch: int, start: int = 0) -> Any:
-        part = distributed.rank(), distributed.size()
-        return self.parts[0].shuffled(self.p.train.seed, epoch, self.augment, start, part)
+        source, seed, share = self.sources[0], self.p.train.seed, (distributed.rank(), distributed.size())
+        if isinstance(source, Features):
+            return source.shuffled(seed, epoch, start, share)
+        return shuffled(source, seed, epoch, self.augment, start, share)
 
     def _count(self, loss: Tensor, weight: Tensor | float, output: Tensor, targets: Tensor) -> None:
         labels = targets.argmax(1) if targets.is_floating_point() else targets
@@ -227,17 +232,17 @@ class Loop:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
     def _due(self) -> bool:
-        return self.keeper is not None and self.keeper.due()
+        return self.checkpointer is not None and self.checkpointer.due()
 
     def _cheap(self) -> bool:
-        return self.keeper is not None and self.keeper.cheap()
+        return self.checkpointer is not None and self.checkpointer.cheap()
 
     def _save(self, where: str) -> None:
         def save() -> int:
-            if self.keeper is None:
+            if self.checkpointer is None:
                 return 0
-            self.keeper.save(self.state())
-            return self.keeper.signal
+            self.checkpointer.save(self.state())
+            return self.checkpointer.signal
 
         if stop := distributed.on_first(save):
             raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", stop)
@@ -254,7 +259,9 @@ class Loop:
 
     def _resume(self) -> bool:
         # on the CPU: the tensors may go to other processes, and from there to other devices
-        state = distributed.on_first(lambda: self.keeper.latest(torch.device("cpu")) if self.keeper else None)
+        state = distributed.on_first(
+            lambda: self.checkpointer.latest(torch.device("cpu")) if self.checkpointer else None
+        )
         if state is None:
             return False
         if self.guards and self.guards.ends_before(state["guards"], len(state["history"]), state["batch"]):
@@ -285,7 +292,7 @@ def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
 
 
 def validate(
-    model: Classifier, own: Batches | Part, targets: npt.NDArray[np.int64], precision: str
+    model: Classifier, own: Batches | Features, targets: npt.NDArray[np.int64], precision: str
 ) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
     """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions.
 

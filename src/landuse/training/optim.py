@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn, optim
 from torch.optim import lr_scheduler
@@ -38,30 +38,26 @@ def optimizer(model: Classifier, phase: params.Phase, settings: params.Optimizer
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning-rate schedule that knows when it wants to be stepped."""
+    """A learning-rate schedule that knows when it wants to be stepped. each_step: not only after an epoch."""
 
-    per_step: LRScheduler | None = None
-    per_epoch: LRScheduler | None = None
-    on_monitor: ReduceLROnPlateau | None = None
+    scheduler: LRScheduler
+    each_step: bool
 
     def after_step(self) -> None:
-        if self.per_step:
-            self.per_step.step()
+        if self.each_step:
+            self.scheduler.step()
 
     def after_epoch(self, monitored: float) -> None:
-        if self.per_epoch:
-            self.per_epoch.step()
-        if self.on_monitor:
-            self.on_monitor.step(monitored)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(monitored)
+        elif not self.each_step:
+            self.scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
-        chosen = self.per_step or self.per_epoch or self.on_monitor
-        return chosen.state_dict() if chosen else {}
+        return self.scheduler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        chosen = self.per_step or self.per_epoch or self.on_monitor
-        if chosen:
-            chosen.load_state_dict(state)
+        self.scheduler.load_state_dict(state)
 
 
 def better_is_lower(monitor: params.Monitor) -> bool:
@@ -83,13 +79,22 @@ def schedule(opt: optim.Optimizer, phase: params.Phase, s: params.Schedulers, st
         done = min(1.0, (step - warm) / (total - warm))
         return s.cosine.min_factor + (1 - s.cosine.min_factor) * (1 + math.cos(math.pi * done)) / 2
 
-    def plateau() -> Schedule:
-        mode: Literal["min", "max"] = "min" if better_is_lower(phase.monitor) else "max"
-        waiting = ReduceLROnPlateau(opt, mode=mode, factor=s.plateau.factor, patience=s.plateau.patience)
-        return Schedule(on_monitor=waiting)
-
-    def onecycle() -> LRScheduler:
-        return lr_scheduler.OneCycleLR(
+    build: dict[str, Callable[[], LRScheduler]] = {
+        "constant": lambda: lr_scheduler.LambdaLR(opt, lambda _: 1.0),
+        "step": lambda: lr_scheduler.StepLR(opt, s.step.step_size, gamma=s.step.gamma),
+        "exponential": lambda: lr_scheduler.ExponentialLR(opt, s.exponential.gamma),
+        "plateau": lambda: ReduceLROnPlateau(
+            opt,
+            mode="min" if better_is_lower(phase.monitor) else "max",
+            factor=s.plateau.factor,
+            patience=s.plateau.patience,
+        ),
+        "cosine": lambda: lr_scheduler.LambdaLR(opt, cosine),
+        "linear": lambda: lr_scheduler.LambdaLR(opt, lambda step: max(0.0, 1 - step / total)),
+        "warm_restarts": lambda: lr_scheduler.CosineAnnealingWarmRestarts(
+            opt, s.warm_restarts.period * steps_per_epoch, s.warm_restarts.factor
+        ),
+        "onecycle": lambda: lr_scheduler.OneCycleLR(
             opt,
             max_lr=[group["lr"] for group in opt.param_groups],
             total_steps=total + 1,  # it is stepped once more after the last batch
@@ -97,20 +102,7 @@ def schedule(opt: optim.Optimizer, phase: params.Phase, s: params.Schedulers, st
             div_factor=1 / s.onecycle.start_factor,
             final_div_factor=s.onecycle.start_factor / s.onecycle.end_factor,
             cycle_momentum=False,
-        )
-
-    build: dict[str, Callable[[], Schedule]] = {
-        "constant": Schedule,
-        "step": lambda: Schedule(per_epoch=lr_scheduler.StepLR(opt, s.step.step_size, gamma=s.step.gamma)),
-        "exponential": lambda: Schedule(per_epoch=lr_scheduler.ExponentialLR(opt, s.exponential.gamma)),
-        "plateau": plateau,
-        "cosine": lambda: Schedule(per_step=lr_scheduler.LambdaLR(opt, cosine)),
-        "linear": lambda: Schedule(per_step=lr_scheduler.LambdaLR(opt, lambda step: max(0.0, 1 - step / total))),
-        "warm_restarts": lambda: Schedule(
-            per_step=lr_scheduler.CosineAnnealingWarmRestarts(
-                opt, s.warm_restarts.period * steps_per_epoch, s.warm_restarts.factor
-            )
         ),
-        "onecycle": lambda: Schedule(per_step=onecycle()),
     }
-    return build[phase.scheduler]()
+    each_step = phase.scheduler in ("cosine", "linear", "warm_restarts", "onecycle")
+    return Schedule(build[phase.scheduler](), each_step)

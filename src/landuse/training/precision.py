@@ -3,7 +3,6 @@
 from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from landuse.core.errors import UserError
@@ -60,9 +59,3 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 def scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
     """Return the gradient scaler: fp16 gradients would vanish without one; for the others it does nothing."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-
-
-def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """Return the batch norms whose statistics move: those in training mode."""
-    kinds = nn.modules.batchnorm._BatchNorm
-    return [module for module in model.modules() if isinstance(module, kinds) and module.training]

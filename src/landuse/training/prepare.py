@@ -9,20 +9,17 @@ import pandas as pd
 import torch
 
 from landuse import params
-from landuse.batches import Batches, on_device
 from landuse.core.errors import UserError
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
 from landuse.spec import VERSION, ModelSpec
+from landuse.tiles.batches import Batches, on_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
-from landuse.training.features.feed import Cache
-from landuse.training.features.shelf import folder_of
-from landuse.training.global_batchnorm import share_statistics
+from landuse.training.frozen.cache import Cache, folder_of
 from landuse.training.identity import digest, flatten, identity
-from landuse.training.memory import keep_memory
 from landuse.training.precision import resolve
 
 _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
@@ -32,7 +29,7 @@ _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 a
 class Prepared:
     """A network on its device, what will be saved beside its weights, and the tiles to train and validate on.
 
-    cache: of what frozen trunks compute.
+    cache: of what frozen stages compute.
     """
 
     model: Classifier
@@ -44,15 +41,13 @@ class Prepared:
 
 def prepare(p: params.Params) -> Prepared:
     """Build what a training needs, from ``data/tiles`` and ``data/split.csv`` and the seed."""
-    _deterministic()
-    keep_memory()
     store = open_store()
     split = read_split(store)
     device = pick_device()
     torch.manual_seed(p.train.seed)
     model, spec = _model(p, store, split, device)
     model.to(device).to(memory_format=torch.channels_last)
-    share_statistics(model)
+    distributed.share_statistics(model)
     resident = on_device(store.images, device)
     train, val = (_batches(store, split, part, p.recipe.batch_size, device, resident) for part in ("train", "val"))
     smallest = min(p.recipe.batch_size, len(train.rows), len(val.rows))
@@ -74,13 +69,14 @@ def _model(
     channels = len(store.info["bands"])
     name, size = p.model.backbone, p.model.input_size
     backbone = backbones.build(name, channels, weights, p.model.stem, p.model.pooling, size)
-    for phase in p.recipe.phases:
+    for other, phase in {phase.input_size or size: phase.name for phase in p.recipe.phases}.items():
         try:
-            backbones.features_at(backbone.module, name, channels, phase.input_size or size)
+            if other != size:
+                backbones.features_at(backbone.module, name, channels, other)
         except UserError:
             raise UserError(
-                f"phase {phase.name} of the recipe has an input_size of {phase.input_size} px, at which {name}, built "
-                f"for model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
+                f"phase {phase} of the recipe has an input_size of {other} px, at which {name}, built for "
+                f"model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
             ) from None
     mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
@@ -138,12 +134,3 @@ def _batches(
         raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
     return Batches(store.images, rows, targets, size, device, resident)
-
-
-def _deterministic() -> None:
-    """Same machine, same versions, same thread count: the same bytes."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
-    torch.use_deterministic_algorithms(True)
-    # it would fill every new tensor, a third of the time, to catch reads of unset memory
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False

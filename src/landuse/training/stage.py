@@ -1,4 +1,4 @@
-"""Training: from a split tile store to a model on disk, its history and its curves."""
+"""Training: from a split tile store to a model on disk and its history."""
 
 import os
 from pathlib import Path
@@ -10,16 +10,16 @@ import torch
 from landuse import params, tracking
 from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
+from landuse.core.process import configure, return_memory
 from landuse.model import saved
 from landuse.spec import ModelSpec
-from landuse.training import distributed, loop, state
+from landuse.training import distributed, loop
+from landuse.training.checkpoints import checkpointing
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
-from landuse.training.memory import return_memory
 from landuse.training.prepare import Prepared, prepare
 
 HISTORY = Path("plots/history.csv")
-CURVES = Path("plots/training_curves.png")
 METRICS = Path("metrics/train.json")
 COLLAPSE = Path("reports/collapse.json")
 
@@ -31,14 +31,16 @@ def run(p: params.Params) -> None:
     A training of the same params, data and code that was interrupted is continued. Under ``torchrun`` several processes
     train as one.
     """
+    configure()
     ready = prepare(p)
     spec = ready.spec
     print(_introduction(p, ready), flush=True)
     root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
     facts = spec.params | {"data": spec.data_digest}
     guards = Guards(p.collapse, spec.classes)
+    checkpoints = checkpointing(root, spec.identity, p.runtime.checkpoint_minutes, facts)
     with (
-        distributed.entered_by_first(state.keep(root, spec.identity, p.runtime.checkpoint_minutes, facts)) as keeper,
+        distributed.entered_by_first(checkpoints) as checkpointer,
         distributed.entered_by_first(tracking.run(spec.identity, spec.params, _tags(p, spec))) as tracked,
     ):
 
@@ -48,15 +50,15 @@ def run(p: params.Params) -> None:
                 tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, keeper, guards, ready.cache)
+            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, checkpointer, guards, ready.cache)
             history, best = training.run()
         except Collapsed:
-            if keeper:
+            if checkpointer:
                 write_json(COLLAPSE, guards.report())
             raise
-        if keeper is None:
+        if checkpointer is None:
             return  # rank 0 writes
-        keeper.finish()
+        checkpointer.finish()
         kept = training.kept
         del training
         return_memory()  # of the optimiser and the best weights, which have gone with the loop
@@ -65,8 +67,8 @@ def run(p: params.Params) -> None:
         write_csv(HISTORY, table)
         write_json(METRICS, _summary(table, best.epoch))
         write_json(COLLAPSE, guards.report())
-    if keeper.signal:  # it came after the last batch
-        raise Interrupted("stopped when all was trained and written: the same command goes on", keeper.signal)
+    if checkpointer.signal:  # it came after the last batch
+        raise Interrupted("stopped when all was trained and written: the same command goes on", checkpointer.signal)
 
 
 def _introduction(p: params.Params, ready: Prepared) -> str:

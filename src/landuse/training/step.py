@@ -1,19 +1,20 @@
-"""One step of the optimiser: precision, accumulation, clipping, SAM and the mean of the weights."""
+"""One step of the optimiser: precision, compiling, accumulation, clipping, SAM and the mean of the weights."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from landuse import params
-from landuse.batches import Batches
 from landuse.core.errors import UserError
 from landuse.model.classifier import Classifier
+from landuse.tiles.batches import Batches
 from landuse.training import distributed, precision
-from landuse.training.averaging import Average, still_statistics
-from landuse.training.compiling import compiled
+from landuse.training.averaging import Average, momentum
+from landuse.training.epochs import steps
 from landuse.training.losses import Loss
 from landuse.training.optim import optimizer, schedule
 
@@ -22,10 +23,10 @@ class Stepper:
     """A phase's optimiser and all that goes with it; ``batch`` takes it a batch further."""
 
     def __init__(self, model: Classifier, phase: params.Phase, p: params.Params, train: Batches) -> None:
-        recipe = p.recipe
-        if recipe.accumulate > train.steps():
+        recipe, batches = p.recipe, steps(train)
+        if recipe.accumulate > batches:
             raise UserError(
-                f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {train.steps()} "
+                f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {batches} "
                 f"batches: set it to at most that, or lower batch_size"
             )
         self.precision = precision.resolve(p.train.precision, train.device)
@@ -39,8 +40,7 @@ class Stepper:
         self.cold = p.train.compile  # the next batch compiles
         self.loss = Loss(recipe.loss, train.targets, model.classes).to(train.device)
         self.opt = optimizer(model, phase, p.train.optimizers)
-        steps_per_epoch = -(-train.steps() // recipe.accumulate)
-        self.plan = schedule(self.opt, phase, p.train.schedulers, steps_per_epoch)
+        self.plan = schedule(self.opt, phase, p.train.schedulers, -(-batches // recipe.accumulate))
         self.average = Average(model, recipe, phase)
         self.scaler = precision.scaler(self.precision, train.device)
         self._parameters = [parameter for group in self.opt.param_groups for parameter in group["params"]]
@@ -112,7 +112,7 @@ class Stepper:
             here = [p.clone() for p in learnt]
             torch._foreach_add_(learnt, climb)
         self.opt.zero_grad(set_to_none=True)
-        with still_statistics(self.model):
+        with momentum(self.model, 0.0):
             self._backward(pixels, targets)
         with torch.no_grad():
             torch._foreach_copy_(learnt, here)
@@ -129,3 +129,24 @@ class Stepper:
         self.plan.load_state_dict(state["plan"])
         self.average.load_state_dict(state["average"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return what computes as the network does, forward and backward, by code made for this phase.
+
+    It shares the network's weights and is never saved, copied or averaged: names in the state dict and the means of
+    weights stay what they are. The first batch compiles. Validation does not use it: its last batch, of another size,
+    and its other mode would be compiled as well.
+
+    Raises:
+        UserError: torch cannot compile here.
+    """
+    torch.compiler.reset()  # else a recipe of many phases would come to torch's limit, eight versions of a function
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(8, device=device))
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        reason = str(error).strip().splitlines()[0]
+        missing = "a C++ compiler (g++ or clang++)" if device.type == "cpu" else "a C compiler and Triton"
+        remedy = f"install {missing}, or set it to false"
+        raise UserError(f"train.compile does not work here: {remedy} ({reason})") from None
+    return torch.compile(network)

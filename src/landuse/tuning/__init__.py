@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params
 from landuse.core.errors import Interrupted, UserError
 from landuse.core.files import workspace
+from landuse.core.process import configure
 from landuse.tracking import trials
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
@@ -36,6 +37,7 @@ def run(count: int | None = None) -> None:
     Raises:
         UserError: the space does not fit params.yaml, no trial could be trained, or params.yaml itself cannot be.
     """
+    configure()
     p = params.read()
     wanted = p.tune.trials if count is None else count
     with tempfile.TemporaryDirectory() as folder:

@@ -18,9 +18,12 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 from tqdm import tqdm
 
-from landuse import augment, params
+from landuse import params
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import atomic, write_csv
+from landuse.core.process import configure
+from landuse.training import augment
+from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.step import Stepper
 
@@ -47,6 +50,7 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
         UserError: there is no such phase, or the loss falls at no learning rate.
     """
     phase = _phase(p.recipe, phase_name)
+    configure()
     ready = prepare(p)
     print(
         f"phase {phase.name} of recipe {p.train.recipe}: {ready.spec.backbone} at {ready.spec.input_size} px, frozen: "
@@ -151,7 +155,7 @@ def _endless(p: params.Params, ready: Prepared) -> Iterator[tuple[Tensor, Tensor
     epoch, classes = 0, len(ready.spec.classes)
     while True:
         epoch += 1
-        for pixels, targets in ready.train.shuffled(p.train.seed, epoch, p.augment):
+        for pixels, targets in shuffled(ready.train, p.train.seed, epoch, p.augment):
             yield augment.mix(p.augment, pixels, targets, classes)
 
 

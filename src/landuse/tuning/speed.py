@@ -13,9 +13,11 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from landuse import augment, params
+from landuse import params
 from landuse.core.errors import UserError
-from landuse.training import precision
+from landuse.core.process import configure
+from landuse.training import augment, precision
+from landuse.training.epochs import shuffled, steps
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.step import Stepper
 
@@ -79,6 +81,7 @@ def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
     compiled: measure ``train.compile`` too. seconds: to measure for.
     """
     phase = max(p.recipe.phases, key=lambda phase: phase.epochs)
+    configure()
     ready = prepare(p)
     spec, train = ready.spec, ready.train
     print(
@@ -89,7 +92,7 @@ def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
     choices = measure(p, phase, ready, compiled, seconds)
     auto = precision.resolve("auto", train.device)
     print(table(choices, auto))
-    tiles = train.steps() * min(train.batch_size, len(train.rows))
+    tiles = steps(train) * min(train.batch_size, len(train.rows))
     best = min(choices, key=lambda choice: choice.seconds(phase.epochs * tiles))
     data, computing = data_path(p, ready), tiles / statistics.median(best.training)
     print(f"data path: {data / (data + computing):.1%} of an epoch, {data:.2f} s beside {computing:.1f} s of training")
@@ -110,8 +113,8 @@ def measure(p: params.Params, phase: params.Phase, ready: Prepared, compiled: bo
     combinations = [(word, code) for code in ([False, True] if compiled else [False]) for word in _able(phase, ready)]
     steppers = [Stepper(ready.model, still, _changed(p, word, code), ready.train) for word, code in combinations]
     classes = len(ready.spec.classes)
-    shuffled = itertools.islice(ready.train.shuffled(p.train.seed, 1, p.augment), _BATCHES)
-    batches = [augment.mix(p.augment, pixels, targets, classes) for pixels, targets in shuffled]
+    drawn = itertools.islice(shuffled(ready.train, p.train.seed, 1, p.augment), _BATCHES)
+    batches = [augment.mix(p.augment, pixels, targets, classes) for pixels, targets in drawn]
     # steppers first: what one of them compiles would be lost when the next one is made
     choices = [Choice(stepper, code, batches) for stepper, (_, code) in zip(steppers, combinations, strict=True)]
     ends = time.perf_counter() + seconds
@@ -144,7 +147,7 @@ def data_path(p: params.Params, ready: Prepared) -> float:
     train = ready.train
     _wait(train.device)
     started = time.perf_counter()
-    for pixels, targets in train.shuffled(p.train.seed, 1, p.augment):
+    for pixels, targets in shuffled(train, p.train.seed, 1, p.augment):
         augment.mix(p.augment, pixels, targets, len(ready.spec.classes))
     _wait(train.device)
     return time.perf_counter() - started

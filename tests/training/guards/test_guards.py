@@ -12,11 +12,11 @@ from small import network, tiles
 from torch.nn import functional as F
 
 from landuse import params
-from landuse.batches import Batches
 from landuse.core.errors import UserError
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.training.guards import Collapsed, Guards, during, probe
+from landuse.training.guards import Collapsed, Guards, probe, start
+from landuse.training.guards.epoch import learning, numbers, predictions
 
 
 def looked(model: Classifier, *parts: object, **other: object) -> dict[str, str]:
@@ -108,10 +108,10 @@ def test_permuted_labels_are_not_learning_and_not_collapse() -> None:
 
 def test_chance_for_three_epochs_is_a_warning_and_a_loss_that_stands_still_is_collapse() -> None:
     losses = {"moving": [1.2, 1.1, 1.15, 1.3], "still": [1.2, 1.20001, 1.20002, 1.20001]}
-    verdicts = {name: during.learning(values, 3, 0.0, SETTINGS).verdict for name, values in losses.items()}
+    verdicts = {name: learning(values, 3, 0.0).verdict for name, values in losses.items()}
     assert verdicts == {"moving": "warning", "still": "collapse"}
-    assert during.learning([0.01] * 4, 0, 0.0, SETTINGS).verdict == "ok"  # it has learnt, and is done
-    assert during.learning([1.2] * 4, 3, 0.5, SETTINGS).verdict == "warning"  # BatchNorm has yet to follow
+    assert learning([0.01] * 4, 0, 0.0).verdict == "ok"  # it has learnt, and is done
+    assert learning([1.2] * 4, 3, 0.5).verdict == "warning"  # BatchNorm has yet to follow
 
 
 def test_a_label_that_really_is_nearly_everywhere_is_no_alarm() -> None:
@@ -138,7 +138,7 @@ def test_pixels_that_are_no_numbers_are_found() -> None:
 
 
 def test_the_confusion_of_document_001_is_one_class() -> None:
-    told = during.predictions(TRUTH_001, np.zeros(75, dtype=np.int64), 5, SETTINGS)
+    told = predictions(TRUTH_001, np.zeros(75, dtype=np.int64), 5, SETTINGS)
     assert told["one_class"] == told["chance"] == told["largest_share"] == 1
     assert np.mean(TRUTH_001 == 0) == pytest.approx(0.1333, abs=1e-4)
     assert (told["macro_recall"], told["mcc"], told["entropy"]) == (pytest.approx(0.2), 0, 0)
@@ -158,12 +158,9 @@ def test_one_class_of_a_network_whose_logits_differ_is_collapse_only_when_it_las
 
 
 def test_labels_that_left_their_tiles_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Batches.shuffled
-
-    def mistaken(self: object, *a: object, **k: object) -> object:
-        return ((pixels, targets.roll(1)) for pixels, targets in honest(self, *a, **k))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Batches, "shuffled", mistaken)
+    honest = start.shuffled
+    mistaken = lambda *given: ((pixels, targets.roll(1)) for pixels, targets in honest(*given))  # noqa: E731
+    monkeypatch.setattr(start, "shuffled", mistaken)
     assert looked(pretrained())["pairing"] == "collapse"
 
 
@@ -190,7 +187,7 @@ def test_a_gap_between_batch_and_learnt_statistics_is_told_in_its_second_epoch()
 
 def test_losses_and_gradients_that_are_out_of_range_are_told() -> None:
     def verdict(norm: float, at_chance: bool = False, **row: float) -> str:
-        return during.numbers({"train_loss": 1.0, "val_loss": 1.0} | row, norm, at_chance, SETTINGS).verdict
+        return numbers({"train_loss": 1.0, "val_loss": 1.0} | row, norm, at_chance, SETTINGS).verdict
 
     assert (verdict(1.0), verdict(0.0), verdict(0.0, at_chance=True)) == ("ok", "ok", "collapse")
     assert (verdict(2e3), verdict(float("nan")), verdict(float("inf"))) == ("warning",) * 3

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.report.explain import gradcam, pictures
 from landuse.report.gallery import Exhibit, Gallery
+from landuse.tiles.batches import Batches
 from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.tiles.batches import Batches
 
 SMALLEST = 4  # positions on a side: on fewer, a heat map of a 64-pixel tile cannot say where
 

@@ -1,6 +1,7 @@
 """What a check found: measured values, limits, a verdict, and in plain words the likely cause and what to do."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,8 +21,8 @@ class Finding:
 
     check: str
     verdict: Verdict
-    measured: dict[str, float]
-    limit: dict[str, float]
+    measured: Mapping[str, float]
+    limit: Mapping[str, float]
     cause: str = ""
 
     def as_json(self, epoch: int) -> dict[str, Any]:
@@ -30,9 +31,19 @@ class Finding:
             "verdict": self.verdict,
             "epoch": epoch,
             "measured": {name: rounded(value) for name, value in self.measured.items()},
-            "limit": self.limit,
+            "limit": dict(self.limit),
             "cause": self.cause,
         }
+
+
+def judge(
+    check: str, measured: Mapping[str, float], limit: Mapping[str, float], *rules: tuple[bool, Verdict, str]
+) -> Finding:
+    """Judge by the first rule (whether it applies, verdict, cause) that applies; where none does, all is well."""
+    for applies, verdict, cause in rules:
+        if applies:
+            return Finding(check, verdict, measured, limit, cause)
+    return Finding(check, "ok", measured, limit)
 
 
 def rounded(value: float) -> float | None:

@@ -1,6 +1,6 @@
 """What the guards measure of a network on a batch, without leaving a trace in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landuse.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.params import Augment
+from landuse.tiles.batches import Batches
 
 TILES = 64  # of a probe: enough for stable means, few enough for any memory
 
@@ -64,7 +63,8 @@ def batch_statistics(norms: list[_BatchNorm]) -> Iterator[None]:
 
 def fresh(model: Classifier) -> list[_BatchNorm]:
     """Return the BatchNorms that have seen nothing yet: statistics of their own mean nothing to random weights."""
-    return [module for module in model.modules() if isinstance(module, _BatchNorm) and _untouched(module)]
+    tracking = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    return [m for m in tracking if not m.running_mean.any() and bool((m.running_var == 1).all())]  # type: ignore
 
 
 def diversity(features: Tensor) -> dict[str, float]:
@@ -99,27 +99,9 @@ def tile_dependence(logits: Tensor) -> float:
     return float(relative.std(dim=0).norm() / relative.mean(dim=0).norm().clamp(min=1e-12))
 
 
-def digests(batches: Batches) -> dict[bytes, set[int]]:
-    """Digest of a tile's pixels -> its labels, from the arrays themselves."""
+def labels_by_digest(tiles: Iterable[tuple[npt.NDArray[Any], Any]]) -> dict[bytes, set[int]]:
+    """(pixels, label) of tiles -> the labels that come with the same pixels, by their digest."""
     found: dict[bytes, set[int]] = {}
-    for row, target in zip(batches.rows, batches.targets, strict=True):
-        found.setdefault(_digest(batches.images[row]), set()).add(int(target))
+    for pixels, label in tiles:
+        found.setdefault(blake2b(pixels.tobytes(), digest_size=16).digest(), set()).add(int(label))
     return found
-
-
-def delivered(batches: Batches) -> Iterator[tuple[bytes, int]]:
-    """Digest and label of every tile as training gets it: shuffled, not augmented."""
-    for pixels, targets in batches.shuffled(0, 1, Augment()):
-        stored = pixels.permute(0, 2, 3, 1).cpu().numpy().astype(batches.images.dtype)
-        for tile, target in zip(stored, targets.tolist(), strict=True):
-            yield _digest(tile), target
-
-
-def _digest(tile: npt.NDArray[Any]) -> bytes:
-    return blake2b(tile.tobytes(), digest_size=16).digest()
-
-
-def _untouched(norm: _BatchNorm) -> bool:
-    if norm.running_mean is None or norm.running_var is None:
-        return False
-    return not norm.running_mean.any() and bool((norm.running_var == 1).all())

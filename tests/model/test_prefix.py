@@ -13,7 +13,7 @@ from landuse.model import backbones
 from landuse.model.backbones import STAGES, Backbone
 from landuse.model.classifier import Classifier
 from landuse.params import Head
-from landuse.training.precision import batch_norms
+from landuse.training.averaging import moving_norms
 
 NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("resnet18", {}),
@@ -61,7 +61,7 @@ def small(**layers: nn.Module) -> Classifier:
 def whole(model: Classifier) -> Classifier:
     """The same network, never cut until it is frozen anew."""
     double = copy.deepcopy(model)
-    double._cut, double._halves = True, None
+    double._cut_is_current, double._cut = True, None
     return double
 
 
@@ -87,12 +87,12 @@ def assert_the_same(first: Classifier, second: Classifier) -> None:
 
 
 @pytest.mark.parametrize(("name", "variant"), NETWORKS)
-def test_halves_are_the_network_whatever_is_frozen(name: str, variant: dict[str, str]) -> None:
+def test_prefix_and_rest_are_the_network_whatever_is_frozen(name: str, variant: dict[str, str]) -> None:
     model = named(name, **variant)
     names = model.state_dict().keys()
     for upto in STAGES:
         model.freeze(upto)  # type: ignore[arg-type]
-        assert model.halves is not None, upto
+        assert model.cut is not None, upto
         assert_the_same(copy.deepcopy(model), whole(model))
     assert model.state_dict().keys() == names
     assert not set(model.children()) - {model.backbone, model.head}
@@ -100,30 +100,30 @@ def test_halves_are_the_network_whatever_is_frozen(name: str, variant: dict[str,
 
 @pytest.mark.parametrize("bn", ["adapt", "train"])
 @pytest.mark.parametrize("name", ["resnet18", "test_efficientnet", "repvgg_a0", "cnn_95k"])
-def test_batch_norms_that_move_are_not_in_the_trunk(name: str, bn: str) -> None:
+def test_moving_norms_that_move_are_not_in_the_prefix(name: str, bn: str) -> None:
     """Statistics follow the tiles, and with "train" scales and shifts have gradients, cut or not."""
     model = named(name)
     model.freeze("layer3", bn)  # type: ignore[arg-type]
     model.train()
     before = {key: tensor.clone() for key, tensor in model.named_buffers()}
-    moving = {id(norm) for norm in batch_norms(model)}
+    moving = {id(norm) for norm in moving_norms(model)}
     assert moving == {id(module) for module in model.modules() if isinstance(module, _BatchNorm)}
-    if model.halves:
-        assert not moving & {id(module) for module in model.halves.trunk.modules()}
+    if model.cut:
+        assert not moving & {id(module) for module in model.cut.prefix.modules()}
     assert_the_same(copy.deepcopy(model), whole(model))
     trained(model)
     assert all(not torch.equal(t, before[n]) for n, t in model.named_buffers() if "running" in n)
 
 
-def test_the_trunk_computes_what_is_frozen_and_nothing_learns_in_it() -> None:
+def test_the_prefix_computes_what_is_frozen_and_nothing_learns_in_it() -> None:
     model = named("resnet18")
     model.freeze("layer3")
-    assert model.halves is not None
-    trunk = model.halves.trunk
-    assert [n for n, _ in trunk.named_children()] == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3"]
-    assert not any(isinstance(module, _BatchNorm) for module in trunk.modules())  # all of them are folded
-    assert not any(parameter.requires_grad for parameter in trunk.parameters())
-    given = model.trunk(PIXELS)
+    assert model.cut is not None
+    prefix = model.cut.prefix
+    assert [n for n, _ in prefix.named_children()] == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3"]
+    assert not any(isinstance(module, _BatchNorm) for module in prefix.modules())  # all of them are folded
+    assert not any(parameter.requires_grad for parameter in prefix.parameters())
+    given = model.prefix(PIXELS)
     assert given.values.shape == (4, 256, 2, 2)
     torch.testing.assert_close(model.eval()(given), model(PIXELS))
     assert model.backbone.layer3[1].bn2.weight.numel() == 256  # the network keeps its own
@@ -132,13 +132,13 @@ def test_the_trunk_computes_what_is_frozen_and_nothing_learns_in_it() -> None:
 def test_nothing_frozen_or_nothing_traceable_is_not_cut_and_still_trains() -> None:
     model = named("cnn_54k")
     model.freeze("none")
-    assert model.halves is None
+    assert model.cut is None
     torch.manual_seed(0)
     vit = Classifier(
         backbones.build("test_vit", 3, "none"), Head(hidden=None, dropout=0.0), 3, [0.0] * 3, [1.0] * 3, 160
     )
     vit.freeze("layer2")
-    assert vit.halves is None
+    assert vit.cut is None
     vit.train()
     vit(torch.rand(2, 3, 160, 160)).sum().backward()
     learnt = {name for name, p in vit.named_parameters() if p.grad is not None}
@@ -158,10 +158,10 @@ def test_a_network_that_depends_on_its_mode_is_not_cut() -> None:
     model = small(stem=nn.Conv2d(3, 8, 3), layer4=nn.Conv2d(8, 8, 1))
     model.backbone.__class__ = Moody
     model.freeze("stem")
-    assert model.halves is None
+    assert model.cut is None
     model = small(stem=Moody(nn.Conv2d(3, 8, 3)), layer4=nn.Conv2d(8, 8, 1))
     model.freeze("stem")
-    assert model.halves is not None
+    assert model.cut is not None
     assert_the_same(copy.deepcopy(model), whole(model))
 
 
@@ -181,7 +181,7 @@ class Branching(nn.Module):
 def test_a_block_taken_whole_is_settled_only_if_all_in_it_rests(bn: str) -> None:
     model = small(stem=Branching(), layer4=nn.Conv2d(8, 8, 1))
     model.freeze("stem", bn)  # type: ignore[arg-type]
-    assert (model.halves is not None) == (bn == "eval")
+    assert (model.cut is not None) == (bn == "eval")
     assert_the_same(copy.deepcopy(model), whole(model))
 
 
@@ -201,47 +201,47 @@ def test_a_norm_is_folded_only_where_it_can_be(block: nn.Module) -> None:
     """Not into a convolution that runs twice, nor into one that standardises its weights again."""
     model = small(stem=nn.Conv2d(3, 8, 3), layer1=block, layer4=nn.Conv2d(8, 8, 1))
     model.freeze("layer1")
-    assert model.halves is not None
+    assert model.cut is not None
     assert_the_same(copy.deepcopy(model), whole(model))
 
 
-def test_random_modules_without_weights_stay_in_the_tail() -> None:
+def test_random_modules_without_weights_stay_in_the_rest() -> None:
     model = small(stem=nn.Conv2d(3, 8, 3), drop=nn.Dropout(0.5), layer4=nn.Conv2d(8, 8, 1))
     model.freeze("stem")
-    assert model.halves is not None
-    assert [n for n, _ in model.halves.trunk.named_children()] == ["stem"]
+    assert model.cut is not None
+    assert [n for n, _ in model.cut.prefix.named_children()] == ["stem"]
     model.train()
     assert not torch.equal(model(PIXELS), model(PIXELS))
     model.eval()
     assert torch.equal(model(PIXELS), model(PIXELS))
 
 
-def test_other_weights_and_another_freezing_make_other_halves() -> None:
+def test_other_weights_and_another_freezing_make_another_cut() -> None:
     model = named("cnn_95k")
     model.freeze("stem")
-    before = model.halves
-    assert model.halves is before
+    before = model.cut
+    assert model.cut is before
     other = {name: tensor + 0.1 for name, tensor in model.state_dict().items()}
     model.load_state_dict(other)
-    assert model.halves is not before
+    assert model.cut is not before
     assert_the_same(copy.deepcopy(model), whole(model))
     model.freeze("layer2")
     assert_the_same(copy.deepcopy(model), whole(model))
     model.freeze("none")
-    assert model.halves is None
+    assert model.cut is None
 
 
 def test_a_copy_is_cut_by_itself() -> None:
     model = named("cnn_95k")
     model.freeze("layer2")
-    mine = model.halves
+    mine = model.cut
     assert mine is not None
     double = copy.deepcopy(model)
-    assert double.halves is not None
-    own = {id(p) for p in (*double.parameters(), *double.halves.trunk.parameters())}
-    assert not own & {id(p) for p in (*model.parameters(), *mine.trunk.parameters(), *mine.tail.parameters())}
+    assert double.cut is not None
+    own = {id(p) for p in (*double.parameters(), *double.cut.prefix.parameters())}
+    assert not own & {id(p) for p in (*model.parameters(), *mine.prefix.parameters(), *mine.rest.parameters())}
     with torch.no_grad():
         for parameter in double.parameters():
             parameter.add_(0.1)  # an average of weights moves so; what is frozen would not
-    assert model.halves is mine
+    assert model.cut is mine
     assert_the_same(copy.deepcopy(model), whole(model))

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from landuse import cli
-from landuse.training.features.shelf import alone, folder_of, make_room
-from landuse.training.features.store import Entries
+from landuse.training.frozen.cache import Cache, Entries, NoRoom, alone, folder_of
 
 ENTRY = 64 * 64 * 4  # bytes: whole blocks of the disk
 GB = 1e9
@@ -36,6 +35,15 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         fill(shelf, "oldest", 40, 1000)
         fill(shelf, "newest", 40, 3000)
     return shelf
+
+
+def make_room(shelf: Path, key: str, more: int, limit_gb: float) -> str | None:
+    """Why there is no room, or None."""
+    try:
+        Cache(shelf, "digest", limit_gb).make_room(key, more)
+    except NoRoom as refusal:
+        return str(refusal)
+    return None
 
 
 def there(shelf: Path) -> list[str]:
@@ -99,15 +107,14 @@ def test_what_a_killed_process_was_making_or_removing_goes(shelf: Path) -> None:
 REMOVER = """
 import sys
 from pathlib import Path
-from landuse.training.features import shelf, store
-import numpy as np
+from landuse.training.frozen.cache import Cache, Entries, alone
 folder = Path(sys.argv[1])
 print("open", flush=True)
 while True:
-    with shelf.alone(folder):
+    with alone(folder):
         for key in ("a", "b"):
-            store.Entries(folder / key, 400, 8, (8,), "int16", {})
-        shelf.make_room(folder, "a", 0, 0)
+            Entries(folder / key, 400, 8, (8,), "int16", {})
+        Cache(folder, "digest", 0).make_room("a", 0)
 """
 
 

@@ -1,8 +1,8 @@
-"""Resumable state: a training that is killed at any moment goes on from its last good state.
+"""Checkpoints: a training that is killed at any moment goes on from its last good state.
 
-It lives outside the DVC outputs, in ``.landuse/state/<identity>/``, under the repository's root even when DVC runs an
-experiment in a temporary copy. A state is one file: the SHA-256 of its content, then torch's format without pickled
-code. It is written beside, flushed, renamed, and checked when it is read; the one before it is kept until then.
+They lie outside the DVC outputs, in ``.landuse/state/<identity>/``, under the repository's root even when DVC runs an
+experiment in a temporary copy. A checkpoint is one file: the SHA-256 of its content, then torch's format without
+pickled code. It is written beside, flushed, renamed, and checked when it is read; the one before it is kept until then.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 import filelock
 import torch
@@ -23,14 +23,14 @@ import torch
 from landuse.core.files import write_json
 from landuse.core.outputs import as_json
 
-_KEPT = 2  # states of one training: the last, and one to fall back on
-_ABANDONED = 3  # other trainings whose states are kept, in case their params come back
+_KEPT = 2  # checkpoints of one training: the last, and one to fall back on
+_ABANDONED = 3  # other trainings whose checkpoints are kept, in case their params come back
 _DIGEST_BYTES = 32
 _FACTS, _FINISHED = "facts.json", "finished"
 
 
-class Keeper:
-    """Keeps the state of one training; ``keep`` makes it.
+class Checkpointer:
+    """Writes and reads the checkpoints of one training; ``checkpointing`` makes it.
 
     signal: the SIGINT or SIGTERM that asked to stop, if one did.
     """
@@ -41,118 +41,92 @@ class Keeper:
         self._cost = 0.0  # seconds of the last save
 
     def due(self) -> bool:
-        """Whether the state should be saved before the next batch."""
+        """Whether a checkpoint should be written before the next batch."""
         return self.signal != 0 or time.monotonic() - self._saved_at > self._every
 
     def cheap(self) -> bool:
-        """Whether saving would take less than 2 % of the time since the last save, as epochs of seconds do not let."""
+        """Whether saving would take less than 2 % of the time since the last one, as epochs of seconds do not let."""
         return self._cost < 0.02 * (time.monotonic() - self._saved_at)
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Write a state, whole or not at all; leave two."""
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all; leave two."""
         started = time.monotonic()
-        states = self._states()
-        number = int(states[-1].stem) + 1 if states else 1
+        earlier = self._files()
+        number = int(earlier[-1].stem) + 1 if earlier else 1
         part = self.folder / ".part"
+        memory = io.BytesIO()  # torch.save to a file would hide what the disk says behind an error of its own
+        torch.save(dict(content), memory)
         with part.open("wb") as file:
-            file.write(bytes(_DIGEST_BYTES))
-            content = _Hashed(file)
-            torch.save(dict(state), content)  # type: ignore[arg-type]
-            if content.error:
-                raise content.error
-            file.seek(0)
-            file.write(content.hash.digest())
+            file.write(hashlib.sha256(memory.getbuffer()).digest())
+            file.write(memory.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.folder / f"{number:08}.state")
-        for old in states[: 1 - _KEPT]:
+        for old in earlier[: 1 - _KEPT]:
             old.unlink()
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
 
     def latest(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the newest state that is whole, its tensors on the device, or None; damaged ones are removed."""
-        for file in reversed(self._states()):
+        """Return the newest checkpoint that is whole, its tensors on the device, or None; damaged ones are removed."""
+        for file in reversed(self._files()):
             content = file.read_bytes() if file.is_file() else b""
             if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
-                state: dict[str, Any] = torch.load(
+                found: dict[str, Any] = torch.load(
                     io.BytesIO(content[_DIGEST_BYTES:]), map_location=device, weights_only=True
                 )
-                return state
+                return found
             print(f"the saved state {file.name} is damaged: going back to the one before it", flush=True)
             shutil.rmtree(file) if file.is_dir() else file.unlink()
         return None
 
     @property
     def finished(self) -> bool:
-        """Whether the training that the states are of has come to its end."""
+        """Whether the training has come to its end."""
         return (self.folder / _FINISHED).exists()
 
     def finish(self) -> None:
-        """Note that training has come to its end; its last state stays, until DVC has taken over the results."""
+        """Note that training has come to its end; its last checkpoint stays, until DVC has taken over the results."""
         (self.folder / _FINISHED).touch()
 
     def forget(self) -> None:
-        """Remove all states."""
+        """Remove all checkpoints."""
         (self.folder / _FINISHED).unlink()
-        for file in self._states():
+        for file in self._files():
             file.unlink()
 
-    def _states(self) -> list[Path]:
+    def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"))
 
 
-class _Hashed:
-    """A file to write to that hashes what goes into it: a state is as large as the network and its optimiser.
-
-    error: of the disk, if there was one; torch.save would hide it behind one of its own.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.hash = file, hashlib.sha256()
-        self.error: OSError | None = None
-
-    def write(self, data: bytes | memoryview) -> int:
-        try:
-            if self.error is None:
-                self.hash.update(data)
-                self._file.write(data)
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
 @contextmanager
-def keep(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) -> Iterator[Keeper]:
-    """Hold the state of a training; while another process trains the same, wait for it.
+def checkpointing(root: Path, identity: str, minutes: float, facts: Mapping[str, Any]) -> Iterator[Checkpointer]:
+    """Hold the checkpoints of a training; while another process trains the same, wait for it.
 
     SIGINT and SIGTERM are noted, for the loop to end after a batch; a second SIGINT ends at once.
 
     facts: flat params (and the data's digest), to say what changed when an interrupted training is not continued.
     """
-    states = root / ".landuse" / "state"
-    folder = states / identity
-    states.mkdir(parents=True, exist_ok=True)
-    with _alone(states / f"{identity}.lock"):
+    all_ = root / ".landuse" / "state"
+    folder = all_ / identity
+    all_.mkdir(parents=True, exist_ok=True)
+    with _locked(all_ / f"{identity}.lock"):
         # trainings of a queue start together: what one looks at, another must not remove
-        with filelock.FileLock(f"{states}.lock"), ExitStack() as held:
-            idle = _idle(states, identity, held)
+        with filelock.FileLock(f"{all_}.lock"), ExitStack() as held:
+            idle = _idle(all_, identity, held)
             if not folder.exists():
                 _say_what_changed(idle, facts)
             folder.mkdir(exist_ok=True)
             write_json(folder / _FACTS, dict(facts))
             _prune(idle)
-        keeper = Keeper(folder, minutes)
-        if keeper.finished and _written_after(Path("dvc.lock"), keeper.folder / _FINISHED):
-            keeper.forget()  # DVC has its results: whoever trains again wants it done again
-        with _noting_signals(keeper):
-            yield keeper
+        own, lock = Checkpointer(folder, minutes), Path("dvc.lock")
+        if own.finished and lock.exists() and lock.stat().st_mtime > (folder / _FINISHED).stat().st_mtime:
+            own.forget()  # DVC has its results: whoever trains again wants it done again
+        with _noting_signals(own):
+            yield own
 
 
-def _alone(path: Path) -> AbstractContextManager[object]:
+def _locked(path: Path) -> AbstractContextManager[object]:
     lock = filelock.FileLock(path)
     try:
         return lock.acquire(timeout=1)  # another one may hold it for a moment, to look for what is abandoned
@@ -161,26 +135,22 @@ def _alone(path: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _written_after(path: Path, other: Path) -> bool:
-    return path.exists() and path.stat().st_mtime > other.stat().st_mtime
-
-
-def _idle(states: Path, identity: str, held: ExitStack) -> list[Path]:
+def _idle(all_: Path, identity: str, held: ExitStack) -> list[Path]:
     """Return the folders of other trainings that no process trains, and hold their locks."""
     idle = []
-    for folder in states.iterdir():
+    for folder in all_.iterdir():
         if folder.is_dir() and folder.name != identity:
             with suppress(filelock.Timeout):
-                held.enter_context(filelock.FileLock(states / f"{folder.name}.lock").acquire(blocking=False))
+                held.enter_context(filelock.FileLock(all_ / f"{folder.name}.lock").acquire(blocking=False))
                 idle.append(folder)
     return idle
 
 
 def _say_what_changed(idle: Sequence[Path], facts: Mapping[str, Any]) -> None:
-    interrupted = [state for folder in idle if not (folder / _FINISHED).exists() for state in folder.glob("*.state")]
+    interrupted = [file for folder in idle if not (folder / _FINISHED).exists() for file in folder.glob("*.state")]
     if not interrupted:
         return
-    newest = max(interrupted, key=lambda state: state.stat().st_mtime)
+    newest = max(interrupted, key=lambda file: file.stat().st_mtime)
     try:
         before = as_json((newest.parent / _FACTS).read_bytes(), dict[str, Any])
     except (OSError, ValueError):
@@ -201,11 +171,11 @@ def _prune(idle: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _noting_signals(keeper: Keeper) -> Iterator[None]:
+def _noting_signals(own: Checkpointer) -> Iterator[None]:
     def note(number: int, _: FrameType | None) -> None:
-        if keeper.signal and number == signal.SIGINT:  # Slurm and torchrun may each send a SIGTERM
+        if own.signal and number == signal.SIGINT:  # Slurm and torchrun may each send a SIGTERM
             raise KeyboardInterrupt
-        keeper.signal = number
+        own.signal = number
         os.write(1, b"\nstopping after this batch; once more stops at once\n")  # print is not safe in here
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,7 +1,7 @@
-"""Views: the few versions of a tile that an augmentation comes to, where they are few.
+"""The versions of a tile that an augmentation comes to; where they are few, what a prefix makes of each can be kept.
 
-Then what a frozen trunk makes of each can be kept. Flips and turns by right angles have two to eight of them, exactly.
-Other augmentations have endless ones; ``frozen_views`` chooses some of them for each tile, an approximation.
+Flips and turns by right angles have two to eight of them, exactly. Other augmentations have endless ones;
+``train.frozen_views`` chooses some of them for each tile, an approximation.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from landuse.augment import draws as d
 from landuse.params import Augment
+from landuse.training.augment import draws as d
 
-_STREAM = 3  # of random numbers, beside those of batches.py
+_STREAM = 3  # of random numbers, beside those of training.epochs
+_Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,12 @@ class Flips:
     def count(self) -> int:
         return 1 << len(self.draws)
 
-    def of(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def of(self, draws: _Floats) -> _Ints:
         """(n, DRAWS) random numbers -> (n,) the views that they come to."""
-        views = np.zeros(len(draws), dtype=np.int64)
-        for bit, draw in enumerate(self.draws):
-            views |= (draws[:, draw] < 0.5).astype(np.int64) << bit
-        return views
+        bits = [(draws[:, draw] < 0.5).astype(np.int64) << bit for bit, draw in enumerate(self.draws)]
+        return np.asarray(sum(bits, np.zeros(len(draws), dtype=np.int64)))
 
-    def numbers(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def numbers(self, rows: _Ints, views: _Ints) -> _Floats:
         """(n,) rows of tiles and (n,) views -> (n, DRAWS) random numbers that come to them."""
         found = np.full((len(rows), d.DRAWS), 0.75, dtype=np.float32)
         for bit, draw in enumerate(self.draws):
@@ -42,27 +42,22 @@ class Flips:
 
 @dataclass(frozen=True)
 class Chosen:
-    """So many of a tile's endless views, chosen by the seed."""
+    """So many of a tile's endless views, chosen by the seed; ``of`` and ``numbers`` as those of ``Flips``."""
 
     count: int
     seed: int
 
-    def of(self, draws: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """(n, DRAWS) random numbers -> (n,) the views to take for them."""
+    def of(self, draws: _Floats) -> _Ints:
         return (draws[:, d.VIEW] * self.count).astype(np.int64)
 
-    def numbers(self, rows: npt.NDArray[np.int64], views: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(n,) rows of tiles and (n,) views -> (n, DRAWS) random numbers that come to them."""
+    def numbers(self, rows: _Ints, views: _Ints) -> _Floats:
         key = np.random.SeedSequence([_STREAM, self.seed]).generate_state(2, np.uint64)
         pairs = zip(rows.tolist(), views.tolist(), strict=True)
         streams = (np.random.Philox(counter=[0, 0, row, view], key=key) for row, view in pairs)
         return np.stack([np.random.Generator(stream).random(d.DRAWS, dtype=np.float32) for stream in streams])
 
 
-Views = Flips | Chosen
-
-
-def views(settings: Augment, frozen_views: int | None, seed: int) -> Views | None:
+def views(settings: Augment, frozen_views: int | None, seed: int) -> Flips | Chosen | None:
     """Return the views of an augmentation, or None where every epoch shall see new ones.
 
     Mixed batches (mixup, cutmix) have none.

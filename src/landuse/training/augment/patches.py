@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from landuse.augment import draws as d
 from landuse.core.errors import UserError
 from landuse.params import Augment
+from landuse.training.augment import draws as d
 
 _AREA = (0.02, 0.33)  # share of the tile, and ratio of the sides: as torchvision's RandomErasing
 _RATIO = (0.3, 3.3)

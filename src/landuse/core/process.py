@@ -1,17 +1,25 @@
-"""How a CPU's memory is given and taken back."""
+"""Settings of a process that trains, made once by whoever starts it."""
 
 import ctypes
+import os
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt, in glibc's malloc.h
 _LARGEST = 2**31 - 1
 
 
-def keep_memory() -> None:
-    """Let freed memory stay with the process: a batch needs what the last one gave back.
+def configure() -> None:
+    """Same machine, same versions, same thread count: the same bytes; and freed memory stays with the process.
 
     glibc would return each large tensor to the kernel and be handed it page by page again, zeroed: a tenth of a
     training step. Elsewhere nothing changes.
     """
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    torch.use_deterministic_algorithms(True)
+    # it would fill every new tensor, a third of the time, to catch reads of unset memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_MMAP_MAX, 0)

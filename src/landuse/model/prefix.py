@@ -1,6 +1,6 @@
-"""A network in two halves: a trunk that is frozen, and a tail that learns.
+"""The frozen prefix of a network, cut off from the rest, which learns.
 
-The trunk needs no gradient, so it runs without one and with its BatchNorms folded into its convolutions, and what it
+The prefix needs no gradient, so it runs without one and with its BatchNorms folded into its convolutions, and what it
 makes of a tile stays the same for as long as it is frozen.
 """
 
@@ -21,35 +21,35 @@ from landuse.model.convolutions import LeanConv2d
 _LINEAR = (nn.Conv2d, LeanConv2d, Conv2dSame)  # in their weights; others may rescale what is folded into them
 
 
-class TrunkOutput(NamedTuple):
-    """What the trunk made of a batch: the input of the tail, (B, ...)."""
+class PrefixOutput(NamedTuple):
+    """What the prefix made of a batch: the input of the rest, (B, ...)."""
 
     values: Tensor
 
 
 @dataclass(frozen=True)
-class Halves:
-    """trunk: normalised pixels -> (B, ...). tail: that -> (B, features); it shares its modules with the network."""
+class Cut:
+    """prefix: normalised pixels -> (B, ...). rest: that -> (B, features); it shares its modules with the network."""
 
-    trunk: fx.GraphModule
-    tail: fx.GraphModule
+    prefix: fx.GraphModule
+    rest: fx.GraphModule
     _rounded: dict[torch.dtype, fx.GraphModule] = field(default_factory=dict)
 
-    def before(self, x: Tensor) -> Tensor:
-        """Run the trunk; in autocast with weights that are rounded once and not, as autocast would, for every batch."""
+    def run_prefix(self, x: Tensor) -> Tensor:
+        """Run the prefix; in autocast with weights that are rounded once, not for every batch."""
         kind = x.device.type
         if not torch.is_autocast_enabled(kind):
-            return self.trunk(x)  # type: ignore[no-any-return]
+            return self.prefix(x)  # type: ignore[no-any-return]
         dtype = torch.get_autocast_dtype(kind)
         if dtype not in self._rounded:
-            self._rounded[dtype] = copy.deepcopy(self.trunk)
+            self._rounded[dtype] = copy.deepcopy(self.prefix)
             for module in self._rounded[dtype].modules():
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     module.to(dtype)
         return self._rounded[dtype](x)  # type: ignore[no-any-return]
 
 
-def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Halves | None:
+def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Cut | None:
     """Cut a network after everything that is computed from frozen parts alone.
 
     resting: modules that stay in eval mode. frozen: parameters that do not learn.
@@ -65,7 +65,7 @@ def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collectio
     for graph in (_traced(backbone, lambda _: False), _traced(backbone, lambda module: module not in mixed)):
         cut = _cut(graph, _settled(graph, backbone, set(resting), set(frozen))) if graph else None
         if graph and cut:
-            return Halves(_trunk(backbone, graph, cut), _tail(backbone, graph, cut))
+            return Cut(_prefix(backbone, graph, cut), _rest(backbone, graph, cut))
     return None
 
 
@@ -142,7 +142,7 @@ def _attribute(network: nn.Module, path: str) -> Any:
     return getattr(network.get_submodule(owner), name)
 
 
-def _trunk(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
+def _prefix(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
     first = fx.Graph()
     copied: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
@@ -150,15 +150,15 @@ def _trunk(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
         if node is end:
             break
     first.output(copied[end])
-    trunk = fx.GraphModule(network, first)
-    _fold_batch_norms(trunk)
-    trunk.graph.eliminate_dead_code()
-    trunk.delete_all_unused_submodules()
-    trunk.recompile()
-    return trunk.requires_grad_(False).eval()
+    prefix = fx.GraphModule(network, first)
+    _fold_batch_norms(prefix)
+    prefix.graph.eliminate_dead_code()
+    prefix.delete_all_unused_submodules()
+    prefix.recompile()
+    return prefix.requires_grad_(False).eval()
 
 
-def _tail(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule:
+def _rest(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule:
     second = fx.Graph()
     copied = {start: second.placeholder("values")}
     after = False
@@ -166,17 +166,17 @@ def _tail(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule
         if after or node.op == "get_attr":
             copied[node] = second.node_copy(node, lambda n: copied[n])
         after = after or node is start
-    tail = fx.GraphModule(network, second)
-    tail.graph.eliminate_dead_code()
-    tail.recompile()
-    return tail
+    rest = fx.GraphModule(network, second)
+    rest.graph.eliminate_dead_code()
+    rest.recompile()
+    return rest
 
 
-def _fold_batch_norms(trunk: fx.GraphModule) -> None:
+def _fold_batch_norms(prefix: fx.GraphModule) -> None:
     """Replace a convolution and the BatchNorm after it by one convolution; timm's norms keep their activation."""
-    modules = dict(trunk.named_modules())
-    calls = Counter(node.target for node in trunk.graph.nodes if node.op == "call_module")
-    for node in list(trunk.graph.nodes):
+    modules = dict(prefix.named_modules())
+    calls = Counter(node.target for node in prefix.graph.nodes if node.op == "call_module")
+    for node in list(prefix.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
         if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
             continue
@@ -188,5 +188,5 @@ def _fold_batch_norms(trunk: fx.GraphModule) -> None:
             continue
         with torch.no_grad():
             folded = fuse_conv_bn_eval(copy.deepcopy(conv).eval(), copy.deepcopy(norm).eval())
-        trunk.add_submodule(str(before.target), folded.to(memory_format=torch.channels_last))
-        trunk.add_submodule(str(node.target), getattr(norm, "act", nn.Identity()))
+        prefix.add_submodule(str(before.target), folded.to(memory_format=torch.channels_last))
+        prefix.add_submodule(str(node.target), getattr(norm, "act", nn.Identity()))

@@ -1,4 +1,4 @@
-"""What the tail of a network gets: the same bits kept or not, whatever happens to the disk; and what the key is of."""
+"""What the rest of a network gets: the same bits kept or not, whatever happens to the disk; and what the key is of."""
 
 import errno
 import os
@@ -14,13 +14,15 @@ import torch
 from small import CPU, network, tiles
 from torch import Tensor
 
-from landuse import augment
-from landuse.batches import Batches
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.model.halves import TrunkOutput
+from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment, Head
-from landuse.training.features.feed import Cache, Part, parts
+from landuse.tiles.batches import Batches
+from landuse.training.epochs import drawn, shuffled
+from landuse.training.frozen.cache import Cache
+from landuse.training.frozen.features import Features, sources
+from landuse.training.frozen.views import views
 from landuse.training.precision import autocast
 
 DIHEDRAL = Augment(dihedral=True)
@@ -41,20 +43,20 @@ def part(
     precision: str = "fp32",
     seed: int = 0,
     batches: Batches | None = None,
-) -> Part:
+) -> Features:
     batches = tiles()[0] if batches is None else batches
-    views = augment.views(settings, frozen_views, seed)
-    assert views is not None
-    return Part(model or frozen(), batches, settings, views, partial(autocast, precision, CPU))
+    own_views = views(settings, frozen_views, seed)
+    assert own_views is not None
+    return Features(model or frozen(), batches, settings, own_views, partial(autocast, precision, CPU))
 
 
-def kept(made: Part, shelf: Path, limit_gb: float = 1.0, tiles: str = "digest") -> Part:
+def kept(made: Features, shelf: Path, limit_gb: float = 1.0, tiles: str = "digest") -> Features:
     assert made.keep(Cache(shelf, tiles, limit_gb), {"backbone": "x"}) is None
     return made
 
 
-def epoch(made: Part, settings: Augment = DIHEDRAL, number: int = 1, **given: Any) -> list[tuple[Tensor, Tensor]]:
-    return [(output.values, targets) for output, targets in made.shuffled(0, number, settings, **given)]
+def epoch(made: Features, number: int = 1, **given: Any) -> list[tuple[Tensor, Tensor]]:
+    return [(output.values, targets) for output, targets in made.shuffled(0, number, **given)]
 
 
 def equal(first: list[tuple[Tensor, Tensor]], second: list[tuple[Tensor, Tensor]]) -> bool:
@@ -66,15 +68,15 @@ def equal(first: list[tuple[Tensor, Tensor]], second: list[tuple[Tensor, Tensor]
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many tiles the trunk computed, a number each time."""
+    """How many tiles the prefix computed, a number each time."""
     counts: list[int] = []
-    trunk = Classifier.trunk
+    prefix = Classifier.prefix
 
-    def counting(self: Classifier, pixels: Tensor) -> TrunkOutput:
+    def counting(self: Classifier, pixels: Tensor) -> PrefixOutput:
         counts.append(len(pixels))
-        return trunk(self, pixels)
+        return prefix(self, pixels)
 
-    monkeypatch.setattr(Classifier, "trunk", counting)
+    monkeypatch.setattr(Classifier, "prefix", counting)
     return counts
 
 
@@ -87,13 +89,13 @@ def test_kept_or_not_the_bits_are_the_same(
     make = partial(part, model, settings, frozen_views, precision)
     plain, cold = make(), kept(make(), tmp_path)
     for number in (1, 2):
-        assert equal(epoch(plain, settings, number), epoch(cold, settings, number))
+        assert equal(epoch(plain, number), epoch(cold, number))
     computed.clear()
     warm = kept(make(), tmp_path)
     assert len(computed) == 1  # a few tiles, for the key
     for number in (1, 2):
-        assert equal(epoch(plain, settings, number), epoch(warm, settings, number))
-    values = epoch(warm, settings)[0][0]
+        assert equal(epoch(plain, number), epoch(warm, number))
+    values = epoch(warm)[0][0]
     assert values.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert values.is_contiguous(memory_format=torch.channels_last)
 
@@ -111,14 +113,14 @@ def test_the_bits_depend_on_no_other_tile_and_no_size_of_batch(tmp_path: Path, n
         batches = replace(train, batch_size=size)
         own = part(model, batches=batches)
         own = kept(own, tmp_path / str(size)) if keeping else own
-        order, draws = batches.drawn(0, 1)
+        order, draws = drawn(batches, 0, 1)
         outputs = torch.cat([values for values, _ in epoch(own)])
-        views = augment.views(DIHEDRAL, None, 0).of(draws)  # type: ignore[union-attr]
-        for row, view, output in zip(batches.rows[order], views, outputs, strict=True):
+        own_views = views(DIHEDRAL, None, 0).of(draws)  # type: ignore[union-attr]
+        for row, view, output in zip(batches.rows[order], own_views, outputs, strict=True):
             assert torch.equal(by_tile.setdefault((row, bytes(view)), output), output)
 
 
-def test_the_trunk_always_computes_as_many_tiles(tmp_path: Path, computed: list[int]) -> None:
+def test_the_prefix_always_computes_as_many_tiles(tmp_path: Path, computed: list[int]) -> None:
     made = kept(part(), tmp_path)
     for _ in made.in_order():
         pass
@@ -132,26 +134,26 @@ def test_a_tile_is_computed_once_a_view(tmp_path: Path, computed: list[int]) -> 
     made = kept(part(settings=Augment()), tmp_path)
     computed.clear()
     for number in range(5):
-        epoch(made, Augment(), number)
+        epoch(made, number)
     assert sum(computed) == 64  # of 64 tiles
 
 
 @pytest.mark.parametrize("keeping", [False, True])
-def test_it_yields_what_batches_would_through_the_trunk(tmp_path: Path, keeping: bool) -> None:
+def test_it_yields_what_batches_would_through_the_prefix(tmp_path: Path, keeping: bool) -> None:
     """The same tiles in the same order, in training from any batch and in parts of batches, and in validation."""
     model, batches = frozen(), replace(tiles()[0], batch_size=12)
     made = part(model, batches=batches)
     made = kept(made, tmp_path) if keeping else made
-    for given in ({}, {"start": 2}, {"part": (1, 3)}, {"start": 4, "part": (0, 5)}):
-        expected = list(batches.shuffled(0, 1, DIHEDRAL, **given))
+    for given in ({}, {"start": 2}, {"share": (1, 3)}, {"start": 4, "share": (0, 5)}):
+        expected = list(shuffled(batches, 0, 1, DIHEDRAL, **given))
         found = epoch(made, **given)
         assert len(found) == len(expected) == 5 - given.get("start", 0)
         for (values, targets), (pixels, own) in zip(found, expected, strict=True):
-            torch.testing.assert_close(values, model.trunk(pixels).values)
+            torch.testing.assert_close(values, model.prefix(pixels).values)
             assert torch.equal(targets, own)
     assert [len(targets) for _, targets in made.in_order()] == [12, 12, 12, 12, 12, 4]
     for (output, targets), (pixels, own) in zip(made.in_order(), batches.in_order(), strict=True):
-        torch.testing.assert_close(output.values, model.trunk(pixels).values)
+        torch.testing.assert_close(output.values, model.prefix(pixels).values)
         assert torch.equal(targets, own)
 
 
@@ -214,7 +216,7 @@ def unable(*_: object, **__: object) -> Iterator[None]:
 def test_a_set_removed_while_it_is_used_changes_nothing(tmp_path: Path) -> None:
     expected = [epoch(part(), number=number) for number in (1, 2)]
     made = kept(part(), tmp_path)
-    own = made.shuffled(0, 1, DIHEDRAL)
+    own = made.shuffled(0, 1)
     first = next(own)
     other = kept(part(frozen("layer3")), tmp_path, 0.0004)  # has room for one
     assert len([each for each in tmp_path.iterdir() if each.is_dir()]) == 1
@@ -224,7 +226,7 @@ def test_a_set_removed_while_it_is_used_changes_nothing(tmp_path: Path) -> None:
     assert equal(epoch(other), epoch(part(frozen("layer3"))))
 
 
-def key(tmp_path: Path, made: Part, tiles: str = "digest") -> str:
+def key(tmp_path: Path, made: Features, tiles: str = "digest") -> str:
     """The name of the set that is made for a part."""
     before = {each.name for each in tmp_path.iterdir()}
     kept(made, tmp_path / "shelf", tiles=tiles)
@@ -264,8 +266,8 @@ def test_the_key_changes_with_all_that_an_entry_depends_on(tmp_path: Path) -> No
     brighter = replace(train, images=np.minimum(train.images, 200))
     made = {
         "base": part(),
-        "weights of the trunk": part(changed(frozen(), "backbone.conv1")),
-        "statistics of the trunk": part(changed(frozen(), "backbone.bn1.running_var")),
+        "weights of the prefix": part(changed(frozen(), "backbone.conv1")),
+        "statistics of the prefix": part(changed(frozen(), "backbone.bn1.running_var")),
         "mean": part(changed(frozen(), "mean")),
         "deviation": part(changed(frozen(), "std")),
         "freezing": part(frozen("layer1")),
@@ -295,7 +297,7 @@ def test_the_key_changes_with_all_that_an_entry_depends_on(tmp_path: Path) -> No
 
 
 def test_the_key_tells_precisions_apart_whose_outputs_have_one_dtype(tmp_path: Path) -> None:
-    """ConvNeXt scales its layers in fp32, so that its trunk returns that in bf16 too."""
+    """ConvNeXt scales its layers in fp32, so that its prefix returns that in bf16 too."""
     torch.manual_seed(0)
     model = Classifier(
         backbones.build("convnext_atto", 3, "none"), Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 32
@@ -306,13 +308,13 @@ def test_the_key_tells_precisions_apart_whose_outputs_have_one_dtype(tmp_path: P
     assert key(tmp_path, first) != key(tmp_path, second)
 
 
-def test_parts_of_a_phase() -> None:
+def test_sources_of_a_phase() -> None:
     train, val = tiles()
     context = partial(autocast, "fp32", CPU)
     model = frozen("none")
-    assert parts(model, train, val, DIHEDRAL, augment.views(DIHEDRAL, None, 0), context) == (train, val)
+    assert sources(model, train, val, DIHEDRAL, views(DIHEDRAL, None, 0), context) == (train, val)
     model.freeze("layer2")
-    own, other = parts(model, train, val, COLOURS, None, context)
+    own, other = sources(model, train, val, COLOURS, None, context)
     assert own is train  # endless views
-    assert isinstance(other, Part)  # validation has one
+    assert isinstance(other, Features)  # validation has one
     assert np.array_equal(other.targets, val.targets)

@@ -7,8 +7,8 @@ slower and changes little.
 import torch
 from torch import Tensor
 
-from landuse.augment import draws as d
 from landuse.params import Augment
+from landuse.training.augment import draws as d
 
 
 def jitter(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from landuse.augment import draws as d
 from landuse.params import Augment
+from landuse.training.augment import draws as d
 
 _LOG_RATIO = math.log(4 / 3)  # of a crop's sides, at most: as torchvision's RandomResizedCrop
 

@@ -9,15 +9,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from landuse import params
-from landuse.augment import DRAWS, apply, mix
-from landuse.augment.colour import turn_hue
 from landuse.core.errors import UserError
 from landuse.params.recipe import Augment, RandAugment
+from landuse.training.augment import DRAWS, apply, mix
+from landuse.training.augment.colour import turn_hue
 
 
 def draws(count: int, **fixed: float) -> Tensor:
     """Random numbers of so many tiles; a column by its name in draws.py is set to a value."""
-    from landuse.augment import draws as columns
+    from landuse.training.augment import draws as columns
 
     numbers = torch.from_numpy(np.random.default_rng(0).random((count, DRAWS), dtype=np.float32))
     for name, value in fixed.items():

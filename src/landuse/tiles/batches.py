@@ -1,11 +1,8 @@
-"""From the tile store to batches on the device: order, augmentation, moving.
+"""From the tile store to batches on the device.
 
 Tiles stay uint8 (or uint16) in one memory-mapped array, or in the memory of an accelerator where they fit, until a
-batch is gathered; a batch is augmented as a whole on the training device. From the map, a thread reads the next batch
-while the device computes on this one: data larger than memory streams.
-
-Randomness is counter-based: what happens to a tile depends on (seed, epoch, row of the tile) and on nothing else, so
-neither batch order nor resumption can change it. Normalisation belongs to the model.
+batch is gathered. From the map, a thread reads the next batch while the device computes on this one: data larger than
+memory streams. Order and augmentation belong to training, normalisation to the model.
 """
 
 import math
@@ -20,10 +17,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from landuse import augment
-from landuse.params import Augment
-
-_ORDER, _AUGMENT = 1, 2  # separate the streams of random numbers
 _CHUNK = 1024  # tiles that move to an accelerator at once
 _Ints = npt.NDArray[np.int64]
 _Pair = tuple[Tensor, Tensor]
@@ -50,60 +43,33 @@ class Batches:
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every tile once: pixels (B, C, H, W) float32 as stored, targets (B,)."""
         all_ = np.arange(len(self.rows))
-        for pixels, targets in self._gathered(np.split(all_, range(self.batch_size, len(all_), self.batch_size))):
+        for pixels, targets in self.gathered(np.split(all_, range(self.batch_size, len(all_), self.batch_size))):
             yield pixels.float(), targets
-
-    def shuffled(
-        self, seed: int, epoch: int, settings: Augment, start: int = 0, part: tuple[int, int] = (0, 1)
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch in random order, augmented. The last batch is dropped unless it is the only one.
-
-        A last batch of one or two tiles would disturb BatchNorm; every epoch drops other tiles.
-
-        start: batches of the epoch to leave out, because they are done.
-        part: which part of each batch to yield, of how many.
-        """
-        order, draws = self.drawn(seed, epoch)
-        chosen = dealt(len(order), self.batch_size, start, part)
-        for own, (pixels, targets) in zip(chosen, self._gathered([order[own] for own in chosen]), strict=True):
-            numbers = torch.from_numpy(draws[own]).to(self.device, non_blocking=True)
-            yield augment.apply(settings, pixels, numbers), targets
-
-    def drawn(self, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:
-        """Return what is random in an epoch: (n,) positions in ``rows``, in order, and (n, DRAWS) numbers of each."""
-        order = _generator(_ORDER, seed, epoch).permutation(len(self.rows))
-        order = order[: len(order) // self.batch_size * self.batch_size or len(order)]
-        draws = _generator(_AUGMENT, seed, epoch).random((len(self.images), augment.DRAWS), dtype=np.float32)
-        return order, draws[self.rows[order]]
 
     def pixels(self, rows: _Ints) -> Tensor:
         """Return (n, C, H, W), in the stored dtype and on the device, of rows of the whole store."""
-        part = replace(self, rows=rows, targets=np.zeros_like(rows))
-        return next(part._gathered([np.arange(len(rows))]))[0]
+        of_rows = replace(self, rows=rows, targets=np.zeros_like(rows))
+        return next(of_rows.gathered([np.arange(len(rows))]))[0]
 
-    def steps(self) -> int:
-        """Batches that ``shuffled`` yields in an epoch."""
-        return max(1, len(self.rows) // self.batch_size)
-
-    def _gathered(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
-        """Yield pixels (B, C, H, W) in the stored dtype, and targets, on the device. parts: positions in ``rows``."""
+    def gathered(self, chosen: Iterable[_Ints]) -> Iterator[_Pair]:
+        """Yield pixels (B, C, H, W) in the stored dtype, and targets, on the device. chosen: positions in ``rows``."""
         stored = getattr(torch, self.images.dtype.name)
-        for pixels, targets in self._selected(parts) if self.resident is not None else self._streamed(parts):
+        for pixels, targets in self._selected(chosen) if self.resident is not None else self._streamed(chosen):
             # (N, H, W, C) seen as (N, C, H, W) is already channels-last: the layout convolutions like best
             yield pixels.view(stored).permute(0, 3, 1, 2), targets
 
-    def _selected(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
+    def _selected(self, batches: Iterable[_Ints]) -> Iterator[_Pair]:
         assert self.resident is not None
-        for chosen in parts:
+        for chosen in batches:
             rows, targets = (
                 torch.from_numpy(of[chosen]).to(self.device, non_blocking=True) for of in (self.rows, self.targets)
             )
             yield self.resident.index_select(0, rows), targets
 
-    def _streamed(self, parts: Iterable[_Ints]) -> Iterator[_Pair]:
+    def _streamed(self, batches: Iterable[_Ints]) -> Iterator[_Pair]:
         reading: deque[Future[_Pair]] = deque()
         with ThreadPoolExecutor(1) as thread:
-            for chosen in parts:
+            for chosen in batches:
                 reading.append(thread.submit(self._read, chosen))
                 if len(reading) > 1:
                     yield self._moved(reading.popleft())
@@ -146,13 +112,3 @@ def _free_memory(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return 0
-
-
-def dealt(count: int, batch_size: int, start: int, part: tuple[int, int]) -> list[_Ints]:
-    """Return the positions in an epoch's order of one part, of so many, of each batch from ``start`` on."""
-    batches = (np.arange(i, min(i + batch_size, count)) for i in range(start * batch_size, count, batch_size))
-    return [np.array_split(batch, part[1])[part[0]] for batch in batches]
-
-
-def _generator(stream: int, seed: int, epoch: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([stream, seed, epoch])))

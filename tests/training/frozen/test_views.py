@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from landuse import params
-from landuse.augment import DRAWS, apply, views
-from landuse.augment import draws as d
 from landuse.params import Augment
+from landuse.training.augment import DRAWS, apply
+from landuse.training.augment import draws as d
+from landuse.training.frozen.views import views
 
 COLOURS = Augment(hflip=True, rotate=15, brightness=0.2)
 

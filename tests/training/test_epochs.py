@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from landuse import batches as batches_module
-from landuse.batches import Batches
 from landuse.params.recipe import Augment, RandAugment
+from landuse.tiles.batches import Batches
+from landuse.training.epochs import shuffled, steps
 
 DIHEDRAL = Augment(dihedral=True)
 FULL = Augment(
@@ -36,33 +36,25 @@ def batches(batch_size: int = 4, count: int = 21) -> Batches:
 
 def by_target(b: Batches, epoch: int, augment: Augment, seed: int = 1) -> dict[bytes, bytes]:
     """Every augmented tile of an epoch, found again by the order in which plain tiles come."""
-    plain = torch.cat([x for x, _ in b.shuffled(seed, epoch, Augment())])
-    changed = torch.cat([x for x, _ in b.shuffled(seed, epoch, augment)])
+    plain = torch.cat([x for x, _ in shuffled(b, seed, epoch, Augment())])
+    changed = torch.cat([x for x, _ in shuffled(b, seed, epoch, augment)])
     return {p.numpy().tobytes(): c.numpy().tobytes() for p, c in zip(plain, changed, strict=True)}
-
-
-def test_in_order_yields_every_tile_once_with_its_target() -> None:
-    b = batches()
-    pixels = torch.cat([x for x, _ in b.in_order()])
-    assert torch.equal(pixels, torch.from_numpy(b.images[b.rows]).permute(0, 3, 1, 2).float())
-    assert torch.equal(torch.cat([t for _, t in b.in_order()]), torch.from_numpy(b.targets))
-    assert len(list(b.in_order())) == len(b)
 
 
 def test_an_epoch_is_shuffled_whole_batches_of_different_tiles() -> None:
     b = batches()
-    sizes = [len(t) for _, t in b.shuffled(1, 1, Augment())]
-    assert sizes == [4] * 5 == [4] * b.steps()
-    seen = {x.numpy().tobytes() for batch, _ in b.shuffled(1, 1, Augment()) for x in batch}
+    sizes = [len(t) for _, t in shuffled(b, 1, 1, Augment())]
+    assert sizes == [4] * 5 == [4] * steps(b)
+    seen = {x.numpy().tobytes() for batch, _ in shuffled(b, 1, 1, Augment()) for x in batch}
     assert len(seen) == 20
-    orders = {torch.cat([t for _, t in b.shuffled(s, e, Augment())]).numpy().tobytes() for s in (1, 2) for e in (1, 2)}
+    orders = {torch.cat([t for _, t in shuffled(b, s, e, Augment())]).numpy().tobytes() for s in (1, 2) for e in (1, 2)}
     assert len(orders) == 4
 
 
 def test_a_split_smaller_than_a_batch_is_still_one_batch() -> None:
     b = batches(batch_size=64)
-    assert [len(t) for _, t in b.shuffled(1, 1, DIHEDRAL)] == [21]
-    assert b.steps() == 1
+    assert [len(t) for _, t in shuffled(b, 1, 1, DIHEDRAL)] == [21]
+    assert steps(b) == 1
 
 
 @pytest.mark.parametrize("augment", [DIHEDRAL, FULL, Augment(randaugment=RandAugment(ops=2, magnitude=9))])
@@ -90,7 +82,7 @@ def test_tiles_in_the_devices_memory_give_the_bits_of_tiles_that_are_streamed(
     resident = replace(streamed, resident=torch.from_numpy(images.view(np.uint8).copy()))
     for ours, theirs in (
         (streamed.in_order(), resident.in_order()),
-        (streamed.shuffled(1, 2, augment), resident.shuffled(1, 2, augment)),
+        (shuffled(streamed, 1, 2, augment), shuffled(resident, 1, 2, augment)),
     ):
         for (pixels, targets), (pixels_again, targets_again) in zip(ours, theirs, strict=True):
             assert pixels.dtype == pixels_again.dtype == torch.float32
@@ -99,33 +91,11 @@ def test_tiles_in_the_devices_memory_give_the_bits_of_tiles_that_are_streamed(
             assert torch.equal(targets, targets_again)
 
 
-def test_tiles_go_to_an_accelerator_if_they_take_half_of_its_free_memory_at_most(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    images = np.random.default_rng(0).integers(0, 60_000, (40, 8, 8, 3), dtype=np.uint16)
-    assert batches_module.on_device(images, CPU) is None
-    monkeypatch.setattr(batches_module, "_CHUNK", 16)
-    monkeypatch.setattr(batches_module, "_free_memory", lambda _: 2 * images.nbytes)
-    resident = batches_module.on_device(images, CPU)
-    assert resident is not None
-    assert np.array_equal(resident.view(torch.uint16).numpy(), images)
-    monkeypatch.setattr(batches_module, "_free_memory", lambda _: 2 * images.nbytes - 1)
-    assert batches_module.on_device(images, CPU) is None
-
-
-def test_an_error_in_the_reading_thread_is_raised_and_an_epoch_can_be_left_early() -> None:
-    b = batches()
-    assert len(next(b.shuffled(1, 1, DIHEDRAL))[0]) == 4
-    missing = replace(b, rows=np.array([1, 2, 99]), targets=np.zeros(3, np.int64))
-    with pytest.raises(IndexError, match="99"):
-        list(missing.in_order())
-
-
 @pytest.mark.parametrize("start", [1, 3, 5])
 def test_an_epoch_goes_on_from_any_batch_in_the_same_bits(start: int) -> None:
     b = batches()
-    whole = list(b.shuffled(1, 2, FULL))
-    rest = list(b.shuffled(1, 2, FULL, start))
+    whole = list(shuffled(b, 1, 2, FULL))
+    rest = list(shuffled(b, 1, 2, FULL, start))
     assert len(rest) == 5 - start
     for (pixels, targets), (pixels_again, targets_again) in zip(whole[start:], rest, strict=True):
         assert torch.equal(pixels, pixels_again)

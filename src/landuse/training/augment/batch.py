@@ -1,0 +1,43 @@
+"""All that is done to a batch: each tile by itself, then tiles with each other."""
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from landuse.params import Augment
+from landuse.training.augment import colour, geometry, patches
+
+
+def apply(settings: Augment, pixels: Tensor, draws: Tensor) -> Tensor:
+    """Augment a batch: flips and turns, one resampling, colour, RandAugment, an erased box.
+
+    pixels: (B, C, H, W), channels-last, in the stored dtype; 3 channels are RGB in 0..255, others digital numbers in
+        0..65535.
+    draws: (B, DRAWS) in [0, 1), on the same device. Returned is float32.
+
+    Raises:
+        UserError: the settings need RGB and the tiles are not.
+    """
+    x = geometry.flip(settings, pixels, draws).float()  # flips move bytes, and floats are four
+    x = geometry.resample(settings, x, draws)
+    x = colour.jitter(settings, x, draws)
+    x = patches.rand_augment(settings, x, draws)
+    return patches.erase(settings, x, draws)
+
+
+def mix(settings: Augment, pixels: Tensor, targets: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Mix each tile with its neighbour by mixup (Zhang et al. 2017) or cutmix (Yun et al. 2019), or by one of both.
+
+    Draws from torch's global generator, which the training loop seeds for each batch.
+
+    targets: (B,) int64. Returned are (B, classes) float32 shares, or the targets as they were if nothing is mixed.
+    """
+    kinds = []
+    if settings.mixup:
+        kinds.append(v2.MixUp(alpha=settings.mixup, num_classes=classes))
+    if settings.cutmix:
+        kinds.append(v2.CutMix(alpha=settings.cutmix, num_classes=classes))
+    if not kinds:
+        return pixels, targets
+    mixed: tuple[Tensor, Tensor] = kinds[int(torch.randint(len(kinds), ()))](pixels, targets)
+    return mixed
