@@ -12,15 +12,16 @@ import pandas as pd
 from landuse import params, tracking
 from landuse.core import results
 from landuse.core.errors import UserError
-from landuse.core.files import write_csv, write_json, write_text
-from landuse.core.outputs import read_csv, read_json, read_png
+from landuse.core.files import atomic, write_csv, write_json, write_text
+from landuse.core.outputs import read_csv, read_json
 from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
 from landuse.evaluation.asked import Asked, ask
 from landuse.evaluation.metrics import confusion
 from landuse.evaluation.uncertainty import Calibration
 from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION, members
-from landuse.report import Inputs, render
+from landuse.report import Inputs, render, split_map
+from landuse.tiles.geography import PLACE
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -74,6 +75,7 @@ def run(p: params.Params) -> None:
     write_json(DETAILS, report)
     drawn = _draw(test, probabilities, fitted, report, settings.confidence)
     explained = _explain(store, found[0].model, [val, test], fitted, names, settings.seed)
+    drawn["split_map"] = _map(store, split, earlier["split"])
     page = render(Inputs(report, found[0].spec.model_dump(), store.info, **drawn, **explained, **earlier))
     write_text(REPORT, page)
     tracking.track("evaluate")
@@ -132,12 +134,20 @@ def _explain(
     return {"galleries": found.galleries, "embedding": found.embedding, "suspects": found.suspects}
 
 
+def _map(store: TileStore, split: pd.DataFrame, found: Mapping[str, Any]) -> bytes:
+    """Write the map of the split; return its PNG."""
+    tiles = split[["split"]].join(store.index[store.index.columns.intersection(PLACE)])
+    with atomic(plots.FOLDER / "split_map.png") as part:
+        figure = split_map.draw(tiles, found.get("nearest_test_to_train_km"))
+        figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
+    return (plots.FOLDER / "split_map.png").read_bytes()
+
+
 def _earlier() -> dict[str, Any]:
     """What the stages before this one found, for the report."""
     facts: dict[str, Any] = {Path(file).stem: read_json(Path(file), *of) for file, of in _EARLIER.items()}
     return facts | {
         "history": read_csv(plots.FOLDER / "history.csv", "train", results.HISTORY_COLUMNS),
-        "split_map": read_png(plots.FOLDER / "split_map.png", "split"),
     }
 
 
