@@ -28,6 +28,7 @@ from workspace import clean_environment
 from landuse import cli, params, tuning
 from landuse.comparison import experiments
 from landuse.core.errors import UserError, user_errors
+from landuse.core.paths import LABELS
 from landuse.data import labels
 from landuse.data.splits import stage as splits
 from landuse.evaluation import stage as evaluation
@@ -204,13 +205,13 @@ def test_every_damaged_input_is_named_with_the_remedy(
     here: Path, made: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outcome(name, Path(), capsys) is None, "whole inputs are taken"
-    shutil.copy(made / labels.LABELS, labels.LABELS)
+    shutil.copy(made / LABELS, LABELS)
     for file in list(files(here, name)):
         for kind in DAMAGES if name in RUN else ("missing", "cut", "byte at 0.5 flipped"):
             DAMAGES[kind](file)
             line = outcome(name, file, capsys)
             shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
-            for each in (file, labels.LABELS):
+            for each in (file, LABELS):
                 shutil.copy(made / each, each)
             assert line is None or "dvc repro" in line
             absent = (name, kind) == ("track", "missing")  # what is not there is not logged

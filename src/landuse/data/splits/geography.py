@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.neighbors import BallTree
 
+from landuse.core.intervals import wilson
 from landuse.tiles.geography import EARTH_KM, NEAR_KM, PLACE, TILE_KM, placed
 
 _BINS = 39  # of the distances that the map of the split draws
@@ -42,7 +42,7 @@ def audit(tiles: pd.DataFrame, confidence: float) -> dict[str, Any]:
     distance, neighbour = nearest(test, train)
     truth, labels = test["target"].to_numpy(), train["target"]
     hits = {"accuracy": truth == labels.to_numpy()[neighbour], "majority": truth == labels.mode().iloc[0]}
-    alone = {name: _wilson(int(hit.sum()), len(hit), confidence) for name, hit in hits.items()}
+    alone = {name: _share(int(hit.sum()), len(hit), confidence) for name, hit in hits.items()}
     return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}
 
 
@@ -75,7 +75,6 @@ def _histogram(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
     return {"low": low, "high": high, "tiles": tiles.tolist()}
 
 
-def _wilson(successes: int, count: int, confidence: float) -> dict[str, float]:
-    share = binomtest(successes, count)
-    low, high = share.proportion_ci(confidence, method="wilson")
-    return {name: round(float(end), 6) for name, end in (("value", share.statistic), ("low", low), ("high", high))}
+def _share(successes: int, count: int, confidence: float) -> dict[str, float]:
+    low, high = wilson(successes, count, confidence)
+    return {"value": round(successes / count, 6), "low": round(low, 6), "high": round(high, 6)}

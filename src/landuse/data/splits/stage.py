@@ -1,19 +1,16 @@
 """Which tile is for training, which for validation, which for the test."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from landuse import params
 from landuse.core.files import write_csv, write_json
+from landuse.core.paths import NEAR_DUPLICATES, SPLIT, SPLIT_REPORT
 from landuse.data.splits import geography, leakage, published, spatial, stratified, subset
 from landuse.params import PARTS
-from landuse.tiles.split import DEALT, LEFT_OUT, SPLIT, read_labels
+from landuse.tiles.split import DEALT, LEFT_OUT, read_labels
 from landuse.tiles.store import open_store
-
-NEAR = Path("data/near_duplicates.csv")
-REPORT = Path("reports/split.json")
 
 
 def run(p: params.Params) -> None:
@@ -36,17 +33,17 @@ def run(p: params.Params) -> None:
     places = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
     write_csv(SPLIT, tiles[list(DEALT)])
-    write_csv(NEAR, near)
-    write_json(REPORT, report)
+    write_csv(NEAR_DUPLICATES, near)
+    write_json(SPLIT_REPORT, report)
     _say(report)
 
 
 def _say(report: dict[str, Any]) -> None:
     print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items() if count or part in PARTS))
-    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR})")
+    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR_DUPLICATES})")
     if report["coordinates_only"]:
         alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
-        print(f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({REPORT})")
+        print(f"right for that share of test: coordinates alone {alone:.1%}, the commonest label {majority:.1%}")
 
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:
