@@ -22,13 +22,13 @@ import safetensors.torch
 import torch
 import yaml
 from conftest import ROOT
-from PIL import Image
 from trained import build, spec
 from workspace import clean_environment
 
 from landuse import cli, params, tuning
 from landuse.comparison import experiments
 from landuse.core.errors import UserError, user_errors
+from landuse.core.paths import LABELS
 from landuse.data import labels
 from landuse.data.splits import stage as splits
 from landuse.evaluation import stage as evaluation
@@ -58,11 +58,7 @@ READS = {  # by the commands; what compare, cache and repair read is damaged in 
     "tune": LEARNS,
 }
 UNREAD = {"quarantine.csv"}  # for people
-MAY_PASS = {  # a table may be shorter, and a picture ends where it says
-    ("index.csv", "other types"),
-    ("history.csv", "other types"),
-    ("split_map.png", "other types"),
-}
+MAY_PASS = {("index.csv", "other types"), ("history.csv", "other types")}  # a table may be shorter
 
 
 class Reached(Exception):
@@ -156,8 +152,6 @@ def other_version(file: Path) -> None:
         pd.read_csv(file).rename(columns=lambda name: f"{name}_2").to_csv(file, index=False)
     elif file.suffix == ".npy":
         np.save(file, np.load(file).astype(np.uint16))
-    elif file.suffix == ".png":
-        Image.new("RGB", (8, 8)).save(file, format="JPEG")
     else:
         file.write_bytes(safetensors.torch.save({"weight": torch.zeros(3)}))
 
@@ -211,13 +205,13 @@ def test_every_damaged_input_is_named_with_the_remedy(
     here: Path, made: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outcome(name, Path(), capsys) is None, "whole inputs are taken"
-    shutil.copy(made / labels.LABELS, labels.LABELS)
+    shutil.copy(made / LABELS, LABELS)
     for file in list(files(here, name)):
         for kind in DAMAGES if name in RUN else ("missing", "cut", "byte at 0.5 flipped"):
             DAMAGES[kind](file)
             line = outcome(name, file, capsys)
             shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
-            for each in (file, labels.LABELS):
+            for each in (file, LABELS):
                 shutil.copy(made / each, each)
             assert line is None or "dvc repro" in line
             absent = (name, kind) == ("track", "missing")  # what is not there is not logged

@@ -1,23 +1,39 @@
 """A disk that is full ends what writes in one line, leaves nothing half-written, and the same call works later.
 
-A limit on the size of files stands in for the full disk: its error comes the same way. The stages before these two are
-in test_bad_input.py, each in a process of its own.
+A limit on the size of files stands in for the full disk: its error comes the same way.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import yaml
+from conftest import DEFAULTS, ROOT
+from PIL import Image
 from trained import build, spec
 
 from landuse import cli, params, tracking
 from landuse.core.errors import user_errors
+from landuse.data import labels, writer
+from landuse.data.splits import stage as splits
 from landuse.evaluation import stage as evaluation
 from landuse.export import stage as export
+from landuse.training import stage as training
 
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
+
+DVC_YAML = yaml.safe_load((DEFAULTS / "dvc.yaml").read_text())
+RUN = {
+    "download": writer.run,
+    "map_to_binary": labels.run,
+    "split": splits.run,
+    "train": training.run,
+    "evaluate": evaluation.run,
+    "export": export.run,
+}
 
 
 @pytest.fixture
@@ -26,7 +42,10 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracking, "check", lambda _: None)
     monkeypatch.setattr(tracking, "track", lambda *_, **__: "")
+    monkeypatch.setattr(tracking, "run", lambda *_: nullcontext())
     build(tmp_path, spec())
+    for code in ("src", "stages"):
+        (tmp_path / code).symlink_to(ROOT / code)
     return tmp_path
 
 
@@ -41,7 +60,32 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def configured(stage: str, folder: Path) -> params.Params:
+    """The params of a stage, for a folder of pictures and a small network."""
+    changes: dict[str, Any] = {
+        "data": {"source": "folder", "url": str(folder / "mine"), "tile_size": 32},
+        "mapping": {"preset": "mine", "tables": {"mine": {"City": ["Highway"], "Farmland": ["Pasture"]}}},
+        "model": {"backbone": "test_resnet", "weights": "none", "input_size": 32},
+        "train": {"epochs": 1},
+        "collapse": {"action": "warn"},
+        "evaluate": {"bootstrap": 100},
+    }
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    for section, keys in changes.items():
+        content[section] |= keys
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    if stage == "download":
+        for number in range(40):
+            pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            file = folder / f"mine/{('Highway', 'Pasture')[number % 2]}/{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(file)
+    if stage == "split":
+        labels.run(params.load("map_to_binary"))
+    return params.load(stage)
 
 
 def stopped_at(size: int, work: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> str:
@@ -55,21 +99,27 @@ def stopped_at(size: int, work: Callable[[], None], capsys: pytest.CaptureFixtur
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("stage", "size", "named"), [("evaluate", 9_000, "plots/"), ("export", 20_000, "models/export")]
+    ("stage", "size", "named"),
+    [
+        ("download", 50_000, "data/tiles"),
+        ("map_to_binary", 1_000, "data/labels.csv"),
+        ("split", 1_000, "data/split.csv"),
+        ("train", 20_000, "File too large"),
+        ("evaluate", 9_000, "plots/"),
+        ("export", 20_000, "models/export"),
+    ],
 )
 def test_a_stage_goes_on_when_there_is_space_again(
     ready: Path, stage: str, size: int, named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    p = params.load(stage)
-    if stage == "evaluate":
-        p = p.model_copy(update={"evaluate": p.evaluate.model_copy(update={"bootstrap": 50})})
-    run = {"evaluate": evaluation.run, "export": export.run}[stage]
+    p = configured(stage, ready)
     before = snapshot(ready)
-    assert named in stopped_at(size, lambda: run(p), capsys)
-    new = {name for name in snapshot(ready) if name not in before}
+    assert named in stopped_at(size, lambda: RUN[stage](p), capsys)
+    new = {name for name in snapshot(ready) if name not in before and not name.startswith(".landuse/")}
     assert not any(".part" in name for name in new)
-    run(p)
-    assert json.loads(Path(f"reports/{stage}.json").read_text())
+    RUN[stage](p)
+    outputs = DVC_YAML["stages"][stage]["outs"]
+    assert all(Path(out).exists() for out in outputs)
 
 
 def test_a_scene_is_written_whole_or_not_at_all(

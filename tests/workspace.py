@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,6 +52,20 @@ class Workspace:
             table[last] = value
         file.write_text(yaml.safe_dump(content, sort_keys=False))
 
+    def commit(self, message: str) -> None:
+        """Commit all that git does not ignore."""
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", message)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the MLflow database."""
+        with sqlite3.connect(self.path / "mlflow.db") as database:
+            return database.execute(query).fetchall()
+
+    def logged(self) -> tuple[int, ...]:
+        """Counts of runs, of metric values and of params in MLflow."""
+        return tuple(int(str(self.rows(f"select count(*) from {of}")[0][0])) for of in ("runs", "metrics", "params"))
+
     def outputs(self) -> dict[str, str]:
         """Every output that dvc.lock lists, with its digest."""
         lock = yaml.safe_load((self.path / "dvc.lock").read_text())
@@ -83,6 +98,5 @@ def clone(to: Path, source: Path = ROOT) -> Workspace:
     shutil.copy(DEFAULTS / "params.yaml", to)
     workspace = Workspace(to)
     workspace.run("git", "init", "-q", "-b", "main")
-    workspace.run("git", "add", "-A")
-    workspace.run("git", "commit", "-q", "-m", "clone")
+    workspace.commit("clone")
     return workspace

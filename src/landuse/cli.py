@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _enter_root(options: argparse.Namespace) -> None:
     """Work in the repository's root, wherever in it a command was typed; files that it names stay where they are."""
-    from landuse.core.files import workspace
+    from landuse.core.paths import workspace
 
     for name in ("csv", "report"):
         if getattr(options, name, None):

@@ -1,16 +1,14 @@
 """The last result in a few lines: how good, where everything is, what to type next."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from typing_extensions import TypedDict
 
 from landuse.core.outputs import read_json
+from landuse.core.paths import EVALUATION, MODEL
 from landuse.core.results import Headline
 
-_RESULTS = Path("reports/evaluate.json")
-_MODEL = Path("models/model/model.json")
 # MLflow opens on a page for language models unless the address says otherwise
 RUNS = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
 EXPERIMENTS = r"dvc exp show --only-changed --drop '(?!Exp|accuracy$|macro|nll|\w+\.)'"
@@ -29,7 +27,7 @@ def text() -> str:
     Raises:
         UserError: nothing has been measured here yet, or what was is damaged.
     """
-    found, model = read_json(_RESULTS, "evaluate", Headline), read_json(_MODEL, "train", _Model)
+    found, model = read_json(EVALUATION, "evaluate", Headline), read_json(MODEL / "model.json", "train", _Model)
     return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
 
 

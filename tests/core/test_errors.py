@@ -23,8 +23,14 @@ from landuse import params
 from landuse.core import files
 from landuse.core.errors import Interrupted, UserError, user_errors
 
-ROOMS = {"download": "tiles", "map_to_binary": "labels", "split": "splits", "train": "training",
-         "evaluate": "evaluation", "export": "export"}  # fmt: skip
+ROOMS = {
+    "download": "data.writer",
+    "map_to_binary": "data.labels",
+    "split": "data.splits.stage",
+    "train": "training.stage",
+    "evaluate": "evaluation.stage",
+    "export": "export.stage",
+}
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 

@@ -30,7 +30,7 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from landuse import files\n"
+        "import os, signal, sys; from pathlib import Path; from landuse.core import files\n"
         "with files.atomic(Path(sys.argv[1])) as part:\n"
         "    part.mkdir(); (part / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)"
     )

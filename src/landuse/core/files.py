@@ -1,4 +1,4 @@
-"""Where the pipeline works; its outputs are written whole or not at all, in the same bytes for the same content."""
+"""Files are written whole or not at all, in the same bytes for the same content."""
 
 import json
 import shutil
@@ -7,18 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landuse.core.errors import UserError
-
 if TYPE_CHECKING:  # half a second to load
     import pandas as pd
-
-
-def workspace() -> Path:
-    """Return the folder that the pipeline works in: the nearest one, from here upwards, with a dvc.yaml."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        if (folder / "dvc.yaml").is_file():
-            return folder
-    raise UserError("no dvc.yaml here or above: run from inside the repository")
 
 
 @contextmanager

@@ -38,11 +38,20 @@ class Duplicates(TypedDict):
     near_across_parts: int
 
 
+class Histogram(TypedDict):
+    """Numbers in bins of equal width on a logarithmic scale."""
+
+    low: Annotated[float, Field(gt=0)]
+    high: float
+    tiles: Annotated[list[int], Field(min_length=1)]
+
+
 class Distances(TypedDict):
     """In km."""
 
     min: float
     median: float
+    histogram: Histogram
 
 
 class OfPlaces(TypedDict):

@@ -6,12 +6,12 @@ from landuse import params
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
 from landuse.core.outputs import read_csv
+from landuse.core.paths import LABELS, TILES
 
-LABELS = Path("data/labels.csv")
 _COLUMNS = {"row": "int64", "file": "str", "class": "str"}
 
 
-def run(p: params.Params, tiles_index: Path = Path("data/tiles/index.csv"), out: Path = LABELS) -> None:
+def run(p: params.Params, tiles_index: Path = TILES / "index.csv", out: Path = LABELS) -> None:
     """Write a label and a target number for every tile: row, file, class, label, target.
 
     Tiles of classes without a label are kept aside, with an empty label and the target -1: they serve as

@@ -16,14 +16,15 @@ from tqdm import tqdm
 from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
+from landuse.core.paths import TILES
 from landuse.data.sources import open_source
 from landuse.data.sources.collection import BadTile, Collection, Tile
-from landuse.tiles.store import STORE, content_digest, write_header
+from landuse.tiles.store import content_digest, write_header
 
 _CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy
 
 
-def run(p: params.Params, store: Path = STORE) -> None:
+def run(p: params.Params, store: Path = TILES) -> None:
     """Fetch the tiles of ``data.source``, check every one, and write the tile store."""
     write(store, open_source(p.data), p.data.max_quarantined)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+
+from landuse.core import intervals
 
 Floats = npt.NDArray[np.float64]
 Interval = dict[str, float | None]  # value, low, high; None where a metric is undefined
@@ -23,15 +24,7 @@ def wilson(successes: int, count: int, confidence: float) -> Interval:
     """A proportion with Wilson's score interval; undefined for a count of 0."""
     if count == 0:
         return interval(np.nan, np.nan, np.nan)
-    return interval(successes / count, *_wilson_ends(successes, count, confidence))
-
-
-def _wilson_ends(successes: float, count: float, confidence: float) -> tuple[float, float]:
-    z = float(norm.ppf((1 + confidence) / 2))
-    share = successes / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return interval(successes / count, *intervals.wilson(successes, count, confidence))
 
 
 def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
@@ -91,7 +84,7 @@ def percentile(
     if np.isnan(value) or not len(defined):
         return interval(value, np.nan, np.nan)
     if value == 1 and defined.min() == 1:
-        low, high = _wilson_ends(count, count, confidence)
+        low, high = intervals.wilson(count, count, confidence)
         return interval(1.0, (low - chance) / (1 - chance), high)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return interval(value, low, high)

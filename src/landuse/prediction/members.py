@@ -6,7 +6,6 @@ with a saved model, or a DVC experiment or git revision, whose model is read fro
 
 import hashlib
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.outputs import damaged, read_bytes
+from landuse.core.paths import repository
 from landuse.model import saved
 from landuse.model.classifier import Classifier
 from landuse.spec import ModelSpec
@@ -53,7 +53,7 @@ def load(names: Sequence[str] = ()) -> list[Member]:
     own = _restore(str(saved.FOLDER), *_of_folder(saved.FOLDER))
     found = {str(saved.FOLDER): own}
     for name in names:
-        folder = Path(os.environ.get("DVC_ROOT") or ".", name)
+        folder = repository() / name
         if name.startswith(_PHASE):
             member = _phase(name, own.spec)
         elif (folder / saved.SPEC).is_file():
@@ -158,7 +158,7 @@ def _of_revision(name: str) -> tuple[bytes, bytes]:
 
     try:
         # not the workspace: a queued experiment runs in a copy that has neither the other experiments nor the cache
-        with Repo(os.environ.get("DVC_ROOT") or ".", rev=name) as repo:
+        with Repo(str(repository()), rev=name) as repo:
             files = [(saved.FOLDER / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
             described, weights = (repo.dvcfs.read_bytes(file) for file in files)
     except (DvcException, SCMError, FileNotFoundError) as error:

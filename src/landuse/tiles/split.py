@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from landuse.core.outputs import damaged, read_csv
+from landuse.core.paths import LABELS, SPLIT
 from landuse.params import PARTS
 from landuse.tiles.store import COLUMNS, TileStore
 
-SPLIT = Path("data/split.csv")
 LEFT_OUT = ("aside", "unlisted", "buffer", "unused")
-_LABELS = Path("data/labels.csv")
 _LABELLED = COLUMNS | {"label": "str", "target": "int64"}
 DEALT = _LABELLED | {"split": "str"}
 
@@ -39,7 +38,7 @@ def labels_of(split: pd.DataFrame) -> list[str]:
 
 def read_labels(store: TileStore) -> pd.DataFrame:
     """The labelled tiles, with latitude and longitude where the store has them."""
-    labels = _read(_LABELS, "map_to_binary", _LABELLED, store)
+    labels = _read(LABELS, "map_to_binary", _LABELLED, store)
     return labels.join(store.index[store.index.columns.intersection(["latitude", "longitude"])])
 
 

@@ -28,8 +28,8 @@ from tqdm import tqdm
 from typing_extensions import TypedDict
 
 from landuse.core.outputs import damaged, read_csv, read_json, reading
+from landuse.core.paths import TILES
 
-STORE = Path("data/tiles")
 _STAGE = "download"
 COLUMNS = {"row": "int64", "file": "str", "class": "str"}
 _PLACE = {"epsg": "Int64"} | dict.fromkeys(("left", "bottom", "right", "top", "latitude", "longitude"), "float64")
@@ -64,7 +64,7 @@ class TileStore:
     info: dict[str, Any]
 
 
-def open_store(store: Path = STORE) -> TileStore:
+def open_store(store: Path = TILES) -> TileStore:
     """Map a tile store that is whole.
 
     All pixels are hashed, which takes 0.2 s for EuroSAT in RGB and is over before a stage has worked for nothing: what

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from landuse.core.errors import UserError
-from landuse.core.files import workspace
+from landuse.core.paths import workspace
 from landuse.tracking import outputs, store
 
 _IDENTITY_TAG = "landuse.identity"

@@ -13,13 +13,10 @@ import yaml
 from typing_extensions import TypedDict
 
 from landuse.core.errors import UserError
-from landuse.core.files import workspace
 from landuse.core.outputs import read_csv, read_json
+from landuse.core.paths import EXPORT, HISTORY, MODEL, workspace
 from landuse.core.results import HISTORY_COLUMNS
 
-MODEL = Path("models/model/model.json")
-HISTORY = Path("plots/history.csv")
-EXPORT = Path("models/export")
 _PREFIXES = {"evaluate": "test"}  # evaluate.json -> test/...; the other files keep their names
 
 Stages = dict[str, Any]  # name -> stage, as in dvc.yaml
@@ -66,7 +63,7 @@ def up_to_date() -> Stages:
 
 def model() -> Model:
     """Return what model.json says of the trained model."""
-    return read_json(workspace() / MODEL, "train", Model)
+    return read_json(workspace() / MODEL / "model.json", "train", Model)
 
 
 def history(stages: Stages) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import filelock
 import requests
 
 from landuse.core.errors import UserError
+from landuse.core.paths import repository
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +51,7 @@ def open_store(workspace: Path) -> Store:
     Raises:
         UserError: the store cannot be reached, or refuses.
     """
-    root = Path(os.environ.get("DVC_ROOT") or workspace).resolve()
+    root = repository(workspace).resolve()
     uri = _uri(root)
     lock = filelock.FileLock(root / ".landuse" / "mlflow.lock")
     Path(lock.lock_file).parent.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landuse.core.errors import UserError
-from landuse.core.files import workspace
+from landuse.core.paths import workspace
 from landuse.tracking import outputs, store
 
 _STUDY_TAG, _TRIAL_TAG, _PARENT_TAG = "landuse.study", "landuse.trial", "mlflow.parentRunId"

@@ -1,8 +1,6 @@
 """From params and data on disk to a network and the batches that it learns from."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ import torch
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.core.paths import repository
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.model.predict import pick_device
@@ -56,7 +55,7 @@ def prepare(p: params.Params) -> Prepared:
             f"{distributed.size()} processes cannot share {smallest} tiles (batch_size is {p.recipe.batch_size}, tiles "
             f"to train on {len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
         )
-    root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    root = repository().resolve()
     cache = Cache(folder_of(root), store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
     return Prepared(model, spec, train, val, cache)
 

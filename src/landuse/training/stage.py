@@ -1,6 +1,5 @@
 """Training: from a split tile store to a model on disk and its history."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from landuse import params, tracking
 from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
+from landuse.core.paths import repository
 from landuse.core.process import configure, return_memory
 from landuse.model import saved
 from landuse.spec import ModelSpec
@@ -35,7 +35,7 @@ def run(p: params.Params) -> None:
     ready = prepare(p)
     spec = ready.spec
     print(_introduction(p, ready), flush=True)
-    root = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    root = repository().resolve()
     facts = spec.params | {"data": spec.data_digest}
     guards = Guards(p.collapse, spec.classes)
     checkpoints = checkpointing(root, spec.identity, p.runtime.checkpoint_minutes, facts)

@@ -38,34 +38,6 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-@pytest.mark.long
-@pytest.mark.real
-def test_all_27000_real_tiles_are_the_official_ones(real_data: Path, tmp_path: Path, data: MakeData) -> None:
-    url = str(real_data / "EuroSAT_RGB.zip")
-    where = str(real_data / "splits" / "eurosat_coords.csv")
-    section = data(source="eurosat_rgb", url=url, coordinates=where)
-    writer.write(tmp_path / "store", open_source(section))
-    store = open_store(tmp_path / "store")
-    assert store.info["digest"] == eurosat.RGB_DIGEST
-    assert store.info["official"] is True
-    assert store.images.shape == (27_000, 64, 64, 3)
-    assert store.info["classes"] == {
-        **dict.fromkeys(("AnnualCrop", "Forest", "HerbaceousVegetation", "Residential", "SeaLake"), 3000),
-        **dict.fromkeys(("Highway", "Industrial", "PermanentCrop", "River"), 2500),
-        "Pasture": 2000,
-    }
-    assert list(store.index["file"]) == sorted(store.index["file"])
-    assert (tmp_path / "store" / "quarantine.csv").read_text() == "file,reason\n"
-    with zipfile.ZipFile(url) as archive:
-        for row in (0, 13_000, 26_999):
-            content = archive.read(f"EuroSAT_RGB/{store.index['file'][row]}")
-            assert np.array_equal(store.images[row], np.asarray(Image.open(io.BytesIO(content))))
-            assert store.index["sha256"][row] == hashlib.sha256(content).hexdigest()
-    table = pd.read_csv(where)
-    expected = dict(zip(table["class"] + "/" + table["file"], table["latitude"], strict=True))
-    assert np.allclose(store.index["latitude"], [expected[file] for file in store.index["file"]], atol=1e-6)
-
-
 @pytest.mark.real
 def test_469_real_geotiffs_with_bands_and_coordinates(
     real_data: Path, tmp_path: Path, data: MakeData, capfd: pytest.CaptureFixture[str]

@@ -14,12 +14,13 @@ from conftest import DEFAULTS
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.core.paths import SPLIT_REPORT, TILES
 from landuse.data import labels, writer
 from landuse.data.splits import stage as splits
 from landuse.data.splits.geography import nearest
 from landuse.params import PARTS
 from landuse.tiles.split import read_split
-from landuse.tiles.store import STORE, open_store
+from landuse.tiles.store import open_store
 
 pytestmark = pytest.mark.real
 
@@ -38,11 +39,11 @@ def prepare(data: dict[str, Any], split: dict[str, Any]) -> dict[str, Any]:
     content["split"] |= split
     content["mapping"]["preset"] = "all_classes"
     p = params.Params.model_validate(content)
-    if not STORE.exists():
+    if not TILES.exists():
         writer.run(p)
         labels.run(p)
     splits.run(p)
-    report: dict[str, Any] = json.loads(splits.REPORT.read_text())
+    report: dict[str, Any] = json.loads(SPLIT_REPORT.read_text())
     return report
 
 

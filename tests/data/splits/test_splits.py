@@ -16,11 +16,12 @@ from conftest import DEFAULTS
 
 from landuse import params, sensors
 from landuse.core.errors import UserError
+from landuse.core.paths import LABELS, NEAR_DUPLICATES, SPLIT, SPLIT_REPORT, TILES
 from landuse.data import labels, writer
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.splits import stage as splits
-from landuse.tiles.split import SPLIT, read_split
-from landuse.tiles.store import STORE, open_store
+from landuse.tiles.split import read_split
+from landuse.tiles.store import open_store
 
 NAMES = [f"{label}/{label}_{n}.png" for label in ("2018", "Forest", "NA") for n in range(40)]
 IMAGES = np.random.default_rng(5).integers(0, 256, (len(NAMES), 32, 32, 3), dtype=np.uint8)
@@ -54,7 +55,7 @@ def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
         return replace(tile, latitude=50.0, longitude=number * 4 / 71.5) if placed else tile
 
     writer.write(
-        STORE,
+        TILES,
         Collection(
             source="made",
             names=NAMES,
@@ -69,7 +70,7 @@ def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    outputs = (SPLIT, splits.NEAR, splits.REPORT, splits.PICTURE)
+    outputs = (SPLIT, NEAR_DUPLICATES, SPLIT_REPORT)
     return {str(path): (folder / path).read_bytes() for path in outputs}
 
 
@@ -82,7 +83,7 @@ def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> Non
     assert set(made.loc[made["class"] == "Forest", "split"]) == {"aside"}
     assert set(made.loc[made["class"] == "NA", "label"]) == {"Old"}
     assert made["split"].value_counts().to_dict() == {"train": 56, "val": 12, "test": 12, "aside": 40}
-    report = json.loads((place / splits.REPORT).read_text())
+    report = json.loads((place / SPLIT_REPORT).read_text())
     assert report["method"] == "stratified"
     none = {"unlisted": 0, "buffer": 0, "unused": 0}
     assert report["tiles"] == {"train": 56, "val": 12, "test": 12, "aside": 40} | none
@@ -92,7 +93,7 @@ def test_every_tile_gets_its_part_and_the_report_counts_them(place: Path) -> Non
     assert report["coordinates"] == "80 of 80 tiles"
     assert report["coordinates_only"]["accuracy"]["value"] > 0.9  # 2018 lies west of NA
     assert report["coordinates_only"]["majority"]["value"] == 0.5
-    assert len(pd.read_csv(splits.NEAR)) == 0
+    assert len(pd.read_csv(NEAR_DUPLICATES)) == 0
 
 
 @pytest.mark.parametrize("method", ["stratified", "kfold", "spatial", "spatial_kfold"])
@@ -126,7 +127,7 @@ def test_the_folds_share_out_the_tests(method: str) -> None:
 
 def test_the_buffer_is_left_out_and_counted(place: Path) -> None:
     splits.run(configured(method="spatial", buffer_km=5))
-    report = json.loads((place / splits.REPORT).read_text())
+    report = json.loads((place / SPLIT_REPORT).read_text())
     assert report["tiles"]["buffer"] > 0
     assert report["nearest_test_to_train_km"]["min"] >= 5
     assert report["tiles"]["buffer"] == (read_split(open_store())["split"] == "buffer").sum()
@@ -140,7 +141,7 @@ def test_fewer_training_tiles_leave_validation_and_test_as_they_are(place: Path)
         splits.run(configured(fraction=fraction))
         made = read_split(open_store())["split"]
         assert made.where(made != "unused", "train").equals(whole)
-        assert json.loads((place / splits.REPORT).read_text())["tiles"]["unused"] == 56 - count
+        assert json.loads((place / SPLIT_REPORT).read_text())["tiles"]["unused"] == 56 - count
         kept.append(set(made.index[made == "train"]))
     assert len(kept[0]) == 14 and kept[0] < kept[1]
 
@@ -152,7 +153,7 @@ def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) ->
         (place / f"{part}.txt").write_text("\n".join([*names, "NA_999"][: 30 if part != "test" else 31]))
         parts[part] = {"list": f"{part}.txt", "sha256": None}
     splits.run(configured(method="published", published=parts))
-    report = json.loads((place / splits.REPORT).read_text())
+    report = json.loads((place / SPLIT_REPORT).read_text())
     rest = {"aside": 40, "unlisted": 20, "buffer": 0, "unused": 0}
     assert report["tiles"] == {"train": 20, "val": 20, "test": 20} | rest
     assert report["published"]["test"] == {"listed": 31, "not_in_data": 1}
@@ -190,10 +191,9 @@ def test_what_cannot_be_split_is_refused_and_nothing_written(place: Path, split:
 def test_without_coordinates_no_distance_is_reported_and_blocks_are_refused(place: Path) -> None:
     store(lambda name: IMAGES[NAMES.index(name)], placed=False)
     splits.run(configured())
-    report = json.loads((place / splits.REPORT).read_text())
+    report = json.loads((place / SPLIT_REPORT).read_text())
     assert (report["nearest_test_to_train_km"], report["coordinates_only"]) == (None, None)
     assert "data.coordinates" in report["coordinates"]
-    assert (place / splits.PICTURE).is_file()
     with pytest.raises(UserError, match=r"data\.coordinates"):
         splits.run(configured(method="spatial"))
 
@@ -203,11 +203,11 @@ def test_missing_inputs_are_named_with_the_stage_that_makes_them(
 ) -> None:
     with pytest.raises(UserError, match="run 'dvc repro split' first"):
         read_split(open_store())
-    other = pd.read_csv(labels.LABELS, keep_default_na=False)[:-1]
-    other.to_csv(labels.LABELS, index=False)
+    other = pd.read_csv(LABELS, keep_default_na=False)[:-1]
+    other.to_csv(LABELS, index=False)
     with pytest.raises(UserError, match="does not belong to the tiles"):
         splits.run(configured())
-    (place / labels.LABELS).unlink()
+    (place / LABELS).unlink()
     with pytest.raises(UserError, match="run 'dvc repro map_to_binary' first"):
         splits.run(configured())
     (tmp_path / "empty").mkdir()
@@ -216,13 +216,26 @@ def test_missing_inputs_are_named_with_the_stage_that_makes_them(
         splits.run(configured())
 
 
-def test_labels_and_splits_load_neither_torch_nor_mlflow(place: Path) -> None:
-    code = (
-        "import sys; from landuse import labels, params, splits; from pathlib import Path; "
-        "p = params.Params.model_validate_json(Path('params.json').read_text()); labels.run(p); splits.run(p); "
-        "sys.exit(str({'torch', 'torchvision', 'timm', 'mlflow'} & set(sys.modules)))"
-    )
+def test_reading_loads_no_source_and_splitting_neither_pictures_nor_torch(place: Path) -> None:
+    """Whoever opens a tile store or a split waits for none of these, and is not run again when they change."""
+    code = """
+import sys
+from pathlib import Path
+
+def loaded(*names):
+    return sorted(module for module in sys.modules if module.startswith(names))
+
+from landuse import params
+from landuse.tiles.split import read_split
+from landuse.tiles.store import open_store
+store = open_store()
+print(loaded("landuse.data", "requests", "urllib3", "matplotlib", "rasterio", "scipy", "torch", "mlflow"))
+from landuse.data.splits import stage
+stage.run(params.Params.model_validate_json(Path("params.json").read_text()))
+read_split(store)
+print(loaded("matplotlib", "rasterio", "torch", "timm", "mlflow"))
+"""
     (place / "params.json").write_text(configured().model_dump_json())
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
-    assert done.stderr.strip() == "set()"
-    assert (place / splits.REPORT).is_file()
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == done.stdout.splitlines()[-1] == "[]"
+    assert (place / SPLIT_REPORT).is_file()

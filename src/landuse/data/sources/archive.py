@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from landuse.core.errors import UserError
+from landuse.core.paths import repository
 from landuse.data.sources.collection import BadTile
-from landuse.data.sources.fetch import Address, fetch, root
+from landuse.data.sources.fetch import Address, fetch
 
 _LARGEST = 1 << 28  # bytes of one image: a zip may promise terabytes
 # what zipfile and its decompressors raise for entries that are damaged; OSError: bz2, or a place before the start
@@ -68,7 +69,7 @@ def local(path: str) -> Path:
     """The path as given; a relative one that is not here may lie in the repository an experiment was copied from."""
     try:
         given = Path(path).expanduser()
-        return given if given.exists() else root() / given
+        return given if given.exists() else repository() / given
     except (OSError, RuntimeError) as error:  # RuntimeError: a home folder that nobody has
         raise UserError(
             f"{path[:80]!r} cannot be opened ({getattr(error, 'strerror', error)}): mend the path"

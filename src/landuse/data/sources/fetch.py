@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from landuse.core.errors import UserError
+from landuse.core.paths import repository
 from landuse.data.sources.transfer import PATIENCE, RefusedError, host, say, transfer, version_of
 
 
@@ -34,11 +35,6 @@ class Address:
         return re.sub(r"[^A-Za-z0-9._-]+", "_", f"{path.stem[:60] or 'file'}-{digest}{path.suffix[:10]}")
 
 
-def root() -> Path:
-    """The repository's root: DVC names it, also inside the copies that experiments run in."""
-    return Path(os.environ.get("DVC_ROOT", "."))
-
-
 def fetch(addresses: Sequence[Address], remedy: str, fault: Callable[[Path], str | None] = lambda _: None) -> Path:
     """Return the local copy of a file, downloading it from the first address that gives it.
 
@@ -52,7 +48,7 @@ def fetch(addresses: Sequence[Address], remedy: str, fault: Callable[[Path], str
     Raises:
         UserError: no address gives the file; names each with its reason.
     """
-    folder = root() / ".landuse" / "downloads"
+    folder = repository() / ".landuse" / "downloads"
     for address in addresses:
         if (folder / address.name).is_file():
             return folder / address.name

@@ -1,20 +1,16 @@
 """Which tile is for training, which for validation, which for the test."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from landuse import params
 from landuse.core.files import write_csv, write_json
-from landuse.data.splits import geography, leakage, picture, published, spatial, stratified, subset
+from landuse.core.paths import NEAR_DUPLICATES, SPLIT, SPLIT_REPORT
+from landuse.data.splits import geography, leakage, published, spatial, stratified, subset
 from landuse.params import PARTS
-from landuse.tiles.split import DEALT, LEFT_OUT, SPLIT, read_labels
+from landuse.tiles.split import DEALT, LEFT_OUT, read_labels
 from landuse.tiles.store import open_store
-
-NEAR = Path("data/near_duplicates.csv")
-REPORT = Path("reports/split.json")
-PICTURE = Path("plots/split_map.png")
 
 
 def run(p: params.Params) -> None:
@@ -22,8 +18,7 @@ def run(p: params.Params) -> None:
 
     Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
-    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``reports/split.json``; and
-    ``plots/split_map.png``.
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
 
     Raises:
         UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
@@ -35,23 +30,20 @@ def run(p: params.Params) -> None:
     train = tiles[tiles["split"] == "train"]
     tiles.loc[train.index.difference(subset.keep(train, p.data.fraction, p.split.seed)), "split"] = "unused"
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
-    places, distance = geography.audit(tiles, p.evaluate.confidence)
+    places = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
-    picture.write(PICTURE, tiles, distance)
     write_csv(SPLIT, tiles[list(DEALT)])
-    write_csv(NEAR, near)
-    write_json(REPORT, report)
+    write_csv(NEAR_DUPLICATES, near)
+    write_json(SPLIT_REPORT, report)
     _say(report)
 
 
 def _say(report: dict[str, Any]) -> None:
     print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items() if count or part in PARTS))
-    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR})")
+    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR_DUPLICATES})")
     if report["coordinates_only"]:
         alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
-        print(
-            f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({PICTURE})"
-        )
+        print(f"right for that share of test: coordinates alone {alone:.1%}, the commonest label {majority:.1%}")
 
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:
