@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from conftest import DEFAULTS
-from PIL import Image
 from torch import nn
 
 from landuse import params, sensors
@@ -168,7 +167,6 @@ def build(folder: Path, described: ModelSpec, count: int = 132, tests: int = 41)
     for stage, content in contents.items():
         (folder / ("metrics" if stage == "train" else "reports") / f"{stage}.json").write_text(json.dumps(content))
     (folder / "plots").mkdir()
-    Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(folder / "plots/split_map.png")
     row = {"epoch": 1, "phase": "all", "lr": 1e-3} | {
         f"{part}_{name}": 0.5 for part in ("train", "val") for name in ("loss", "accuracy")
     }

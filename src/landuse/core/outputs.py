@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pandas as pd
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from landuse.core.errors import UserError
@@ -115,21 +114,6 @@ def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str,
         if name not in numbers and table[name].isna().any():
             raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
     return table
-
-
-def read_png(path: Path, stage: str) -> bytes:
-    """Return a picture that a stage drew, as it stands in the file.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    content = read_bytes(path, stage)
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            image.verify()
-    except (OSError, SyntaxError, ValueError) as error:  # as Pillow documents nowhere
-        raise damaged(path, stage, error) from None
-    return content
 
 
 def _refuse(constant: str) -> NoReturn:

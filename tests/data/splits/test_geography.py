@@ -37,11 +37,14 @@ def test_the_report_tells_distances_and_what_the_nearest_label_is_worth() -> Non
         parts,
         [0, 1, 0, 1, 1, 1, 1, 0, 0],
     )
-    report, distance = geography.audit(tiles, 0.9)
-    assert distance == pytest.approx([0.5, 4, 40, 2], rel=1e-4)
+    report = geography.audit(tiles, 0.9)
     summary = report["nearest_test_to_train_km"]
     assert [summary[key] for key in ("min", "q1", "median", "q3")] == pytest.approx([0.5, 1.625, 3, 13], abs=2e-3)
     assert (summary["share_within_640_m"], summary["share_within_5_km"]) == (0.25, 0.75)
+    shown = summary["histogram"]  # of 0.5, 4, 40 and 2 km
+    edges = np.geomspace(0.1, 100, len(shown["tiles"]) + 1)
+    assert (shown["low"], shown["high"]) == (0.1, 100)
+    assert shown["tiles"] == np.histogram([0.5, 2, 4, 40], edges)[0].tolist()
     low, high = proportion_confint(3, 4, alpha=0.1, method="wilson")
     alone = report["coordinates_only"]
     assert alone["accuracy"] == pytest.approx({"value": 0.75, "low": low, "high": high}, abs=1e-6)
@@ -52,13 +55,11 @@ def test_the_report_tells_distances_and_what_the_nearest_label_is_worth() -> Non
 def test_without_coordinates_in_both_parts_there_is_a_reason_instead() -> None:
     tiles = line([0.0, 1.0, np.nan], ["train", "val", "test"], [0, 0, 0])
     for unplaced, of in ((tiles, "2 of 3"), (tiles.drop(columns=["latitude", "longitude"]), "0 of 3")):
-        report, distance = geography.audit(unplaced, 0.95)
-        assert report == {
+        assert geography.audit(unplaced, 0.95) == {
             "coordinates": f"{of} tiles: name a table of them in data.coordinates",
             "coordinates_only": None,
             "nearest_test_to_train_km": None,
         }
-        assert len(distance) == 0
 
 
 @pytest.mark.real
@@ -66,7 +67,7 @@ def test_the_random_split_of_eurosat_leaks_and_the_longitude_split_does_not(real
     tiles = pd.read_csv(real_data / "splits" / "eurosat_coords.csv")
     tiles["target"], _ = pd.factorize(tiles["class"])
     random = stratified.deal(tiles.assign(file=tiles["class"] + "/" + tiles["file"]), USUAL, 42)
-    report, _ = geography.audit(tiles.assign(split=random), 0.95)
+    report = geography.audit(tiles.assign(split=random), 0.95)
     assert report["coordinates_only"]["accuracy"]["value"] == pytest.approx(0.784, abs=0.001)
     assert report["nearest_test_to_train_km"]["share_within_5_km"] == pytest.approx(0.927, abs=0.001)
     part_of = {
@@ -74,6 +75,6 @@ def test_the_random_split_of_eurosat_leaks_and_the_longitude_split_does_not(real
         for part in PARTS
         for name in (real_data / "splits" / f"eurosat-spatial-{part}.txt").read_text().split()
     }
-    report, _ = geography.audit(tiles.assign(split=tiles["file"].map(part_of)), 0.95)
+    report = geography.audit(tiles.assign(split=tiles["file"].map(part_of)), 0.95)
     assert report["coordinates_only"]["accuracy"]["high"] < report["coordinates_only"]["majority"]["value"]
     assert report["nearest_test_to_train_km"]["min"] == pytest.approx(438, abs=1)

@@ -69,7 +69,7 @@ def store(pixels: Callable[[str], Any], placed: bool = True) -> None:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    outputs = (SPLIT, splits.NEAR, splits.REPORT, splits.PICTURE)
+    outputs = (SPLIT, splits.NEAR, splits.REPORT)
     return {str(path): (folder / path).read_bytes() for path in outputs}
 
 
@@ -193,7 +193,6 @@ def test_without_coordinates_no_distance_is_reported_and_blocks_are_refused(plac
     report = json.loads((place / splits.REPORT).read_text())
     assert (report["nearest_test_to_train_km"], report["coordinates_only"]) == (None, None)
     assert "data.coordinates" in report["coordinates"]
-    assert (place / splits.PICTURE).is_file()
     with pytest.raises(UserError, match=r"data\.coordinates"):
         splits.run(configured(method="spatial"))
 
@@ -216,13 +215,26 @@ def test_missing_inputs_are_named_with_the_stage_that_makes_them(
         splits.run(configured())
 
 
-def test_labels_and_splits_load_neither_torch_nor_mlflow(place: Path) -> None:
-    code = (
-        "import sys; from landuse import labels, params, splits; from pathlib import Path; "
-        "p = params.Params.model_validate_json(Path('params.json').read_text()); labels.run(p); splits.run(p); "
-        "sys.exit(str({'torch', 'torchvision', 'timm', 'mlflow'} & set(sys.modules)))"
-    )
+def test_reading_loads_no_source_and_splitting_neither_pictures_nor_torch(place: Path) -> None:
+    """Whoever opens a tile store or a split waits for none of these, and is not run again when they change."""
+    code = """
+import sys
+from pathlib import Path
+
+def loaded(*names):
+    return sorted(module for module in sys.modules if module.startswith(names))
+
+from landuse import params
+from landuse.tiles.split import read_split
+from landuse.tiles.store import open_store
+store = open_store()
+print(loaded("landuse.data", "requests", "urllib3", "matplotlib", "rasterio", "scipy", "torch", "mlflow"))
+from landuse.data.splits import stage
+stage.run(params.Params.model_validate_json(Path("params.json").read_text()))
+read_split(store)
+print(loaded("matplotlib", "rasterio", "torch", "timm", "mlflow"))
+"""
     (place / "params.json").write_text(configured().model_dump_json())
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
-    assert done.stderr.strip() == "set()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == done.stdout.splitlines()[-1] == "[]"
     assert (place / splits.REPORT).is_file()

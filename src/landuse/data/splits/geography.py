@@ -15,12 +15,12 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.neighbors import BallTree
 
-EARTH_KM = 6371.0088  # mean radius (IUGG)
-PLACE = ["latitude", "longitude"]
-TILE_KM, NEAR_KM = 0.64, 5.0  # the side of a tile of EuroSAT, and what still is the same landscape
+from landuse.tiles.geography import EARTH_KM, NEAR_KM, PLACE, TILE_KM, placed
+
+_BINS = 39  # of the distances that the map of the split draws
 
 
-def audit(tiles: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], npt.NDArray[np.float64]]:
+def audit(tiles: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Measure the distance between test and training, and the accuracy of coordinates alone.
 
     Args:
@@ -30,20 +30,20 @@ def audit(tiles: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], npt.N
     Returns:
         What goes into ``reports/split.json``: ``coordinates``, in words, how many tiles have them; and, null where
         training or test have none, ``nearest_test_to_train_km`` and ``coordinates_only``: the accuracies on test of
-        the nearest training tile's label, and of the commonest label. And the distance of every placed test tile, km.
+        the nearest training tile's label, and of the commonest label.
     """
     used = tiles[tiles["split"].isin(["train", "val", "test"])]
-    placed = used.dropna(subset=PLACE) if set(PLACE) <= set(used.columns) else used[:0]
-    report: dict[str, Any] = {"coordinates": f"{len(placed):,} of {len(used):,} tiles"}
-    train, test = (placed[placed["split"] == part] for part in ("train", "test"))
+    known = placed(used)
+    report: dict[str, Any] = {"coordinates": f"{len(known):,} of {len(used):,} tiles"}
+    train, test = (known[known["split"] == part] for part in ("train", "test"))
     if train.empty or test.empty:
         report["coordinates"] += ": name a table of them in data.coordinates"
-        return report | {"coordinates_only": None, "nearest_test_to_train_km": None}, np.empty(0)
+        return report | {"coordinates_only": None, "nearest_test_to_train_km": None}
     distance, neighbour = nearest(test, train)
     truth, labels = test["target"].to_numpy(), train["target"]
     hits = {"accuracy": truth == labels.to_numpy()[neighbour], "majority": truth == labels.mode().iloc[0]}
     alone = {name: _wilson(int(hit.sum()), len(hit), confidence) for name, hit in hits.items()}
-    return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}, distance
+    return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}
 
 
 def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
@@ -58,13 +58,21 @@ def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.f
     return angle[:, 0] * EARTH_KM, position[:, 0]
 
 
-def _summary(distance: npt.NDArray[np.float64]) -> dict[str, float]:
+def _summary(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
     quartiles = np.percentile(distance, [0, 25, 50, 75])
     return {
         **{name: round(float(km), 3) for name, km in zip(("min", "q1", "median", "q3"), quartiles, strict=True)},
         "share_within_640_m": round(float((distance < TILE_KM).mean()), 6),
         "share_within_5_km": round(float((distance < NEAR_KM).mean()), 6),
+        "histogram": _histogram(distance.clip(min=0.01)),
     }
+
+
+def _histogram(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Numbers of tiles in bins of equal width on a logarithmic scale, from low to high km."""
+    low, high = (round(float(km), 3) for km in (min(0.1, distance.min()), max(100.0, distance.max())))
+    tiles, _ = np.histogram(distance.clip(low, high), np.geomspace(low, high, _BINS + 1))
+    return {"low": low, "high": high, "tiles": tiles.tolist()}
 
 
 def _wilson(successes: int, count: int, confidence: float) -> dict[str, float]:

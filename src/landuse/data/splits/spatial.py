@@ -5,10 +5,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.core.errors import UserError
-from landuse.data.splits.geography import EARTH_KM, nearest
+from landuse.data.splits.geography import nearest
 from landuse.params import PARTS, Fractions
-
-_DEGREE_KM = np.pi / 180 * EARTH_KM  # of latitude
+from landuse.tiles.geography import DEGREE_KM
 
 
 def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) -> "pd.Series[str]":
@@ -120,10 +119,10 @@ def _blocks(places: pd.DataFrame, block_km: float, shift: npt.NDArray[np.float64
     The grid is the sinusoidal projection's with one scale a row: rows of equal height, cut into equal lengths along
     the parallel in their middle. Blocks stay square at every latitude, which they would not in degrees.
     """
-    row = np.floor(places["latitude"] * _DEGREE_KM / block_km + shift[0])
-    middle = (row + 0.5 - shift[0]) * block_km / _DEGREE_KM
+    row = np.floor(places["latitude"] * DEGREE_KM / block_km + shift[0])
+    middle = (row + 0.5 - shift[0]) * block_km / DEGREE_KM
     parallel = np.cos(np.radians(middle)).clip(lower=0.01)  # at the poles a row may lie beyond 90 degrees
-    column = np.floor(places["longitude"] * _DEGREE_KM * parallel / block_km + shift[1])
+    column = np.floor(places["longitude"] * DEGREE_KM * parallel / block_km + shift[1])
     names: pd.Series[str] = row.astype("int64").astype(str) + "/" + column.astype("int64").astype(str)
     return names
 

@@ -7,14 +7,13 @@ import pandas as pd
 
 from landuse import params
 from landuse.core.files import write_csv, write_json
-from landuse.data.splits import geography, leakage, picture, published, spatial, stratified, subset
+from landuse.data.splits import geography, leakage, published, spatial, stratified, subset
 from landuse.params import PARTS
 from landuse.tiles.split import DEALT, LEFT_OUT, SPLIT, read_labels
 from landuse.tiles.store import open_store
 
 NEAR = Path("data/near_duplicates.csv")
 REPORT = Path("reports/split.json")
-PICTURE = Path("plots/split_map.png")
 
 
 def run(p: params.Params) -> None:
@@ -22,8 +21,7 @@ def run(p: params.Params) -> None:
 
     Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
-    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); ``reports/split.json``; and
-    ``plots/split_map.png``.
+    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
 
     Raises:
         UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
@@ -35,9 +33,8 @@ def run(p: params.Params) -> None:
     train = tiles[tiles["split"] == "train"]
     tiles.loc[train.index.difference(subset.keep(train, p.data.fraction, p.split.seed)), "split"] = "unused"
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
-    places, distance = geography.audit(tiles, p.evaluate.confidence)
+    places = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
-    picture.write(PICTURE, tiles, distance)
     write_csv(SPLIT, tiles[list(DEALT)])
     write_csv(NEAR, near)
     write_json(REPORT, report)
@@ -49,9 +46,7 @@ def _say(report: dict[str, Any]) -> None:
     print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR})")
     if report["coordinates_only"]:
         alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
-        print(
-            f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({PICTURE})"
-        )
+        print(f"coordinates alone are right for {alone:.1%} of test, the commonest label for {majority:.1%} ({REPORT})")
 
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:

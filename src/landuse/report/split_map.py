@@ -1,52 +1,45 @@
 """A picture of where the parts lie: all tiles, the closest neighbourhood, and how far the test is from training."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from sklearn.neighbors import BallTree
+from scipy.spatial import KDTree
 
-from landuse.core.files import atomic
-from landuse.data.splits.geography import EARTH_KM, NEAR_KM, PLACE, TILE_KM
+from landuse.tiles.geography import DEGREE_KM, EARTH_KM, NEAR_KM, PLACE, TILE_KM, placed
 
 _COLOURS = {"train": "#4477aa", "val": "#ccbb44", "test": "#ee6677", "buffer": "#aa3377"}  # Paul Tol's bright scheme
 _NAMES = {"train": "training", "val": "validation", "test": "test", "buffer": "buffer, left out"}
 _REST = "0.85"  # kept aside, unlisted, unused
 _WINDOW_KM = 60.0  # largest side of the neighbourhood
-_DEGREE_KM = np.pi / 180 * EARTH_KM
 
 
-def write(path: Path, tiles: pd.DataFrame, distance: npt.NDArray[np.float64]) -> None:
+def draw(tiles: pd.DataFrame, distances: Mapping[str, Any] | None) -> Figure:
     """Draw the map; without coordinates, a sentence that says so.
 
-    tiles: column split, and latitude and longitude in degrees where known. distance: of every test tile to the
-    nearest training tile in km, (n,).
+    Args:
+        tiles: column split (data/split.csv), and latitude and longitude in degrees where known (data/tiles/index.csv).
+        distances: ``nearest_test_to_train_km`` of reports/split.json.
     """
-    placed = tiles.dropna(subset=PLACE) if set(PLACE) <= set(tiles.columns) else tiles[:0]
-    if placed.empty:
-        figure, axis = plt.subplots(figsize=(6, 1.2), layout="constrained")
-        axis.set_axis_off()
-        axis.text(0.5, 0.5, "No map: the tiles have no coordinates.", ha="center", va="center", color="0.35")
-    else:
-        figure, axes = plt.subplot_mosaic(
-            [["map", "near"], ["map", "far"]], figsize=(11, 6), width_ratios=[1.4, 1], layout="constrained"
-        )
-        # in an order of chance, or the last part would hide the others
-        mixed = placed.iloc[np.random.default_rng(0).permutation(len(placed))]
-        _draw_map(axes["map"], mixed)
-        _draw_neighbourhood(axes["near"], axes["map"], mixed)
-        _draw_distance(axes["far"], distance)
-    with atomic(path) as part:
-        figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
-    plt.close(figure)
+    known = placed(tiles)
+    if known.empty:
+        figure = Figure(figsize=(6, 1.2), layout="constrained")
+        figure.text(0.5, 0.5, "No map: the tiles have no coordinates.", ha="center", va="center", color="0.35")
+        return figure
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.subplot_mosaic([["map", "near"], ["map", "far"]], width_ratios=[1.4, 1])
+    # in an order of chance, or the last part would hide the others
+    mixed = known.iloc[np.random.default_rng(0).permutation(len(known))]
+    _draw_map(axes["map"], mixed)
+    _draw_neighbourhood(axes["near"], axes["map"], mixed)
+    _draw_distance(axes["far"], distances)
+    return figure
 
 
 def _draw_map(axis: Axes, tiles: pd.DataFrame) -> None:
@@ -65,18 +58,19 @@ def _draw_map(axis: Axes, tiles: pd.DataFrame) -> None:
 def _draw_neighbourhood(axis: Axes, whole: Axes, tiles: pd.DataFrame) -> None:
     """A window around the densest crowd of test tiles; the map shows where it is."""
     test = tiles[tiles["split"] == "test"]
-    places = np.radians((tiles if test.empty else test)[PLACE].to_numpy(dtype=np.float64))
-    tree, radius = BallTree(places, metric="haversine"), _WINDOW_KM / 2 / EARTH_KM
-    densest = int(np.argmax(tree.query_radius(places, radius, count_only=True)))
-    crowd = np.degrees(places[tree.query_radius(places[[densest]], radius)[0]])
+    places = (tiles if test.empty else test)[PLACE].to_numpy(dtype=np.float64)
+    points, chord = _on_the_sphere(places), 2 * np.sin(_WINDOW_KM / 2 / EARTH_KM / 2)
+    tree = KDTree(points)
+    densest = int(np.argmax(tree.query_ball_point(points, chord, return_length=True)))
+    crowd = places[tree.query_ball_point(points[densest], chord)]
     latitude, longitude = (crowd.min(axis=0) + crowd.max(axis=0)) / 2
-    scale = _DEGREE_KM * np.array([1.0, max(0.01, np.cos(np.radians(latitude)))])  # km of a degree, both ways
+    scale = DEGREE_KM * np.array([1.0, max(0.01, np.cos(np.radians(latitude)))])  # km of a degree, both ways
     side = float(np.clip(1.4 * (np.ptp(crowd, axis=0) * scale).max(), 5.0, _WINDOW_KM))
     height, width = side / scale
     south, west = latitude - height / 2, longitude - width / 2
     inside = tiles["latitude"].between(south, south + height) & tiles["longitude"].between(west, west + width)
-    points = 190 * TILE_KM / side  # of a tile at the scale of the window, which is about 190 points wide
-    _scatter(axis, tiles[inside], max(4.0, 0.95 * points) ** 2, marker="s")
+    size = 190 * TILE_KM / side  # of a tile at the scale of the window, which is about 190 points wide
+    _scatter(axis, tiles[inside], max(4.0, 0.95 * size) ** 2, marker="s")
     axis.set(xlim=(west, west + width), ylim=(south, south + height))
     axis.set_title(f"{side:.0f} km of it, where most test tiles are", loc="left", fontsize=11)
     whole.add_patch(Rectangle((west, south), width, height, fill=False, color="black", lw=1.2))
@@ -96,13 +90,21 @@ def _scatter(axis: Axes, tiles: pd.DataFrame, size: float, marker: str = "o") ->
     axis.spines[:].set_color("0.8")
 
 
-def _draw_distance(axis: Axes, distance: npt.NDArray[np.float64]) -> None:
+def _on_the_sphere(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Unit vectors (n, 3) of latitudes and longitudes (n, 2) in degrees."""
+    latitude, longitude = np.radians(places).T
+    return np.stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
+    )
+
+
+def _draw_distance(axis: Axes, distances: Mapping[str, Any] | None) -> None:
     axis.set_title("From a test tile to the nearest training tile", loc="left", fontsize=11)
     axis.set(xscale="log", xlabel="km", ylabel="test tiles")
-    if len(distance):
-        shown = distance.clip(min=0.01)
-        bins = np.geomspace(min(0.1, shown.min()), max(100.0, shown.max()), 40)
-        axis.hist(shown, bins=bins.tolist(), color=_COLOURS["test"])
+    if distances:
+        histogram = distances["histogram"]
+        edges = np.geomspace(histogram["low"], histogram["high"], len(histogram["tiles"]) + 1)
+        axis.stairs(histogram["tiles"], edges, fill=True, color=_COLOURS["test"])
     else:
         axis.text(0.5, 0.5, "training or test has no coordinates", transform=axis.transAxes, ha="center", color="0.35")
     for km, name in ((TILE_KM, "640 m"), (NEAR_KM, "5 km")):
