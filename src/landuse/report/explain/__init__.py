@@ -9,9 +9,9 @@ import pandas as pd
 
 from landuse.core.files import write_csv
 from landuse.model.classifier import Classifier
-from landuse.report import plots
 from landuse.report.explain import embedding, galleries, suspects
 from landuse.report.gallery import Gallery
+from landuse.report.inputs import PLOTS
 from landuse.tiles.store import TileStore
 
 
@@ -32,9 +32,9 @@ def write(
     features: npt.NDArray[np.float32],
     names: list[str],
     seed: int,
-    folder: Path = plots.FOLDER,
+    folder: Path = PLOTS,
 ) -> Explanation:
-    """Explain the predictions; write embedding.csv with its picture, and suspects.csv.
+    """Explain the predictions; write embedding.csv and suspects.csv.
 
     tiles: the validation and test rows of the split table, of which the model has learnt nothing.
     probabilities: (n, classes), calibrated, and features: (n, F), of these tiles. names: of the labels.
@@ -44,5 +44,4 @@ def write(
     places = embedding.embed(tiles, probabilities, features, names, seed)
     write_csv(folder / "suspects.csv", doubted)
     write_csv(folder / "embedding.csv", places)
-    embedding.draw(places, len(tiles), folder / "embedding.png")
     return Explanation(galleries.build(store, model, tiles, probabilities, names, doubted), places, doubted)

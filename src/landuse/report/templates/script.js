@@ -1,6 +1,5 @@
 /* The page is complete without this; it adds sorting, hints, filters and enlarged tiles. */
 "use strict";
-document.documentElement.classList.add("script");
 
 /* scroll regions that fit need no stop for the keyboard */
 const fit = () => document.querySelectorAll(".scroll").forEach(region => {
@@ -53,12 +52,6 @@ document.addEventListener("pointermove", event => {
   hint.style.left = `${Math.max(8, left)}px`;
   hint.style.top = `${event.clientY + (above ? -hint.offsetHeight - 12 : 18)}px`;
 });
-
-/* embedding: one label stands out */
-document.querySelectorAll(".highlight").forEach(select => select.addEventListener("change", () => {
-  select.closest(".scatter").querySelectorAll("circle").forEach(point =>
-    point.classList.toggle("faded", select.value !== "" && !point.classList.contains(select.value)));
-}));
 
 /* galleries: filter by label, enlarge */
 const viewer = document.createElement("dialog");

@@ -1,0 +1,139 @@
+"""The page and the model card: templates that share their sentences, tables and words.
+
+The page needs nothing else to be read: pictures, style and script stand in the file, and a strict content security
+policy allows them by their hashes and forbids everything else. The same inputs give the same bytes.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from landuse.model import backbones
+from landuse.report import gallery, tables
+from landuse.report import vocabulary as v
+from landuse.report.charts import ROWS
+from landuse.report.inputs import Explained, Inputs
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FILTERS = {
+    name: getattr(v, name)
+    for name in ("percent", "level", "span", "share", "with_span", "score", "gain", "count", "listed")
+}
+
+
+def page(inputs: Inputs, explained: Explained, charts: Mapping[str, Markup]) -> str:
+    """Return the page. charts: pictures of it by name."""
+    style, script = (Markup((_TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    environment = _environment(autoescape=True)
+    environment.filters |= {
+        "breakable": _breakable,
+        "hashed": _hashed,
+        "code": lambda text: Markup("<code>{}</code>").format(text),
+    }
+    return environment.get_template("page.html.jinja").render(
+        _context(inputs, explained),
+        charts=dict.fromkeys(("roc", "pr", "embedding")) | dict(charts),
+        galleries=explained.galleries,
+        pictures=gallery.encoded(explained.galleries),
+        style=style,
+        script=script,
+    )
+
+
+def card(inputs: Inputs, explained: Explained) -> str:
+    """Return the model card, in Markdown: what a stranger must know before using the exported model."""
+    environment = _environment(autoescape=False)
+    environment.filters |= {"code": "`{}`".format, "cell": lambda text: text.replace("|", "\\|"), "flat": _flat}
+    text = environment.get_template("model_card.md.jinja").render(
+        _context(inputs, explained), torchvision=backbones.TORCHVISION
+    )
+    return text.replace(v.GAP, " ")
+
+
+def _environment(autoescape: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= _FILTERS | {"named": tables.named}
+    environment.globals |= {"SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
+    return environment
+
+
+def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
+    """What the templates know: the stages' files, the tables, and what follows from them."""
+    e, names = inputs.evaluate, inputs.spec.classes
+    recall = {name: label["recall"] for name, label in e["labels"].items()}
+    sections: dict[str, Any] = {name: e.get(name) for name in ("ood", "views", "ensemble")}  # may be left out
+    split: dict[str, Any] = {name: inputs.split.get(name) for name in ("nearest_test_to_train_km", "coordinates_only")}
+    return {
+        "e": e | sections,
+        "split": inputs.split | split,
+        "spec": inputs.spec,
+        "fitted": inputs.calibration,
+        "data": inputs.data,
+        "train": inputs.train,
+        "collapse": inputs.collapse,
+        "export": inputs.export,
+        "names": names,
+        "tables": tables.all_of(inputs, explained),
+        "beats_all": _beats_all(e),
+        "best_baseline": _best_baseline(e),
+        "absent": [name for name, of in recall.items() if of["value"] is None],
+        "weakest": _weakest(recall, explained.confusion, names),
+        "aside": sorted(inputs.tiles.loc[inputs.tiles["target"] < 0, "class"].unique()),
+        "has_classes": set(e["classes"]) != set(e["labels"]),
+        "embedded": len(explained.embedding),
+        "suspected": len(explained.suspects),
+    }
+
+
+def _beats_all(e: Mapping[str, Any]) -> bool:
+    low, highs = e["accuracy"]["low"], [found["accuracy"]["high"] for found in e["baselines"].values()]
+    return low is not None and all(high is not None and low > high for high in highs)
+
+
+def _best_baseline(e: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not e["baselines"]:
+        return None
+    name, best = max(e["baselines"].items(), key=lambda item: item[1]["accuracy"]["value"] or 0)
+    gain = f"{100 * (e['accuracy']['value'] - best['accuracy']['value']):+.1f}".replace("-", "\u2212")
+    return {"name": tables.named(name), "gain": gain}
+
+
+def _weakest(recall: Mapping[str, v.Interval], confusion: Any, names: list[str]) -> dict[str, Any] | None:
+    """The label that is found least often, and what it is taken for; None where none is missed."""
+    known = {name: of for name, of in recall.items() if of["value"] is not None}
+    weakest = min(known, key=lambda name: known[name]["value"], default=None)
+    if weakest is None or len(known) == 1 or known[weakest]["value"] == 1:
+        return None
+    row = confusion[names.index(weakest)].copy()
+    row[names.index(weakest)] = 0
+    taken_for = names[int(np.argmax(row))] if len(names) > 2 and row.any() else ""
+    return {"name": weakest, "recall": known[weakest], "taken_for": taken_for}
+
+
+def _flat(text: str) -> str:
+    """On one line: Markdown gives line ends a meaning."""
+    return " ".join(text.split())
+
+
+def _breakable(text: str) -> Markup:
+    """Let a long name break where its words meet."""
+    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])", text))
+
+
+def _hashed(text: str) -> str:
+    """As a content security policy names an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

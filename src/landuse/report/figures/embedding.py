@@ -1,0 +1,66 @@
+"""Maps of the features: tiles that the network finds alike lie close together."""
+
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landuse.report.figures import style
+
+# Paul Tol's bright scheme and what his muted one has besides; further classes take them again: names are in the picture
+_COLOURS = [*style.BRIGHT[:6], "#332288", "#999933", "#882255", "#44aa99"]
+
+
+def embedding(table: pd.DataFrame, tiles: int) -> Figure:
+    """t-SNE by class, by split and with the errors; and PCA by class.
+
+    table: plots/embedding.csv; tiles: how many were chosen from.
+    """
+    figure = style.new(style.WIDE, 11.0)
+    by_class, errors, by_split, pca = figure.subplots(2, 2).flat
+    _by_class(by_class, table, "tsne")
+    _by_class(pca, table, "pca")
+    for split, colour in zip(table["split"].unique(), (style.CYAN, style.BLUE, style.GREY), strict=False):
+        own = table[table["split"] == split]
+        _scatter(by_split, own, "tsne", colour, label=f"{split}: {len(own):,}")
+    known = table["label"] != ""
+    wrong = table[known & ~table["correct"]]
+    _scatter(errors, table[table["correct"]], "tsne", "#d5d9de")
+    if not known.all():
+        _scatter(errors, table[~known], "tsne", style.YELLOW, label=f"not taught: {(~known).sum():,}")
+    told = [f"{row.file}: {row.label} → {row.prediction}, {row.split}" for row in wrong.itertuples()]
+    dots = errors.scatter(wrong["tsne_x"], wrong["tsne_y"], s=26, color=style.RED, label=f"wrong: {len(wrong):,}")
+    style.hover(dots, told)
+    of = f"{len(table):,} tiles" if len(table) == tiles else f"{len(table):,} of {tiles:,} tiles"
+    titles = {
+        by_class: f"t-SNE by class ({of})",
+        errors: "t-SNE: errors",
+        by_split: "t-SNE by split",
+        pca: "PCA by class",
+    }
+    for axis, title in titles.items():
+        axis.set(xticks=[], yticks=[], title=title)
+        axis.spines[:].set(visible=True, color="#dfe4ea")
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(loc="upper left", markerscale=1.5, frameon=True, edgecolor="none")
+    return figure
+
+
+def _by_class(axis: Axes, table: pd.DataFrame, map_: str) -> None:
+    groups = table.groupby("class")
+    for colour, (_, own) in zip(cycle(_COLOURS), groups, strict=False):
+        _scatter(axis, own, map_, colour)
+    for name, own in groups:
+        x, y = own[[f"{map_}_x", f"{map_}_y"]].median()
+        size = 9 if len(groups) <= 12 else 6
+        text = axis.text(x, y, str(name), size=size, weight="bold", ha="center", va="center")
+        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+
+
+def _scatter(axis: Axes, table: pd.DataFrame, map_: str, colour: str, **kwargs: Any) -> None:
+    """As pixels within the page: thousands of shapes make it slow."""
+    x, y = table[f"{map_}_x"], table[f"{map_}_y"]
+    axis.scatter(x, y, s=11, color=colour, linewidths=0, alpha=0.8, rasterized=True, **kwargs)
