@@ -4,102 +4,84 @@ What made a result is read from the ``dvc.lock`` of its commit, not from its ``p
 stage reads, and says nothing of the code.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
+from dvc.api import DVCFileSystem, all_branches, all_tags
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.repo.experiments.utils import exp_refs
-from dvc.scm import RevError, resolve_rev
-from pydantic import TypeAdapter
+from dvc.scm import RevError
+from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 from typing_extensions import TypedDict
 
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.outputs import as_json
+from landuse.core.settings import flatten
 
 WORKSPACE = "workspace"
 SEED, FOLD = "train.seed", "split.fold"
-TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
+PREDICTIONS = "data/predictions.csv"
+TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
-_DETAILS = "reports/evaluate.json"  # in DVC's cache
-
-_Interval = dict[str, float | None] | None  # value, low, high
-
-
-class _After(TypedDict, total=False):
-    nll: _Interval
-
-
-class _Calibration(TypedDict, total=False):
-    after: _After
+_DETAILS = "reports/evaluate.json"  # in DVC's cache: the intervals and the baseline
+_MEASURED = {  # name here -> its measure in the details
+    "accuracy": "accuracy",
+    "macro_f1": "macro_f1",
+    "nll": "calibration.after.nll",
+    f"{BASELINE}.accuracy": f"baselines.{BASELINE}.accuracy",
+    f"{BASELINE}.macro_f1": f"baselines.{BASELINE}.macro_f1",
+}
 
 
-class _Test(TypedDict, total=False):
-    accuracy: float | None
-    macro_f1: float | None
-    nll: float | None
+class Unreadable(Exception):
+    """A file of a result is absent, damaged or without numbers. The message says what, and what to do."""
 
 
-class _Val(TypedDict, total=False):
-    val_macro_f1: float
+Read = Callable[[str], bytes]  # a file of a revision; raises Unreadable
 
 
-class _Details(TypedDict, total=False):
-    accuracy: _Interval
-    macro_f1: _Interval
-    calibration: _Calibration
-    baselines: dict[str, dict[str, _Interval]]
-
-
-class _Out(TypedDict):
+class _Files(TypedDict, total=False):
     path: str
     md5: str
 
 
-class _Dep(TypedDict):
-    path: str
-
-
 class _Stage(TypedDict, total=False):
-    outs: list[_Out]
-    deps: list[_Dep]
+    outs: list[_Files]
+    deps: list[_Files]
     params: dict[str, dict[str, Any]]
 
 
 class _Lock(TypedDict):
+    """dvc.lock."""
+
     stages: dict[str, _Stage]
-
-
-_SHAPES: dict[str, type] = {_TEST: _Test, _VAL: _Val, _DETAILS: _Details}
-_Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
+    """One result.
 
-    settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
-    test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where the details are in DVC's cache, the ends of
-    their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the baseline's, the same way, as
-    ``band_statistics.accuracy``. Those that were measured.
+    settings: every param and code file that made its predictions, but for the seed and, in a cross-validation, the
+    fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
+    the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
+    baseline's, the same way, as ``band_statistics.accuracy``. read: its files.
     """
 
     name: str
     seed: str
+    fold: str
     settings: Mapping[str, str]
     metrics: Mapping[str, float]
-    tiles: str
-    predictions: str
-    fold: str = ""
+    read: Read
 
 
 @contextmanager
@@ -120,16 +102,15 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = _read(repo, baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
+        own = result(baseline.name or baseline.rev[:7], reader(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
             state, last = each.executor.state if each.executor else "success", each.revs[0]
-            name = last.name or last.rev[:7]
-            result = _read(repo, name, _committed(repo, last.rev)) if state == "success" else state
-            if isinstance(result, Experiment):
-                found.append(result)
+            made = result(last.name or last.rev[:7], reader(repo, last.rev)) if state == "success" else state
+            if isinstance(made, Experiment):
+                found.append(made)
             else:
-                left_out[result] += 1
+                left_out[made] += 1
     if not found:
         others = f" ({counted(left_out)})" if left_out else ""
         remedy = "make one with 'dvc exp run -S train.freeze=layer3'"
@@ -142,131 +123,125 @@ def counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
 
 
-def resolve(repo: Repo, revision: str) -> str:
+def commit(repo: Repo, revision: str) -> str:
     """The commit of a git revision or a DVC experiment; ``workspace`` stays.
 
     Raises:
         UserError: there is none.
     """
-    if revision == WORKSPACE:
-        return revision
     try:
-        return str(resolve_rev(repo.scm, revision))
+        return revision if revision == WORKSPACE else str(_files(repo, revision).repo.get_rev())
     except RevError:
-        known = [*repo.scm.list_branches(), *repo.scm.list_tags(), *(ref.name for ref in exp_refs(repo.scm))]
-        hint = did_you_mean(revision, [*filter(None, known), WORKSPACE])
+        names = [name for found in repo.experiments.ls(all_commits=True).values() for name, _ in found]
+        hint = did_you_mean(revision, [*all_branches(), *all_tags(), *names, WORKSPACE])
         raise UserError(f"no revision or experiment {revision!r}{hint}") from None
 
 
 def at(repo: Repo, revision: str) -> Experiment:
-    """The result of what ``resolve`` takes.
+    """The result of what ``commit`` takes.
 
     Raises:
         UserError: there is no such revision, or it has no result.
     """
-    commit = resolve(repo, revision)
-    found = _read(repo, revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
+    found = result(revision, reader(repo, commit(repo, revision)))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
     return found
 
 
-def _committed(repo: Repo, revision: str) -> _Read:
-    files = repo.scm.get_fs(revision)
-    return lambda path: files.cat_file(path) if files.exists(path) else None
+def reader(repo: Repo, revision: str) -> Read:
+    """Return what reads files of a revision, from git or from DVC's cache or remote."""
+    files = _files(repo, revision)
 
-
-def _on_disk(root: Path) -> _Read:
-    return lambda path: (root / path).read_bytes() if (root / path).is_file() else None
-
-
-def cached(repo: Repo, digest: str) -> bytes | None:
-    """A file of DVC's cache; None where it is absent."""
-    file = repo.cache.local.oid_to_path(digest)
-    content: bytes | None = repo.cache.local.fs.cat_file(file) if repo.cache.local.fs.exists(file) else None
-    return content
-
-
-def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
-    """An experiment, or why it has no result."""
-    lock = read(_LOCK)
-    try:
-        locked = yaml.safe_load(b"stages: {}" if lock is None else lock)
-        TypeAdapter(_Lock).validate_python(locked)
-    except (yaml.YAMLError, ValueError):
-        return f"with a damaged {_LOCK}"
-    stages: dict[str, Any] = locked["stages"]
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
-    contents = {
-        _TEST: read(_TEST),
-        _VAL: read(_VAL),
-        _DETAILS: cached(repo, outs[_DETAILS]) if _DETAILS in outs else None,
-    }
-    found: dict[str, Any] = {}
-    for file, content in contents.items():
+    def read(path: str) -> bytes:
         try:
-            found[file] = {} if content is None else as_json(content, _SHAPES[file])
-        except ValueError:
-            return f"with a damaged {file}"
-    metrics = _metrics(found[_TEST], found[_VAL], found[_DETAILS])
-    if not stages or not {"accuracy", "macro_f1"} <= set(metrics):
+            content: bytes = files.read_bytes(path)
+        except FileNotFoundError:
+            raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)") from None
+        expected = files.info(path).get("dvc_info", {}).get("md5")  # none of what is in git
+        if expected not in (None, hashlib.md5(content).hexdigest()):
+            file = repo.cache.local.oid_to_path(expected)
+            remedy = "dvc checkout" if revision == WORKSPACE else f"remove {file}, then try dvc pull or dvc repro -f"
+            raise Unreadable(f"{path} is not what dvc.lock says: {remedy}")
+        return content
+
+    return read
+
+
+def _files(repo: Repo, revision: str) -> DVCFileSystem:
+    return DVCFileSystem(repo.root_dir, rev=None if revision == WORKSPACE else revision)
+
+
+def result(name: str, read: Read) -> Experiment | str:
+    """An experiment, or why it has no result."""
+    try:
+        stages = _stages(read)
+        metrics = _metrics(read)
+    except ValueError as error:
+        return f"with a damaged {error}"
+    if not stages or not {"accuracy", "macro_f1"} <= metrics.keys():
         return "without test metrics"
-    if not {TILES, PREDICTIONS} <= set(outs):
+    if _maker(stages, PREDICTIONS) is None or _maker(stages, TILES) is None:
         return "without predictions"
-    settings: dict[str, str] = {}
-    for stage in _upstream(stages, PREDICTIONS):
-        for file in stage.get("params", {}).values():
-            settings |= dict(_flat(file))
-        for dep in stage.get("deps", ()):
+    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+    settings: dict[str, Any] = {}
+    for made_by in sorted(_makers(stages, PREDICTIONS)):
+        for table in stages[made_by].get("params", {}).values():
+            settings |= flatten(table)
+        for dep in stages[made_by].get("deps", ()):
             path, digest = dep["path"], dep.get("md5", "")
             if outs.get(path, digest) != digest:
                 return "older than what they depend on (dvc repro)"
-            if _producer(stages, path) is None:
+            if _maker(stages, path) is None:
                 settings[path] = digest[:7]
-    seed, folded = settings.pop(SEED, ""), settings.get("split.method") in _FOLDED
-    fold = settings.pop(FOLD, "") if folded else ""
-    return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
+    written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    seed, fold = written.pop(SEED, ""), ""
+    if written.get("split.method") in _FOLDED:
+        fold = written.pop(FOLD, "")
+    return Experiment(name, seed, fold, written, metrics, read)
 
 
-def _metrics(test: Mapping[str, Any], val: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, float]:
-    """details: of the evaluation; the intervals and the baseline stand there alone."""
-    values = {name: test.get(name) for name in ("accuracy", "macro_f1", "nll")}
-    values["val_macro_f1"] = val.get("val_macro_f1")
-    baseline = details.get("baselines", {}).get(BASELINE, {})
-    measured = {
-        "accuracy": details.get("accuracy"),
-        "macro_f1": details.get("macro_f1"),
-        "nll": details.get("calibration", {}).get("after", {}).get("nll"),
-        **{f"{BASELINE}.{metric}": measure for metric, measure in baseline.items()},
-    }
-    for name, measure in measured.items():
-        values |= {name if part == "value" else f"{name}.{part}": value for part, value in (measure or {}).items()}
-    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+def _stages(read: Read) -> dict[str, _Stage]:
+    try:
+        locked: _Lock = TypeAdapter(_Lock).validate_python(yaml.safe_load(read(_LOCK)))
+    except Unreadable:
+        return {}
+    except (yaml.YAMLError, ValidationError):
+        raise ValueError(_LOCK) from None
+    return locked["stages"]
 
 
-def _upstream(stages: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """The stages that a path is made by, in any order."""
-    names, waiting = set(), [path]
-    while waiting:
-        name = _producer(stages, waiting.pop())
-        if name is not None and name not in names:
-            names.add(name)
-            waiting += [dep["path"] for dep in stages[name].get("deps", ())]
-    return [stages[name] for name in sorted(names)]
+def _metrics(read: Read) -> dict[str, float]:
+    test, val, details = (_numbers(read, path) for path in (_TEST, _VAL, _DETAILS))
+    measured: dict[str, float] = {name: test[name] for name in ("accuracy", "macro_f1", "nll") if name in test}
+    measured |= {"val_macro_f1": val["val_macro_f1"]} if "val_macro_f1" in val else {}
+    for name, place in _MEASURED.items():
+        ends = {name: f"{place}.value", f"{name}.low": f"{place}.low", f"{name}.high": f"{place}.high"}
+        measured |= {end: details[key] for end, key in ends.items() if key in details}
+    return measured
 
 
-def _producer(stages: Mapping[str, Any], path: str) -> str | None:
-    """The stage that makes a path or a folder above it."""
-    within = {path, *map(str, PurePosixPath(path).parents)}
-    makers = (name for name, stage in stages.items() for out in stage.get("outs", ()) if out["path"] in within)
-    return next(makers, None)
+def _numbers(read: Read, path: str) -> dict[str, float]:
+    """The numbers of a JSON file under dotted names; none where it is absent."""
+    try:
+        found = json.loads(read(path))
+    except Unreadable:
+        return {}
+    except ValueError:
+        raise ValueError(path) from None
+    return {k: float(v) for k, v in flatten(found).items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the leaves of nested tables and lists as DVC's ``-S`` names and writes them."""
-    if isinstance(value, dict | list) and value:
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value if isinstance(value, str) else json.dumps(value)
+def _makers(stages: Mapping[str, _Stage], path: str) -> set[str]:
+    """Names of the stages that a path hangs on."""
+    maker = _maker(stages, path)
+    if maker is None:
+        return set()
+    return {maker}.union(*(_makers(stages, dep["path"]) for dep in stages[maker].get("deps", ())))
+
+
+def _maker(stages: Mapping[str, _Stage], path: str) -> str | None:
+    """Name of the stage that makes a path, or a folder above it."""
+    outs = ((name, out["path"]) for name, stage in stages.items() for out in stage.get("outs", ()))
+    return next((name for name, out in outs if PurePosixPath(path).is_relative_to(out)), None)
