@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from landuse.comparison.experiments import Experiment, Unreadable
+from landuse.comparison.experiments import Experiment, Files
 from landuse.comparison.groups import Group
 from landuse.comparison.predictions import Predictions
 
@@ -26,11 +26,7 @@ def experiment(name: str = "main", seed: int = 1, fold: str = "", accuracy: floa
 
 def made(name: str, seed: int, fold: str, settings: dict[str, str], metrics: dict[str, float]) -> Experiment:
     """An experiment that holds no files."""
-
-    def read(path: str) -> bytes:
-        raise Unreadable(f"no {path} of {name}")
-
-    return Experiment(name, str(seed), fold, settings, metrics, read)
+    return Experiment(name, str(seed), fold, settings, metrics, Files(lambda _: None, lambda _: None))
 
 
 def predictions(right: list[int] | np.ndarray, sure: float = 0.9, labels: tuple[str, ...] = LABELS) -> Predictions:

@@ -223,9 +223,9 @@ def _speed(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from landuse import tuning
+    from landuse.tuning import search
 
-    tuning.run(options.trials)
+    search.run(options.trials)
 
 
 def _scene(options: argparse.Namespace) -> None:

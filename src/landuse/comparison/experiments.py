@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
-from dvc.api import DVCFileSystem, all_branches, all_tags
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.scm import RevError
+from dvc.scm import RevError, resolve_rev
 from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 from typing_extensions import TypedDict
@@ -46,17 +46,17 @@ class Unreadable(Exception):
     """A file of a result is absent, damaged or without numbers. The message says what, and what to do."""
 
 
-Read = Callable[[str], bytes]  # a file of a revision; raises Unreadable
-
-
-class _Files(TypedDict, total=False):
+class _Path(TypedDict):
     path: str
+
+
+class _Out(_Path):
     md5: str
 
 
 class _Stage(TypedDict, total=False):
-    outs: list[_Files]
-    deps: list[_Files]
+    outs: list[_Out]
+    deps: list[_Path]
     params: dict[str, dict[str, Any]]
 
 
@@ -66,6 +66,65 @@ class _Lock(TypedDict):
     stages: dict[str, _Stage]
 
 
+@dataclass
+class Files:
+    """The files of a revision.
+
+    Its dvc.lock says where they are: ``DVCFileSystem`` would read dvc.yaml, too, which takes DVC five times as long as
+    all the rest. git: reads what git has, cached: what DVC's cache has by a digest; None where it is absent.
+    """
+
+    git: Callable[[str], bytes | None]
+    cached: Callable[[str], bytes | None]
+
+    @cached_property
+    def stages(self) -> dict[str, _Stage]:
+        """What dvc.lock says of each; raises ValueError where it is damaged."""
+        content = self.git(_LOCK)
+        if content is None:
+            return {}
+        try:
+            locked: _Lock = yaml.load(content, yaml.CSafeLoader)
+            TypeAdapter(_Lock).validate_python(locked)
+        except (yaml.YAMLError, ValidationError):
+            raise ValueError(_LOCK) from None
+        return locked["stages"]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of each output."""
+        return {out["path"]: out["md5"] for stage in self.stages.values() for out in stage.get("outs", ())}
+
+    def read(self, path: str) -> bytes:
+        """Return an output, or a file of one that is a folder; raises Unreadable."""
+        folder, _, name = path.rpartition("/")
+        if path in self.digests:
+            return self._read(path, self.digests[path])
+        listed: list[dict[str, str]] = json.loads(self._read(folder, self.digests[folder]))
+        return self._read(path, next(each["md5"] for each in listed if each["relpath"] == name))
+
+    def _read(self, path: str, digest: str) -> bytes:
+        content = self.cached(digest)
+        if content is None:
+            raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)")
+        return content
+
+
+def of(repo: Repo, commit: str) -> Files:
+    """The files of a commit, or of ``workspace``; what is damaged in DVC's cache is Unreadable."""
+    git, root = (repo.fs, f"{repo.root_dir}/") if commit == WORKSPACE else (repo.scm.get_fs(commit), "")
+    store = repo.cache.local
+
+    def cached(digest: str) -> bytes | None:
+        file = store.oid_to_path(digest)
+        content: bytes | None = store.fs.cat_file(file) if store.fs.exists(file) else None
+        if content is not None and hashlib.md5(content).hexdigest() != digest.partition(".")[0]:
+            raise Unreadable(f"{file} of DVC's cache is damaged: remove it, then try dvc pull or dvc repro -f")
+        return content
+
+    return Files(lambda path: git.cat_file(root + path) if git.exists(root + path) else None, cached)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One result.
@@ -73,7 +132,7 @@ class Experiment:
     settings: every param and code file that made its predictions, but for the seed and, in a cross-validation, the
     fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
     the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
-    baseline's, the same way, as ``band_statistics.accuracy``. read: its files.
+    baseline's, the same way, as ``band_statistics.accuracy``.
     """
 
     name: str
@@ -81,7 +140,7 @@ class Experiment:
     fold: str
     settings: Mapping[str, str]
     metrics: Mapping[str, float]
-    read: Read
+    files: Files
 
 
 @contextmanager
@@ -102,11 +161,11 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = result(baseline.name or baseline.rev[:7], reader(repo, baseline.rev))
+        own = result(baseline.name or baseline.rev[:7], of(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
             state, last = each.executor.state if each.executor else "success", each.revs[0]
-            made = result(last.name or last.rev[:7], reader(repo, last.rev)) if state == "success" else state
+            made = result(last.name or last.rev[:7], of(repo, last.rev)) if state == "success" else state
             if isinstance(made, Experiment):
                 found.append(made)
             else:
@@ -123,114 +182,75 @@ def counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
 
 
-def commit(repo: Repo, revision: str) -> str:
+def resolve(repo: Repo, revision: str) -> str:
     """The commit of a git revision or a DVC experiment; ``workspace`` stays.
 
     Raises:
         UserError: there is none.
     """
     try:
-        return revision if revision == WORKSPACE else str(_files(repo, revision).repo.get_rev())
+        return revision if revision == WORKSPACE else str(resolve_rev(repo.scm, revision))
     except RevError:
         names = [name for found in repo.experiments.ls(all_commits=True).values() for name, _ in found]
-        hint = did_you_mean(revision, [*all_branches(), *all_tags(), *names, WORKSPACE])
+        hint = did_you_mean(revision, [*repo.scm.list_branches(), *repo.scm.list_tags(), *names, WORKSPACE])
         raise UserError(f"no revision or experiment {revision!r}{hint}") from None
 
 
 def at(repo: Repo, revision: str) -> Experiment:
-    """The result of what ``commit`` takes.
+    """The result of what ``resolve`` takes.
 
     Raises:
         UserError: there is no such revision, or it has no result.
     """
-    found = result(revision, reader(repo, commit(repo, revision)))
+    found = result(revision, of(repo, resolve(repo, revision)))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
     return found
 
 
-def reader(repo: Repo, revision: str) -> Read:
-    """Return what reads files of a revision, from git or from DVC's cache or remote."""
-    files = _files(repo, revision)
-
-    def read(path: str) -> bytes:
-        try:
-            content: bytes = files.read_bytes(path)
-        except FileNotFoundError:
-            raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)") from None
-        expected = files.info(path).get("dvc_info", {}).get("md5")  # none of what is in git
-        if expected not in (None, hashlib.md5(content).hexdigest()):
-            file = repo.cache.local.oid_to_path(expected)
-            remedy = "dvc checkout" if revision == WORKSPACE else f"remove {file}, then try dvc pull or dvc repro -f"
-            raise Unreadable(f"{path} is not what dvc.lock says: {remedy}")
-        return content
-
-    return read
-
-
-def _files(repo: Repo, revision: str) -> DVCFileSystem:
-    return DVCFileSystem(repo.root_dir, rev=None if revision == WORKSPACE else revision)
-
-
-def result(name: str, read: Read) -> Experiment | str:
+def result(name: str, files: Files) -> Experiment | str:
     """An experiment, or why it has no result."""
     try:
-        stages = _stages(read)
-        metrics = _metrics(read)
+        stages, metrics = files.stages, _metrics(files)
     except ValueError as error:
         return f"with a damaged {error}"
     if not stages or not {"accuracy", "macro_f1"} <= metrics.keys():
         return "without test metrics"
     if _maker(stages, PREDICTIONS) is None or _maker(stages, TILES) is None:
         return "without predictions"
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
     settings: dict[str, Any] = {}
     for made_by in sorted(_makers(stages, PREDICTIONS)):
         for table in stages[made_by].get("params", {}).values():
             settings |= flatten(table)
         for dep in stages[made_by].get("deps", ()):
-            path, digest = dep["path"], dep.get("md5", "")
-            if outs.get(path, digest) != digest:
+            path, digest = dep["path"], str(dep.get("md5", ""))
+            if files.digests.get(path, digest) != digest:
                 return "older than what they depend on (dvc repro)"
             if _maker(stages, path) is None:
                 settings[path] = digest[:7]
     written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    seed, fold = written.pop(SEED, ""), ""
-    if written.get("split.method") in _FOLDED:
-        fold = written.pop(FOLD, "")
-    return Experiment(name, seed, fold, written, metrics, read)
+    seed, folded = written.pop(SEED, ""), written.get("split.method") in _FOLDED
+    return Experiment(name, seed, written.pop(FOLD, "") if folded else "", written, metrics, files)
 
 
-def _stages(read: Read) -> dict[str, _Stage]:
-    try:
-        locked: _Lock = TypeAdapter(_Lock).validate_python(yaml.safe_load(read(_LOCK)))
-    except Unreadable:
-        return {}
-    except (yaml.YAMLError, ValidationError):
-        raise ValueError(_LOCK) from None
-    return locked["stages"]
-
-
-def _metrics(read: Read) -> dict[str, float]:
-    test, val, details = (_numbers(read, path) for path in (_TEST, _VAL, _DETAILS))
-    measured: dict[str, float] = {name: test[name] for name in ("accuracy", "macro_f1", "nll") if name in test}
-    measured |= {"val_macro_f1": val["val_macro_f1"]} if "val_macro_f1" in val else {}
+def _metrics(files: Files) -> dict[str, float]:
+    """The numbers that were measured; raises ValueError with the name of a file that is damaged."""
+    numbers: dict[str, dict[str, float]] = {}
+    for path in (_TEST, _VAL, *({_DETAILS} & files.digests.keys())):
+        try:
+            content = files.git(path) if path != _DETAILS else files.cached(files.digests[path])
+            leaves = {} if content is None else flatten(json.loads(content))
+        except (ValueError, Unreadable):
+            raise ValueError(path) from None
+        numbers[path] = {key: float(value) for key, value in leaves.items() if type(value) in (int, float)}
+    found = {key: value for key, value in numbers[_TEST].items() if key in ("accuracy", "macro_f1", "nll")}
+    found |= {key: value for key, value in numbers[_VAL].items() if key == "val_macro_f1"}
     for name, place in _MEASURED.items():
         ends = {name: f"{place}.value", f"{name}.low": f"{place}.low", f"{name}.high": f"{place}.high"}
-        measured |= {end: details[key] for end, key in ends.items() if key in details}
-    return measured
-
-
-def _numbers(read: Read, path: str) -> dict[str, float]:
-    """The numbers of a JSON file under dotted names; none where it is absent."""
-    try:
-        found = json.loads(read(path))
-    except Unreadable:
-        return {}
-    except ValueError:
-        raise ValueError(path) from None
-    return {k: float(v) for k, v in flatten(found).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+        details = numbers.get(_DETAILS, {})
+        found |= {end: details[key] for end, key in ends.items() if key in details}
+    return found
 
 
 def _makers(stages: Mapping[str, _Stage], path: str) -> set[str]:

@@ -72,7 +72,7 @@ def read(first: str, second: str) -> Pair:
             labels differ.
     """
     with experiments.repository() as repo:
-        if experiments.commit(repo, first) == experiments.commit(repo, second):
+        if experiments.resolve(repo, first) == experiments.resolve(repo, second):
             raise UserError(f"{first!r} and {second!r} are the same revision: name two that differ")
         return compare(*(_result(experiments.at(repo, revision)) for revision in (first, second)))
 

@@ -50,7 +50,7 @@ def read(experiment: Experiment) -> Predictions:
     Raises:
         Unreadable: they, or the list of its tiles, are not in DVC's cache, or a probability is not a number.
     """
-    digests, table = _digests(experiment.read(TILES)), _table(experiment.read(PREDICTIONS))
+    digests, table = _digests(experiment.files.read(TILES)), _table(experiment.files.read(PREDICTIONS))
     table["tile"] = digests.loc[table["row"].astype(int)].to_numpy()
     table = table.sort_values("tile").set_index("tile")
     labels = tuple(sorted(name.removeprefix("p_") for name in map(str, table) if name.startswith("p_")))
