@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from landuse.comparison.experiments import Experiment
+from landuse.comparison.experiments import Experiment, Files
 from landuse.comparison.groups import Group
-from landuse.comparison.measured import Measured
 from landuse.comparison.predictions import Predictions
 
 LABELS = ("City", "Farmland")
@@ -22,7 +21,12 @@ def experiment(name: str = "main", seed: int = 1, fold: str = "", accuracy: floa
     band |= {key.replace("macro_f1", "accuracy"): value for key, value in band.items()}
     ends = {f"{metric}{end}": accuracy + by for metric in ("accuracy", "macro_f1") for end, by in
             (("", 0.0), (".low", -0.01), (".high", 0.01))}  # fmt: skip
-    return Experiment(name, str(seed), dotted, ends | band | {"val_macro_f1": accuracy}, "tiles", "predictions", fold)
+    return made(name, seed, fold, dotted, ends | band | {"val_macro_f1": accuracy})
+
+
+def made(name: str, seed: int, fold: str, settings: dict[str, str], metrics: dict[str, float]) -> Experiment:
+    """An experiment that holds no files."""
+    return Experiment(name, str(seed), fold, settings, metrics, Files(lambda _: None, lambda _: None))
 
 
 def predictions(right: list[int] | np.ndarray, sure: float = 0.9, labels: tuple[str, ...] = LABELS) -> Predictions:
@@ -35,8 +39,8 @@ def predictions(right: list[int] | np.ndarray, sure: float = 0.9, labels: tuple[
     return Predictions(tiles, labels, truth, predicted, probabilities)
 
 
-def measured(name: str, skills: list[float], tiles: int = 1000, **settings: str) -> Measured:
+def settings_group(name: str, skills: list[float], tiles: int = 1000, **settings: str) -> Group:
     """A group of one seed a skill: the share of tiles that it gets right."""
     rights = [np.random.default_rng([3, i]).random(tiles) < skill for i, skill in enumerate(skills)]
     members = [experiment(f"{name}-{i}", i, accuracy=float(np.mean(r)), **settings) for i, r in enumerate(rights)]
-    return Measured(Group(name, tuple(members)), tuple(map(predictions, rights)))
+    return Group(name, tuple(members), tuple(map(predictions, rights)))

@@ -25,7 +25,7 @@ from conftest import ROOT
 from trained import build, spec
 from workspace import clean_environment
 
-from landuse import cli, params, tuning
+from landuse import cli, params
 from landuse.comparison import experiments
 from landuse.core.errors import UserError, user_errors
 from landuse.core.paths import LABELS
@@ -39,7 +39,7 @@ from landuse.tiles.split import read_split
 from landuse.tiles.store import open_store
 from landuse.tracking import outputs, store
 from landuse.training import stage as training
-from landuse.tuning import lr_find, speed
+from landuse.tuning import lr_find, search, speed
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 RUN = {
@@ -97,8 +97,8 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(store, "open_store", reached)
     monkeypatch.setattr(splits, "_deal", reached)
     monkeypatch.setattr(outputs, "up_to_date", lambda: STAGES)
-    monkeypatch.setattr(tuning, "open_study", reached)
-    monkeypatch.setattr(tuning, "check", lambda *_: None)  # of the space: it takes longer than all the rest
+    monkeypatch.setattr(search, "open_study", reached)
+    monkeypatch.setattr(search, "check", lambda *_: None)  # of the space: it takes longer than all the rest
     for room, work in ((lr_find, "sweep"), (speed, "measure")):
         monkeypatch.setattr(room, work, reached)
     return tmp_path
@@ -286,9 +286,13 @@ def test_what_passes_for_a_result_can_be_written_into_report_and_card() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_compare_says_which_file_of_the_workspace_is_damaged() -> None:
-    result = {"outs": [{"path": path, "md5": "0"} for path in (experiments.TILES, experiments.PREDICTIONS)]}
-    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"evaluate": result}}))
-    read = partial(experiments._read, None, "workspace", experiments._on_disk(Path()))
+    made = {"outs": [{"path": path, "md5": "0"} for path in ("data/tiles", experiments.PREDICTIONS)]}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"evaluate": made}}))
+
+    def read() -> experiments.Experiment | str:
+        files = experiments.Files(lambda path: Path(path).read_bytes(), lambda _: None)
+        return experiments.result("workspace", files)
+
     assert isinstance(read(), experiments.Experiment)
     for name in ("dvc.lock", "metrics/evaluate.json", "metrics/train.json"):
         whole = Path(name).read_bytes()

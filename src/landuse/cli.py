@@ -173,7 +173,6 @@ def _repair(_: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from landuse import comparison
     from landuse.core.files import write_text
 
     if len(options.revisions) not in (0, 2):
@@ -183,12 +182,18 @@ def _compare(options: argparse.Namespace) -> None:
     if options.to and options.by:
         raise UserError("--by takes the largest value as the reference: leave --to out")
     if options.revisions:
+        from landuse.comparison import pair_report
+
         first, second = options.revisions
-        shown = comparison.run_pair(first, second, options.csv)
+        shown = pair_report.run(first, second, options.csv)
     elif options.by:
-        shown = comparison.run_curve(options.by, options.csv)
+        from landuse.comparison import curve
+
+        shown = curve.run(options.by, options.csv)
     else:
-        shown = comparison.run(options.to, options.csv)
+        from landuse.comparison import ranking
+
+        shown = ranking.run(options.to, options.csv)
     if options.report is not None:
         write_text(options.report, shown(markdown=True) + "\n")
     print(shown(markdown=options.markdown))
@@ -218,9 +223,9 @@ def _speed(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from landuse import tuning
+    from landuse.tuning import search
 
-    tuning.run(options.trials)
+    search.run(options.trials)
 
 
 def _scene(options: argparse.Namespace) -> None:

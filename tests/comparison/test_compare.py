@@ -2,11 +2,18 @@
 
 import csv
 import io
-import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
+import dvc.api
+import dvc.cli
 import pytest
-from workspace import Workspace
+from workspace import clean_environment
 
 from landuse import cli
 
@@ -87,60 +94,121 @@ def named(**changes: str) -> str:
     return " ".join(f"{key}={changes.get(key.replace('.', '__'), value)}" for key, value in NAMED.items())
 
 
-def commit(workspace: Workspace) -> None:
-    workspace.run("git", "add", "-A")
-    workspace.run("git", "commit", "-q", "-m", "work")
+def git(*words: str) -> str:
+    """Run it in the current folder; return what it says."""
+    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout
 
 
-def small(folder: Path) -> Workspace:
-    """The small repository, with one commit and no results."""
+def commit() -> None:
+    git("add", "-A")
+    git("commit", "-q", "-m", "work")
+
+
+def run_dvc(*words: str) -> None:
+    """Run it in this process, in the current folder: to start another one takes longer than all that it does."""
+    assert dvc.cli.main([*words, "-q"]) == 0
+
+
+def small() -> None:
+    """Make the small repository in the current folder, with one commit and no results."""
     files = {"dvc.yaml": DVC_YAML, "params.yaml": PARAMS, "tiles.py": TILES, "evaluate.py": EVALUATE}
     for name, content in files.items():
-        (folder / name).write_text(content)
-    workspace = Workspace(folder)
-    workspace.run("git", "init", "-q", "-b", "main")
-    workspace.run("dvc", "init", "-q")
-    commit(workspace)
-    return workspace
+        Path(name).write_text(content)
+    git("init", "-q", "-b", "main")
+    run_dvc("init")
+    commit()
 
 
-def experiment(workspace: Workspace, name: str, *changes: str) -> None:
+def experiment(name: str, *changes: str) -> None:
     """Run one from the committed state."""
-    workspace.run("dvc", "exp", "run", "-q", "-n", name, *(part for change in changes for part in ("-S", change)))
-    workspace.run("git", "checkout", "-q", ".")
+    run_dvc("exp", "run", "-n", name, *(part for change in changes for part in ("-S", change)))
+    git("checkout", "-q", ".")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = small(tmp_path_factory.mktemp("experiments"))
-    workspace.run("dvc", "repro", "-q")
-    commit(workspace)
-    workspace.run("git", "branch", "unfinished", "HEAD~1")
-    experiment(workspace, "second-seed", "train.seed=2")
-    experiment(workspace, "again", "train.seed=2", "unread=2")  # no stage reads that
-    experiment(workspace, "frozen-1", "train.freeze=layer3")
-    experiment(workspace, "frozen-2", "train.freeze=layer3", "train.seed=2")
-    experiment(workspace, "slow", "train.recipe=slow", "data.bands=all")  # the same tiles in other pixels
-    experiment(workspace, "other-tiles", "data.seed=8")
-    experiment(workspace, "other-labels", "mapping.preset=renamed")
-    experiment(workspace, "light", "train.weight=0.5")
-    experiment(workspace, "broken", "mapping.preset=broken")
-    for fold in "01":
-        experiment(workspace, f"fold-{fold}", "split.method=kfold", f"split.fold={fold}")
-    workspace.run("dvc", "exp", "run", "-q", "--queue", "-S", "train.seed=9")
-    return workspace
+def environment() -> Iterator[dict[str, str]]:
+    with pytest.MonkeyPatch.context() as patched:
+        for name in os.environ.keys() - clean_environment().keys():
+            patched.delenv(name)
+        for name, value in clean_environment().items():
+            patched.setenv(name, value)
+        yield clean_environment()
 
 
-def compared(workspace: Workspace, *options: str) -> dict[str, dict[str, str]]:
-    """Rows of the CSV file, by the names of their experiments."""
-    workspace.run("landuse", "compare", "--csv", "table.csv", *options)
-    rows = csv.DictReader(io.StringIO((workspace.path / "table.csv").read_text()))
-    return {row["experiments"]: row for row in rows}
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """What all tests that only read share."""
+    assert "DVC_ROOT" not in environment
+    folder = tmp_path_factory.mktemp("experiments")
+    with chdir(folder):
+        small()
+        run_dvc("repro")
+        commit()
+        git("branch", "unfinished", "HEAD~1")
+        experiment("second-seed", "train.seed=2")
+        experiment("again", "train.seed=2", "unread=2")  # no stage reads that
+        experiment("frozen-1", "train.freeze=layer3")
+        experiment("frozen-2", "train.freeze=layer3", "train.seed=2")
+        experiment("slow", "train.recipe=slow", "data.bands=all")  # the same tiles in other pixels
+        experiment("other-tiles", "data.seed=8")
+        experiment("other-labels", "mapping.preset=renamed")
+        experiment("light", "train.weight=0.5")
+        experiment("broken", "mapping.preset=broken")
+        for fold in "01":
+            experiment(f"fold-{fold}", "split.method=kfold", f"split.fold={fold}")
+        run_dvc("exp", "run", "--queue", "-S", "train.seed=9")
+    return folder
 
 
-@pytest.mark.long
-def test_experiments_are_grouped_and_judged(workspace: Workspace) -> None:
-    rows = compared(workspace)
+@pytest.fixture
+def here(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(repository)
+    return repository
+
+
+class Compare:
+    """``landuse compare`` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def text(self, *options: str) -> str:
+        """What a person sees."""
+        self._capsys.readouterr()
+        cli.main(["compare", *options])
+        return self._capsys.readouterr().out
+
+    def rows(self, *options: str) -> dict[str, dict[str, str]]:
+        """Rows of the CSV file, by the names of their experiments."""
+        self.text("--csv", "table.csv", *options)
+        rows = csv.DictReader(io.StringIO(Path("table.csv").read_text()))
+        return {row["experiments"]: row for row in rows}
+
+    def refused(self, *options: str) -> str:
+        """The one line of an error."""
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main(["compare", *options])
+        assert left.value.code == 2
+        shown = self._capsys.readouterr()
+        assert shown.out == ""
+        assert len(shown.err.splitlines()) == 1
+        return shown.err
+
+
+@pytest.fixture
+def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
+    return Compare(capsys)
+
+
+def shown_by_dvc() -> dict[str, dict[str, Any]]:
+    """Rows of ``dvc exp show``, by name."""
+    return {row["Experiment"] or row["rev"]: row for row in dvc.api.exp_show()}
+
+
+@pytest.mark.usefixtures("here")
+def test_experiments_are_grouped_and_judged(compare: Compare) -> None:
+    rows = compare.rows()
     assert next(iter(rows)) in ("main second-seed", "slow", "light")
     verdicts = {row["settings"]: row["verdict"] for row in rows.values()}
     unreadable = "not comparable: data/predictions.csv holds probabilities that are not numbers, 200 of 200 rows"
@@ -166,11 +234,10 @@ def test_experiments_are_grouped_and_judged(workspace: Workspace) -> None:
     assert float(frozen["macro_f1_difference_low"]) < gap < float(frozen["macro_f1_difference_high"]) < 0
 
 
-@pytest.mark.long
-def test_values_are_those_of_dvc_exp_show(workspace: Workspace) -> None:
-    shown = csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout))
-    theirs = {row["Experiment"] or row["rev"]: row for row in shown}
-    for names, row in compared(workspace).items():
+@pytest.mark.usefixtures("here")
+def test_values_are_those_of_dvc_exp_show(compare: Compare) -> None:
+    theirs = shown_by_dvc()
+    for names, row in compare.rows().items():
         for metric in ("accuracy", "macro_f1"):
             values = [float(theirs[name][metric]) for name in names.split()]
             assert float(row[metric]) == pytest.approx(sum(values) / len(values))
@@ -178,76 +245,72 @@ def test_values_are_those_of_dvc_exp_show(workspace: Workspace) -> None:
                 assert float(row[f"{metric}_deviation"]) == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=1e-9)
 
 
-@pytest.mark.long
-def test_a_person_gets_a_table_that_fits_and_the_same_one_twice(workspace: Workspace) -> None:
-    shown = workspace.run("landuse", "compare").stdout
+@pytest.mark.usefixtures("here")
+def test_a_person_gets_a_table_that_fits_and_the_same_one_twice(compare: Compare) -> None:
+    shown = compare.text()
     assert max(map(len, shown.splitlines())) <= 120
     assert "the best on the validation tiles (macro-F1 95.00 %)" in " ".join(shown.split())
     assert "Left out: 1 of the same settings and seed as another, 1 queued." in shown
-    assert workspace.run("landuse", "compare").stdout == shown
-    assert workspace.run("git", "status", "--porcelain", "--untracked-files=no").stdout == ""
+    assert compare.text() == shown
+    assert git("status", "--porcelain", "--untracked-files=no") == ""
 
 
-@pytest.mark.long
-def test_another_reference_can_be_named_and_a_wrong_name_is_one_line(workspace: Workspace) -> None:
-    assert compared(workspace, "--to", "frozen-2")["slow"]["verdict"] == "better"
-    assert compared(workspace, "--to", "other-tiles")["slow"]["verdict"] == "not comparable: other test tiles"
-    wrong = workspace.run("landuse", "compare", "--to", "frozen-3", ok=False)
-    assert wrong.returncode == 2
-    assert "did you mean 'frozen-" in wrong.stderr
-    assert len(wrong.stderr.splitlines()) == 1
+@pytest.mark.usefixtures("here")
+def test_another_reference_can_be_named_and_a_wrong_name_is_one_line(compare: Compare) -> None:
+    assert compare.rows("--to", "frozen-2")["slow"]["verdict"] == "better"
+    assert compare.rows("--to", "other-tiles")["slow"]["verdict"] == "not comparable: other test tiles"
+    assert "did you mean 'frozen-" in compare.refused("--to", "frozen-3")
 
 
-@pytest.mark.long
-def test_predictions_that_are_not_in_the_cache_are_a_reason(workspace: Workspace) -> None:
-    listed = json.loads(workspace.run("dvc", "exp", "show", "--json").stdout)
-    slow = next(each for each in listed[1]["experiments"] if each["name"] == "slow")
-    digest = slow["revs"][0]["data"]["outs"]["data/predictions.csv"]["hash"]
-    cached = workspace.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+def test_predictions_that_are_absent_or_damaged_are_a_reason(here: Path, compare: Compare) -> None:
+    digest = dvc.api.DVCFileSystem(rev="slow").info("data/predictions.csv")["md5"]
+    cached = here / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     cached.rename(cached.with_suffix(".away"))
     try:
-        row = compared(workspace)["slow"]
+        row = compare.rows()["slow"]
         assert row["verdict"] == "not comparable: data/predictions.csv is not in DVC's cache (try dvc pull)"
         assert float(row["accuracy"]) > 0.9
-        refused = workspace.run("landuse", "compare", "--to", "slow", ok=False)
-        assert refused.returncode == 2
-        assert "cannot be the reference: data/predictions.csv is not in DVC's cache" in refused.stderr
+        refused = compare.refused("--to", "slow")
+        assert "cannot be the reference: data/predictions.csv is not in DVC's cache" in refused
+        cached.write_bytes(cached.with_suffix(".away").read_bytes()[:-100])
+        assert compare.rows()["slow"]["verdict"] == (
+            f"not comparable: {cached} of DVC's cache is damaged: remove it, then try dvc pull or dvc repro -f"
+        )
     finally:
         cached.with_suffix(".away").rename(cached)
 
 
-@pytest.mark.long
-def test_a_result_older_than_what_it_depends_on_is_left_out(workspace: Workspace) -> None:
-    workspace.run("dvc", "exp", "run", "-q", "-n", "half", "-S", "data.seed=9", "download")
-    workspace.run("git", "checkout", "-q", ".")
+@pytest.mark.usefixtures("here")
+def test_a_result_older_than_what_it_depends_on_is_left_out(compare: Compare) -> None:
+    run_dvc("exp", "run", "-n", "half", "-S", "data.seed=9", "download")
+    git("checkout", "-q", ".")
     try:
-        shown = workspace.run("landuse", "compare").stdout
+        shown = compare.text()
         assert "1 older than what they depend on" in shown
         assert "data.seed=9" not in shown
     finally:
-        workspace.run("dvc", "exp", "remove", "half")
+        head = git("rev-parse", "HEAD").strip()  # what lies in the folders now is not what dvc.lock says
+        assert "Both predict the same label" in compare.text(head, "workspace")
+        run_dvc("exp", "remove", "half")
 
 
-@pytest.mark.long
-def test_two_revisions_are_compared_and_reported(workspace: Workspace) -> None:
-    shown = workspace.run(
-        "landuse", "compare", "main", "frozen-1", "--report", "report.md", "--csv", "tiles.csv"
-    ).stdout
+@pytest.mark.usefixtures("here")
+def test_two_revisions_are_compared_and_reported(compare: Compare) -> None:
+    shown = compare.text("main", "frozen-1", "--report", "report.md", "--csv", "tiles.csv")
     assert "MAIN IS BETTER THAN FROZEN-1" in shown
-    report = (workspace.path / "report.md").read_text()
+    report = Path("report.md").read_text()
     assert report.startswith("## frozen-1 against main\n\n**main is better than frozen-1.**")
     assert "| train.freeze | none   | layer3     |" in report
-    tiles = list(csv.DictReader(io.StringIO((workspace.path / "tiles.csv").read_text())))
+    tiles = list(csv.DictReader(io.StringIO(Path("tiles.csv").read_text())))
     broken, fixed = (sum(tile["change"] == change for tile in tiles) for change in ("broken", "fixed"))
     assert f"Changed tiles: {fixed} fixed, {broken} broken" in shown
-    show = csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv", "--hide-workspace").stdout))
-    accuracy = {row["Experiment"] or row["rev"]: float(row["accuracy"] or 0) for row in show}
-    assert broken - fixed == round(200 * (accuracy["main"] - accuracy["frozen-1"]))
-    head = workspace.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
-    assert "Both predict the same label" in workspace.run("landuse", "compare", head, "workspace").stdout
+    main, frozen = (shown_by_dvc()[name]["accuracy"] for name in ("main", "frozen-1"))
+    assert broken - fixed == round(200 * (main - frozen))
+    head = git("rev-parse", "--short", "HEAD").strip()
+    assert "Both predict the same label" in compare.text(head, "workspace")
 
 
-@pytest.mark.long
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -266,52 +329,51 @@ def test_two_revisions_are_compared_and_reported(workspace: Workspace) -> None:
         (["--by", "data.seed"], "no finished experiments on the same test tiles differ in data.seed alone"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line(
-    workspace: Workspace,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    told: str,
-) -> None:
-    monkeypatch.chdir(workspace.path)
-    with pytest.raises(SystemExit) as left:
-        cli.main(["compare", *arguments])
-    assert left.value.code == 2
-    error = capsys.readouterr().err
-    assert told in error
-    assert len(error.splitlines()) == 1
+def test_what_cannot_be_compared_is_one_line(compare: Compare, arguments: list[str], told: str) -> None:
+    assert told in compare.refused(*arguments)
 
 
-@pytest.mark.long
-def test_experiments_over_a_param_become_a_picture_and_a_table(workspace: Workspace) -> None:
-    shown = workspace.run("landuse", "compare", "--by", "train.weight").stdout
+@pytest.mark.usefixtures("here")
+def test_experiments_over_a_param_become_a_picture_and_a_table(compare: Compare) -> None:
+    shown = compare.text("--by", "train.weight")
     assert "from train.weight=0.5 on, no result can be told apart from that of 1.0" in shown
     assert "written: plots/by_train.weight.png, plots/by_train.weight.csv" in shown
-    table = list(csv.DictReader(io.StringIO((workspace.path / "plots/by_train.weight.csv").read_text())))
+    table = list(csv.DictReader(io.StringIO(Path("plots/by_train.weight.csv").read_text())))
     assert [row["train.weight"] for row in table] == ["0.5", "1"]
     assert table[1]["seeds"] == "2"
-    assert (workspace.path / "plots/by_train.weight.png").stat().st_size > 10_000
+    assert Path("plots/by_train.weight.png").stat().st_size > 10_000
 
 
-def test_without_experiments_one_line_says_how_to_make_some(tmp_path: Path) -> None:
-    workspace = small(tmp_path)
-    none = workspace.run("landuse", "compare", ok=False)
-    assert none.returncode == 2
-    assert none.stderr.splitlines() == [
-        "landuse: error: no finished experiment starts from this commit: make one with "
-        "'dvc exp run -S train.freeze=layer3'"
-    ]
-    experiment(workspace, "first", "train.freeze=layer3")  # the commit itself has no results
-    assert list(compared(workspace)) == ["first"]
+@pytest.mark.usefixtures("environment")
+def test_without_experiments_one_line_says_how_to_make_some(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small()
+    told = "no finished experiment starts from this commit: make one with 'dvc exp run -S train.freeze=layer3'\n"
+    assert compare.refused() == f"landuse: error: {told}"
+    experiment("first", "train.freeze=layer3")  # the commit itself has no results
+    assert list(compare.rows()) == ["first"]
 
 
-def test_outside_of_a_dvc_repository_one_line_says_so(tmp_path: Path) -> None:
-    nowhere = Workspace(tmp_path).run("landuse", "compare", ok=False)
-    assert nowhere.returncode == 2
-    assert len(nowhere.stderr.splitlines()) == 1
-    assert "no dvc.yaml here or above: run from inside the repository" in nowhere.stderr
+def test_outside_of_a_repository_one_line_says_so(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no dvc.yaml here or above: run from inside the repository" in compare.refused()
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    assert "no experiments to read: you are not inside of a DVC repository" in compare.refused()
 
 
-def test_it_needs_no_torch(tmp_path: Path) -> None:
-    code = "import sys; import landuse.comparison; sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
-    Workspace(tmp_path).run("python", "-c", code)
+def test_it_needs_no_torch() -> None:
+    code = "import sys; from landuse.comparison import curve, pair_report, ranking; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_command_in_a_process_of_its_own() -> None:
+    landuse = Path(sys.executable).with_name("landuse")
+    done = subprocess.run([landuse, "compare", "main", "workspaec"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    expected = "landuse: error: no revision or experiment 'workspaec'; did you mean 'workspace'?\n"
+    assert done.stderr == expected

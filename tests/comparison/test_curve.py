@@ -4,22 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compared import experiment, measured, predictions
+from compared import experiment, made, predictions, settings_group
 from matplotlib import image
 
-from landuse.comparison import curve, curve_plot
+from landuse.comparison import curve
 from landuse.comparison.groups import Group
-from landuse.comparison.measured import Measured
 from landuse.core.errors import UserError
+from landuse.core.figures import save_figure
 
 BY = "data.fraction"
 
 
-def sweep(seeds: int = 3, **settings: str) -> list[Measured]:
+def sweep(seeds: int = 3, **settings: str) -> list[Group]:
     skills = {"1.0": 0.96, "0.01": 0.75, "0.1": 0.9, "0.5": 0.959}
     moved = [i * 0.004 for i in range(seeds)]
     return [
-        measured(f"f{written}", [skill + by for by in moved], data__fraction=written, **settings)
+        settings_group(f"f{written}", [skill + by for by in moved], data__fraction=written, **settings)
         for written, skill in skills.items()
     ]
 
@@ -37,9 +37,9 @@ def test_points_are_sorted_by_number_and_compared_with_the_largest() -> None:
 
 
 def test_other_settings_are_other_series_and_what_is_in_none_is_counted() -> None:
-    other = measured("alone", [0.9], data__fraction="1.0", train__freeze="layer3")
-    tiles = measured("other-tiles", [0.9], 500, data__fraction="0.2", train__freeze="none")
-    null = measured("null", [0.9], data__fraction="null", train__freeze="none")
+    other = settings_group("alone", [0.9], data__fraction="1.0", train__freeze="layer3")
+    tiles = settings_group("other-tiles", [0.9], 500, data__fraction="0.2", train__freeze="none")
+    null = settings_group("null", [0.9], data__fraction="null", train__freeze="none")
     both = [*sweep(1, train__freeze="none"), *sweep(1, train__freeze="backbone"), other, tiles, null]
     series, left_out = curve.trace(BY, both)
     assert [each.name for each in series] == ["train.freeze=backbone", "train.freeze=none"]
@@ -72,8 +72,8 @@ def test_a_param_that_cannot_be_drawn_is_one_line() -> None:
 
 def test_the_picture_is_written_in_the_same_bytes_twice(tmp_path: Path) -> None:
     series, _ = curve.trace(BY, [*sweep(train__freeze="none"), *sweep(1, train__freeze="backbone")])
-    curve_plot.write(tmp_path / "a.png", BY, series)
-    curve_plot.write(tmp_path / "b.png", BY, series)
+    save_figure(curve.draw(BY, series), tmp_path / "a.png")
+    save_figure(curve.draw(BY, series), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     drawn = image.imread(tmp_path / "a.png")
     assert drawn.shape[1] > 1000
@@ -82,12 +82,12 @@ def test_the_picture_is_written_in_the_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_it_works_without_a_baseline_and_on_a_linear_axis_from_zero(tmp_path: Path) -> None:
-    def point(written: str, accuracy: float) -> Measured:
+    def point(written: str, accuracy: float) -> Group:
         one = experiment(accuracy=accuracy, train__weight=written)
         bare = {key: value for key, value in one.metrics.items() if not key.startswith("band")}
-        return Measured(Group(written, (type(one)(one.name, "1", one.settings, bare, "", ""),)), (predictions([1, 0]),))
+        return Group(written, (made("main", 1, "", dict(one.settings), bare),), (predictions([1, 0]),))
 
     series, _ = curve.trace("train.weight", [point("0", 0.9), point("0.5", 0.9)])
-    curve_plot.write(tmp_path / "a.png", "train.weight", series)
+    save_figure(curve.draw("train.weight", series), tmp_path / "a.png")
     assert np.isnan(curve.frame("train.weight", series)["band_statistics.accuracy"]).all()
     assert "nan" not in curve.text("train.weight", series, 0, "", markdown=False)

@@ -2,15 +2,24 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
+from compared import experiment as two_labels
+from compared import made, predictions, settings_group
+from statsmodels.stats.weightstats import DescrStatsW
 
-from landuse.comparison.experiments import Experiment
-from landuse.comparison.groups import group
+from landuse.comparison import groups
+from landuse.comparison.experiments import Experiment, Unreadable
+from landuse.comparison.groups import Group, alike, difference_in_task, group, read
+from landuse.comparison.predictions import Predictions
+
+KFOLD = {"split__method": "kfold", "split__folds": "5"}
 
 
 def experiment(name: str, seed: int, accuracy: float = 0.9, **settings: str) -> Experiment:
     dotted = {key.replace("__", "."): value for key, value in settings.items()}
-    return Experiment(name, str(seed), dotted, {"accuracy": accuracy}, "tiles", "predictions")
+    return made(name, seed, "", dotted, {"accuracy": accuracy})
 
 
 def test_experiments_that_differ_only_in_the_seed_are_one_group_with_mean_and_deviation() -> None:
@@ -66,7 +75,7 @@ def test_one_group_has_the_name_of_its_first_experiment_and_names_are_unique() -
 def test_folds_are_one_group_whose_values_are_means_over_seeds() -> None:
     def fold(number: int, seed: int, accuracy: float, **settings: str) -> Experiment:
         known = {"split.method": "kfold", "split.folds": "3", **settings}
-        return Experiment(f"{number}-{seed}", str(seed), known, {"accuracy": accuracy}, "", "", str(number))
+        return made(f"{number}-{seed}", seed, str(number), known, {"accuracy": accuracy})
 
     both = [fold(i, seed, 0.9 + i / 100 + seed / 1000) for i in range(3) for seed in (1, 3)]
     (found,), repeated = group([*both, fold(2, 3, 0.5)])
@@ -82,7 +91,7 @@ def test_folds_are_one_group_whose_values_are_means_over_seeds() -> None:
 def test_one_seed_has_the_interval_over_tiles_and_several_students() -> None:
     def seed(number: int, accuracy: float) -> Experiment:
         measured = {"accuracy": accuracy, "accuracy.low": 0.85, "accuracy.high": 0.95}
-        return Experiment(str(number), str(number), {}, measured, "", "")
+        return made(str(number), number, "", {}, measured)
 
     (one,), _ = group([seed(1, 0.9)])
     assert (one.over("accuracy"), one.interval("accuracy")) == ("tiles", (0.85, 0.95))
@@ -91,3 +100,60 @@ def test_one_seed_has_the_interval_over_tiles_and_several_students() -> None:
     assert two.interval("accuracy") == pytest.approx((0.905 - 12.7062 * 0.005, 0.905 + 12.7062 * 0.005), abs=1e-6)
     (alike,), _ = group([seed(1, 0.9), seed(2, 0.9)])  # no spread is no certainty
     assert alike.interval("accuracy") == (0.85, 0.95)
+
+
+def of_fold(fold: int, tiles: int = 20) -> Predictions:
+    """Tiles of their own, all predicted right."""
+    made = predictions(np.ones(tiles))
+    index = pd.Index([f"{fold}-{name}" for name in made.tiles.index])
+    return Predictions(made.tiles.set_index(index), made.labels, made.truth, made.predicted, made.probabilities)
+
+
+def folds(accuracies: list[float], first: int = 0) -> Group:
+    members = [two_labels(str(i), 1, str(i + first), accuracy, **KFOLD) for i, accuracy in enumerate(accuracies)]
+    return Group("g", tuple(members), tuple(of_fold(i + first) for i in range(len(members))))
+
+
+def test_groups_with_the_same_folds_are_compared_fold_by_fold() -> None:
+    ours, theirs = [0.91, 0.93, 0.90, 0.95, 0.92], [0.90, 0.91, 0.90, 0.93, 0.90]
+    first, second = folds(ours), folds(theirs)
+    assert first.task == second.task
+    assert first.tiles == 100
+    found = first.minus(second)["accuracy"]
+    gaps = np.subtract(ours, theirs)
+    uncorrected = DescrStatsW(gaps).tconfint_mean()
+    assert found.value == pytest.approx(gaps.mean())
+    factor = ((1 / 5 + 1 / 4) / (1 / 5)) ** 0.5  # Nadeau and Bengio: 1/k + test/training tiles instead of 1/k
+    assert found.high - found.value == pytest.approx(factor * (uncorrected[1] - gaps.mean()))
+    assert uncorrected[0] > 0  # overlapping folds claim more than they know
+    assert found.verdict == "tie"
+    assert first.minus(first)["macro_f1"].verdict == "tie"
+
+
+def test_other_folds_cannot_be_compared() -> None:
+    all_folds, some = folds([0.9] * 5), folds([0.9] * 3)
+    assert all_folds.task != some.task
+    assert difference_in_task(some, all_folds) == "other test tiles: other folds"
+    assert alike([some, all_folds, folds([0.8] * 5)])[0] is all_folds
+    other = settings_group("city", [0.9])
+    assert difference_in_task(other, settings_group("b", [0.9], tiles=10)) == "other test tiles"
+
+
+def test_seeds_must_share_their_tiles_and_folds_need_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = Group("seeds", (two_labels("a", 1), two_labels("b", 2)))
+    crossed = Group("folds", tuple(two_labels(name, 1, fold, **KFOLD) for name, fold in (("a", "0"), ("b", "1"))))
+    gone = Group("gone", (two_labels("c", 1),))
+    made_by = {"a": of_fold(0), "b": of_fold(1)}
+
+    def of(each: Experiment) -> Predictions:
+        if each.name not in made_by:
+            raise Unreadable(f"no {each.name}")
+        return made_by[each.name]
+
+    monkeypatch.setattr(groups.predictions, "read", of)
+    found, apart = read([seeds, crossed, gone])
+    assert [each.name for each in found] == ["folds"]
+    assert {each.group.name: each.reason for each in apart} == {
+        "seeds": "its seeds were measured on different test tiles",
+        "gone": "no c",
+    }

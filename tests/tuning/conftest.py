@@ -9,7 +9,7 @@ import small
 from conftest import DEFAULTS
 from mlflow import MlflowClient
 
-from landuse import tuning
+from landuse.tuning import search
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tuning, "prepare", searched.prepared)
+    monkeypatch.setattr(search, "prepare", searched.prepared)
     shutil.copy(DEFAULTS / "dvc.yaml", tmp_path)
     small.load(tmp_path, searched.PHASES, accumulate=1)
     searched.settle()
@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def search(here: Path, fresh_database: Path) -> Path:
+def folder(here: Path, fresh_database: Path) -> Path:
     """The same, with a database."""
     shutil.copy(fresh_database, here / "mlflow.db")
     return here

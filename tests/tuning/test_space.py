@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from searched import settle
 
-from landuse import cli, params, tuning
+from landuse import cli, params
+from landuse.tuning import report
+from landuse.tuning.space import check
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_a_space_that_does_not_fit_is_refused_before_any_work(
 def test_a_key_of_a_recipe_matters_where_the_recipe_is_a_choice() -> None:
     space = {"recipes.full.batch_size": {"low": 8, "high": 16}, "train.recipe": {"choices": ["fast", "full"]}}
     settle(space)
-    assert tuning.check(params.read().tune.space, lambda changes: params.read(changes=changes)).whole == {
+    assert check(params.read().tune.space, lambda changes: params.read(changes=changes)).whole == {
         "recipes.full.batch_size"
     }
 
@@ -70,4 +72,4 @@ def test_trials_must_be_counted(trials: str, told: str, capsys: pytest.CaptureFi
     [(None, "null"), (True, "true"), (1e-05, "1e-05"), (64, "64"), ("timm/a-b.c", "timm/a-b.c"), ("a b", '"a b"')],
 )
 def test_values_as_hydra_reads_them(value: Any, written: str) -> None:
-    assert tuning.report.word(value) == written
+    assert report.word(value) == written

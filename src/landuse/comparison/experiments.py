@@ -4,102 +4,143 @@ What made a result is read from the ``dvc.lock`` of its commit, not from its ``p
 stage reads, and says nothing of the code.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import RevError, resolve_rev
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
 from typing_extensions import TypedDict
 
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.outputs import as_json
+from landuse.core.settings import flatten
 
 WORKSPACE = "workspace"
 SEED, FOLD = "train.seed", "split.fold"
-TILES, PREDICTIONS = "data/tiles", "data/predictions.csv"
+PREDICTIONS = "data/predictions.csv"
+TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
-_DETAILS = "reports/evaluate.json"  # in DVC's cache
-
-_Interval = dict[str, float | None] | None  # value, low, high
-
-
-class _After(TypedDict, total=False):
-    nll: _Interval
-
-
-class _Calibration(TypedDict, total=False):
-    after: _After
+_DETAILS = "reports/evaluate.json"  # in DVC's cache: the intervals and the baseline
+_MEASURED = {  # name here -> its measure in the details
+    "accuracy": "accuracy",
+    "macro_f1": "macro_f1",
+    "nll": "calibration.after.nll",
+    f"{BASELINE}.accuracy": f"baselines.{BASELINE}.accuracy",
+    f"{BASELINE}.macro_f1": f"baselines.{BASELINE}.macro_f1",
+}
 
 
-class _Test(TypedDict, total=False):
-    accuracy: float | None
-    macro_f1: float | None
-    nll: float | None
+class Unreadable(Exception):
+    """A file of a result is absent, damaged or without numbers. The message says what, and what to do."""
 
 
-class _Val(TypedDict, total=False):
-    val_macro_f1: float
-
-
-class _Details(TypedDict, total=False):
-    accuracy: _Interval
-    macro_f1: _Interval
-    calibration: _Calibration
-    baselines: dict[str, dict[str, _Interval]]
-
-
-class _Out(TypedDict):
+class _Path(TypedDict):
     path: str
+
+
+class _Out(_Path):
     md5: str
-
-
-class _Dep(TypedDict):
-    path: str
 
 
 class _Stage(TypedDict, total=False):
     outs: list[_Out]
-    deps: list[_Dep]
+    deps: list[_Path]
     params: dict[str, dict[str, Any]]
 
 
 class _Lock(TypedDict):
+    """dvc.lock."""
+
     stages: dict[str, _Stage]
 
 
-_SHAPES: dict[str, type] = {_TEST: _Test, _VAL: _Val, _DETAILS: _Details}
-_Read = Callable[[str], bytes | None]  # a file of one revision; None where it is absent
+@dataclass
+class Files:
+    """The files of a revision.
+
+    Its dvc.lock says where they are: ``DVCFileSystem`` would read dvc.yaml, too, which takes DVC five times as long as
+    all the rest. git: reads what git has, cached: what DVC's cache has by a digest; None where it is absent.
+    """
+
+    git: Callable[[str], bytes | None]
+    cached: Callable[[str], bytes | None]
+
+    @cached_property
+    def stages(self) -> dict[str, _Stage]:
+        """What dvc.lock says of each; raises ValueError where it is damaged."""
+        content = self.git(_LOCK)
+        if content is None:
+            return {}
+        try:
+            locked: _Lock = yaml.load(content, yaml.CSafeLoader)
+            TypeAdapter(_Lock).validate_python(locked)
+        except (yaml.YAMLError, ValidationError):
+            raise ValueError(_LOCK) from None
+        return locked["stages"]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of each output."""
+        return {out["path"]: out["md5"] for stage in self.stages.values() for out in stage.get("outs", ())}
+
+    def read(self, path: str) -> bytes:
+        """Return an output, or a file of one that is a folder; raises Unreadable."""
+        folder, _, name = path.rpartition("/")
+        if path in self.digests:
+            return self._read(path, self.digests[path])
+        listed: list[dict[str, str]] = json.loads(self._read(folder, self.digests[folder]))
+        return self._read(path, next(each["md5"] for each in listed if each["relpath"] == name))
+
+    def _read(self, path: str, digest: str) -> bytes:
+        content = self.cached(digest)
+        if content is None:
+            raise Unreadable(f"{path} is not in DVC's cache (try dvc pull)")
+        return content
+
+
+def of(repo: Repo, commit: str) -> Files:
+    """The files of a commit, or of ``workspace``; what is damaged in DVC's cache is Unreadable."""
+    git, root = (repo.fs, f"{repo.root_dir}/") if commit == WORKSPACE else (repo.scm.get_fs(commit), "")
+    store = repo.cache.local
+
+    def cached(digest: str) -> bytes | None:
+        file = store.oid_to_path(digest)
+        content: bytes | None = store.fs.cat_file(file) if store.fs.exists(file) else None
+        if content is not None and hashlib.md5(content).hexdigest() != digest.partition(".")[0]:
+            raise Unreadable(f"{file} of DVC's cache is damaged: remove it, then try dvc pull or dvc repro -f")
+        return content
+
+    return Files(lambda path: git.cat_file(root + path) if git.exists(root + path) else None, cached)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One result. The digests find ``data/tiles`` and ``data/predictions.csv`` in DVC's cache.
+    """One result.
 
-    settings: every param and code file that made it, but for the seed and, in a cross-validation, the fold. metrics:
-    test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where the details are in DVC's cache, the ends of
-    their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the baseline's, the same way, as
-    ``band_statistics.accuracy``. Those that were measured.
+    settings: every param and code file that made its predictions, but for the seed and, in a cross-validation, the
+    fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
+    the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
+    baseline's, the same way, as ``band_statistics.accuracy``.
     """
 
     name: str
     seed: str
+    fold: str
     settings: Mapping[str, str]
     metrics: Mapping[str, float]
-    tiles: str
-    predictions: str
-    fold: str = ""
+    files: Files
 
 
 @contextmanager
@@ -120,16 +161,15 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
-        own = _read(repo, baseline.name or baseline.rev[:7], _committed(repo, baseline.rev))
+        own = result(baseline.name or baseline.rev[:7], of(repo, baseline.rev))
         found += [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
         for each in baseline.experiments or ():
             state, last = each.executor.state if each.executor else "success", each.revs[0]
-            name = last.name or last.rev[:7]
-            result = _read(repo, name, _committed(repo, last.rev)) if state == "success" else state
-            if isinstance(result, Experiment):
-                found.append(result)
+            made = result(last.name or last.rev[:7], of(repo, last.rev)) if state == "success" else state
+            if isinstance(made, Experiment):
+                found.append(made)
             else:
-                left_out[result] += 1
+                left_out[made] += 1
     if not found:
         others = f" ({counted(left_out)})" if left_out else ""
         remedy = "make one with 'dvc exp run -S train.freeze=layer3'"
@@ -148,13 +188,11 @@ def resolve(repo: Repo, revision: str) -> str:
     Raises:
         UserError: there is none.
     """
-    if revision == WORKSPACE:
-        return revision
     try:
-        return str(resolve_rev(repo.scm, revision))
+        return revision if revision == WORKSPACE else str(resolve_rev(repo.scm, revision))
     except RevError:
-        known = [*repo.scm.list_branches(), *repo.scm.list_tags(), *(ref.name for ref in exp_refs(repo.scm))]
-        hint = did_you_mean(revision, [*filter(None, known), WORKSPACE])
+        names = [name for found in repo.experiments.ls(all_commits=True).values() for name, _ in found]
+        hint = did_you_mean(revision, [*repo.scm.list_branches(), *repo.scm.list_tags(), *names, WORKSPACE])
         raise UserError(f"no revision or experiment {revision!r}{hint}") from None
 
 
@@ -164,109 +202,66 @@ def at(repo: Repo, revision: str) -> Experiment:
     Raises:
         UserError: there is no such revision, or it has no result.
     """
-    commit = resolve(repo, revision)
-    found = _read(repo, revision, _on_disk(Path(repo.root_dir)) if commit == WORKSPACE else _committed(repo, commit))
+    found = result(revision, of(repo, resolve(repo, revision)))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")
         raise UserError(f"{revision!r} is no finished result ({found}): {remedy}")
     return found
 
 
-def _committed(repo: Repo, revision: str) -> _Read:
-    files = repo.scm.get_fs(revision)
-    return lambda path: files.cat_file(path) if files.exists(path) else None
-
-
-def _on_disk(root: Path) -> _Read:
-    return lambda path: (root / path).read_bytes() if (root / path).is_file() else None
-
-
-def cached(repo: Repo, digest: str) -> bytes | None:
-    """A file of DVC's cache; None where it is absent."""
-    file = repo.cache.local.oid_to_path(digest)
-    content: bytes | None = repo.cache.local.fs.cat_file(file) if repo.cache.local.fs.exists(file) else None
-    return content
-
-
-def _read(repo: Repo, name: str, read: _Read) -> Experiment | str:
+def result(name: str, files: Files) -> Experiment | str:
     """An experiment, or why it has no result."""
-    lock = read(_LOCK)
     try:
-        locked = yaml.safe_load(b"stages: {}" if lock is None else lock)
-        TypeAdapter(_Lock).validate_python(locked)
-    except (yaml.YAMLError, ValueError):
-        return f"with a damaged {_LOCK}"
-    stages: dict[str, Any] = locked["stages"]
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
-    contents = {
-        _TEST: read(_TEST),
-        _VAL: read(_VAL),
-        _DETAILS: cached(repo, outs[_DETAILS]) if _DETAILS in outs else None,
-    }
-    found: dict[str, Any] = {}
-    for file, content in contents.items():
-        try:
-            found[file] = {} if content is None else as_json(content, _SHAPES[file])
-        except ValueError:
-            return f"with a damaged {file}"
-    metrics = _metrics(found[_TEST], found[_VAL], found[_DETAILS])
-    if not stages or not {"accuracy", "macro_f1"} <= set(metrics):
+        stages, metrics = files.stages, _metrics(files)
+    except ValueError as error:
+        return f"with a damaged {error}"
+    if not stages or not {"accuracy", "macro_f1"} <= metrics.keys():
         return "without test metrics"
-    if not {TILES, PREDICTIONS} <= set(outs):
+    if _maker(stages, PREDICTIONS) is None or _maker(stages, TILES) is None:
         return "without predictions"
-    settings: dict[str, str] = {}
-    for stage in _upstream(stages, PREDICTIONS):
-        for file in stage.get("params", {}).values():
-            settings |= dict(_flat(file))
-        for dep in stage.get("deps", ()):
-            path, digest = dep["path"], dep.get("md5", "")
-            if outs.get(path, digest) != digest:
+    settings: dict[str, Any] = {}
+    for made_by in sorted(_makers(stages, PREDICTIONS)):
+        for table in stages[made_by].get("params", {}).values():
+            settings |= flatten(table)
+        for dep in stages[made_by].get("deps", ()):
+            path, digest = dep["path"], str(dep.get("md5", ""))
+            if files.digests.get(path, digest) != digest:
                 return "older than what they depend on (dvc repro)"
-            if _producer(stages, path) is None:
+            if _maker(stages, path) is None:
                 settings[path] = digest[:7]
-    seed, folded = settings.pop(SEED, ""), settings.get("split.method") in _FOLDED
-    fold = settings.pop(FOLD, "") if folded else ""
-    return Experiment(name, seed, settings, metrics, outs[TILES], outs[PREDICTIONS], fold)
+    written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    seed, folded = written.pop(SEED, ""), written.get("split.method") in _FOLDED
+    return Experiment(name, seed, written.pop(FOLD, "") if folded else "", written, metrics, files)
 
 
-def _metrics(test: Mapping[str, Any], val: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, float]:
-    """details: of the evaluation; the intervals and the baseline stand there alone."""
-    values = {name: test.get(name) for name in ("accuracy", "macro_f1", "nll")}
-    values["val_macro_f1"] = val.get("val_macro_f1")
-    baseline = details.get("baselines", {}).get(BASELINE, {})
-    measured = {
-        "accuracy": details.get("accuracy"),
-        "macro_f1": details.get("macro_f1"),
-        "nll": details.get("calibration", {}).get("after", {}).get("nll"),
-        **{f"{BASELINE}.{metric}": measure for metric, measure in baseline.items()},
-    }
-    for name, measure in measured.items():
-        values |= {name if part == "value" else f"{name}.{part}": value for part, value in (measure or {}).items()}
-    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+def _metrics(files: Files) -> dict[str, float]:
+    """The numbers that were measured; raises ValueError with the name of a file that is damaged."""
+    numbers: dict[str, dict[str, float]] = {}
+    for path in (_TEST, _VAL, *({_DETAILS} & files.digests.keys())):
+        try:
+            content = files.git(path) if path != _DETAILS else files.cached(files.digests[path])
+            leaves = {} if content is None else flatten(json.loads(content))
+        except (ValueError, Unreadable):
+            raise ValueError(path) from None
+        numbers[path] = {key: float(value) for key, value in leaves.items() if type(value) in (int, float)}
+    found = {key: value for key, value in numbers[_TEST].items() if key in ("accuracy", "macro_f1", "nll")}
+    found |= {key: value for key, value in numbers[_VAL].items() if key == "val_macro_f1"}
+    for name, place in _MEASURED.items():
+        ends = {name: f"{place}.value", f"{name}.low": f"{place}.low", f"{name}.high": f"{place}.high"}
+        details = numbers.get(_DETAILS, {})
+        found |= {end: details[key] for end, key in ends.items() if key in details}
+    return found
 
 
-def _upstream(stages: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """The stages that a path is made by, in any order."""
-    names, waiting = set(), [path]
-    while waiting:
-        name = _producer(stages, waiting.pop())
-        if name is not None and name not in names:
-            names.add(name)
-            waiting += [dep["path"] for dep in stages[name].get("deps", ())]
-    return [stages[name] for name in sorted(names)]
+def _makers(stages: Mapping[str, _Stage], path: str) -> set[str]:
+    """Names of the stages that a path hangs on."""
+    maker = _maker(stages, path)
+    if maker is None:
+        return set()
+    return {maker}.union(*(_makers(stages, dep["path"]) for dep in stages[maker].get("deps", ())))
 
 
-def _producer(stages: Mapping[str, Any], path: str) -> str | None:
-    """The stage that makes a path or a folder above it."""
-    within = {path, *map(str, PurePosixPath(path).parents)}
-    makers = (name for name, stage in stages.items() for out in stage.get("outs", ()) if out["path"] in within)
-    return next(makers, None)
-
-
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the leaves of nested tables and lists as DVC's ``-S`` names and writes them."""
-    if isinstance(value, dict | list) and value:
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value if isinstance(value, str) else json.dumps(value)
+def _maker(stages: Mapping[str, _Stage], path: str) -> str | None:
+    """Name of the stage that makes a path, or a folder above it."""
+    outs = ((name, out["path"]) for name, stage in stages.items() for out in stage.get("outs", ()))
+    return next((name for name, out in outs if PurePosixPath(path).is_relative_to(out)), None)

@@ -2,21 +2,28 @@
 
 import statistics  # exact: equal values have no spread
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from landuse.comparison.experiments import Experiment
-from landuse.evaluation.pairs import mean_interval
+from landuse.comparison import predictions
+from landuse.comparison.experiments import Experiment, Unreadable
+from landuse.comparison.predictions import Predictions
+from landuse.evaluation.pairs import Difference, differences, mean_interval
 
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments with the same settings, one a seed and fold. name: as ``-S`` takes it, ``train.freeze=none ...``."""
+    """Experiments with the same settings, one a seed and fold.
+
+    name: as ``-S`` takes it, ``train.freeze=none ...``. predictions: of each member, once they are read: in each fold
+    all for the same test tiles.
+    """
 
     name: str
     members: tuple[Experiment, ...]
+    predictions: tuple[Predictions, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -41,11 +48,11 @@ class Group:
 
     def values(self, metric: str) -> list[float]:
         """One value a seed, where it was measured; in a cross-validation one a fold, each the mean over its seeds."""
+        measured = [member for member in self.members if metric in member.metrics]
         if self.folds:
-            measured = [member for member in self.members if metric in member.metrics]
             of_fold = ([m.metrics[metric] for m in measured if m.fold == fold] for fold in self.folds)
             return [statistics.mean(values) for values in of_fold if values]
-        return [member.metrics[metric] for member in self.members if metric in member.metrics]
+        return [member.metrics[metric] for member in measured]
 
     def mean(self, metric: str) -> float:
         """Mean over seeds or folds; NaN where nothing was measured."""
@@ -73,6 +80,34 @@ class Group:
         low, high = mean_interval(self.values(metric), self.overlap)
         return max(low, 0.0), high if metric == "nll" else min(high, 1.0)
 
+    @property
+    def task(self) -> frozenset[tuple[object, ...]]:
+        """Equal for groups that can be compared; one element a fold, unless its seeds had different test tiles."""
+        return frozenset((m.fold, *p.task) for m, p in zip(self.members, self.predictions, strict=True))
+
+    @property
+    def tiles(self) -> int:
+        """Test tiles, those of all folds together."""
+        of_fold = {m.fold: len(p.truth) for m, p in zip(self.members, self.predictions, strict=True)}
+        return sum(of_fold.values())
+
+    def minus(self, other: "Group") -> dict[str, Difference]:
+        """Differences in accuracy and macro-F1 over tiles and seeds; in a cross-validation over the folds."""
+        if self.folds:
+            gaps = {m: np.subtract(self.values(m), other.values(m)) for m in ("accuracy", "macro_f1")}
+            return {m: Difference(float(gap.mean()), *mean_interval(gap, self.overlap)) for m, gap in gaps.items()}
+        common = self.predictions[0]
+        ours, theirs = (np.stack([p.predicted for p in each.predictions]) for each in (self, other))
+        return differences(common.truth, ours, theirs, len(common.labels))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A group that cannot be compared with the others."""
+
+    group: Group
+    reason: str
+
 
 def group(experiments: Sequence[Experiment]) -> tuple[list[Group], int]:
     """Return the groups, and how many experiments repeat another with the same settings, seed and fold."""
@@ -87,18 +122,44 @@ def group(experiments: Sequence[Experiment]) -> tuple[list[Group], int]:
 
 
 def names(settings: Sequence[Mapping[str, str]], otherwise: Sequence[str]) -> list[str]:
-    """Name each by the settings that set it apart. otherwise: what to call those that nothing does."""
-    changed = _changed(settings)
+    """Name each by the settings that set it apart. otherwise: what to call those that nothing does.
+
+    A setting that only some have is not named: it follows from another choice, as a recipe's own settings do.
+    """
+    values: dict[str, set[str]] = defaultdict(set)
+    for key, value in (item for each in settings for item in each.items()):
+        values[key].add(value)
+    changed = sorted(key for key, found in values.items() if len(found) > 1)
     found = [" ".join(f"{key}={each[key]}" for key in changed if key in each) for each in settings]
     found = [name or other for name, other in zip(found, otherwise, strict=True)]
     count = Counter(found)
     return [name if count[name] == 1 else f"{name} ({other})" for name, other in zip(found, otherwise, strict=True)]
 
 
-def _changed(settings: Iterable[Mapping[str, str]]) -> list[str]:
-    """Keys with several values. One that only some have follows from another choice, as a recipe's own settings do."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for each in settings:
-        for key, value in each.items():
-            values[key].add(value)
-    return sorted(key for key, found in values.items() if len(found) > 1)
+def read(groups: Sequence[Group]) -> tuple[list[Group], list[Apart]]:
+    """Groups with their predictions, and why the others have none."""
+    readable, apart = [], []
+    for each in groups:
+        try:
+            found = replace(each, predictions=tuple(predictions.read(member) for member in each.members))
+        except Unreadable as problem:
+            apart.append(Apart(each, str(problem)))
+            continue
+        if len(found.task) == max(len(each.folds), 1):
+            readable.append(found)
+        else:
+            apart.append(Apart(each, "its seeds were measured on different test tiles"))
+    return readable, apart
+
+
+def alike(groups: Sequence[Group]) -> list[Group]:
+    """Those that share the test tiles of most."""
+    commonest = Counter(each.task for each in groups).most_common(1)
+    return [each for each in groups if each.task == commonest[0][0]]
+
+
+def difference_in_task(group: Group, reference: Group) -> str:
+    """Why two groups cannot be compared."""
+    if group.predictions[0].labels != reference.predictions[0].labels:
+        return "other labels"
+    return "other test tiles" + ("" if group.folds == reference.folds else ": other folds")

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from landuse.comparison.experiments import FOLD, SEED, Experiment
+from landuse.comparison import experiments, predictions
+from landuse.comparison.experiments import FOLD, SEED, Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
 from landuse.core.errors import UserError
+from landuse.core.settings import changed
 from landuse.evaluation.pairs import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
 
 
@@ -26,12 +27,6 @@ class Result:
         return self.experiment.name
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether a tile's label is the true one."""
-        right: npt.NDArray[np.bool_] = self.predictions.predicted == self.predictions.truth
-        return right
-
-    @property
     def metrics(self) -> dict[str, float]:
         measured = {name: self.experiment.metrics[name] for name in ("accuracy", "macro_f1")}
         return measured | {"nll": float(self.predictions.losses.mean())}
@@ -42,7 +37,7 @@ class Pair:
     """Both sides and what sets them apart.
 
     test: McNemar's, the tiles of ``first_only`` are broken and those of ``second_only`` fixed. differences: second
-    minus first, by metric. detectable: see ``paired.detectable``. tiles: one row for each that the two predict
+    minus first, by metric. detectable: see ``pairs.detectable``. tiles: one row for each that the two predict
     differently, with its ``change``: fixed, broken, or another mistake. settings: those that differ, as first, second.
     """
 
@@ -67,6 +62,28 @@ class Pair:
         }
 
 
+def read(first: str, second: str) -> Pair:
+    """Compare two revisions on their test tiles.
+
+    first, second: git revisions, DVC experiments or ``workspace``.
+
+    Raises:
+        UserError: a revision is unknown, the same as the other or without a readable result; or their test tiles or
+            labels differ.
+    """
+    with experiments.repository() as repo:
+        if experiments.resolve(repo, first) == experiments.resolve(repo, second):
+            raise UserError(f"{first!r} and {second!r} are the same revision: name two that differ")
+        return compare(*(_result(experiments.at(repo, revision)) for revision in (first, second)))
+
+
+def _result(experiment: Experiment) -> Result:
+    try:
+        return Result(experiment, predictions.read(experiment))
+    except Unreadable as problem:
+        raise UserError(f"{experiment.name!r} cannot be compared: {problem}") from None
+
+
 def compare(first: Result, second: Result) -> Pair:
     """Everything that the report needs.
 
@@ -76,7 +93,7 @@ def compare(first: Result, second: Result) -> Pair:
     settings = _different(first.experiment, second.experiment)
     _check_task(first, second, settings)
     a, b = first.predictions, second.predictions
-    test = mcnemar(first.right, second.right)
+    test = mcnemar(first.predictions.right, second.predictions.right)
     gaps = differences(b.truth, b.predicted[None], a.predicted[None], len(b.labels))
     gaps["nll"] = mean_difference(b.losses, a.losses)
     seen = detectable(len(b.truth), test.first_only + test.second_only)
@@ -105,8 +122,8 @@ def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str,
 
 def _different(first: Experiment, second: Experiment) -> dict[str, tuple[str, str]]:
     """Settings with another value; a setting that only one has is empty for the other."""
-    a, b = ({SEED: each.seed, FOLD: each.fold, **each.settings} for each in (first, second))
-    return {key: (a.get(key, ""), b.get(key, "")) for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)}
+    both = ({SEED: each.seed, FOLD: each.fold, **each.settings} for each in (first, second))
+    return {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
 
 
 def _tiles(first: Result, second: Result) -> pd.DataFrame:
@@ -117,7 +134,7 @@ def _tiles(first: Result, second: Result) -> pd.DataFrame:
     for side, result in (("first", a), ("second", b)):
         table[side] = np.take(result.labels, result.predicted)
         table[f"{side}_probability"] = result.probabilities[np.arange(len(table)), result.predicted]
-    changes = [first.right & ~second.right, ~first.right & second.right]
+    changes = [first.predictions.right & ~second.predictions.right, ~first.predictions.right & second.predictions.right]
     table["change"] = pd.Categorical(
         np.select(changes, ["broken", "fixed"], "other mistake"), ["broken", "fixed", "other mistake"]
     )

@@ -1,16 +1,26 @@
 """The comparison of two results in words and tables, for a terminal or ready to paste into a pull request."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from landuse.comparison.layout import grid, notes, wrapped
-from landuse.comparison.pair import Pair
-from landuse.comparison.table import TITLES
-from landuse.evaluation.pairs import CONFIDENCE, POWER, Difference
+from landuse.comparison.pair import Pair, read
+from landuse.comparison.table import LEVEL, TITLES, Shown, grid, notes, wrapped
+from landuse.core.files import write_csv
+from landuse.evaluation.pairs import POWER, Difference
 
 _CELL = 36  # characters of a cell in a terminal, before it is wrapped
 _CLASSES, _TILES = 12, 20  # rows shown of these tables, in Markdown; a terminal shows half of the tiles
-_LEVEL = f"{100 * CONFIDENCE:g} % interval"
+
+
+def run(first: str, second: str, csv: Path | None = None) -> Shown:
+    """Compare two revisions, see ``pair.read``; write the tiles that they predict differently to a file, if given."""
+    found = read(first, second)
+    if csv is not None:
+        write_csv(csv, found.tiles)
+    return partial(text, found)
 
 
 def text(pair: Pair, *, markdown: bool) -> str:
@@ -18,7 +28,7 @@ def text(pair: Pair, *, markdown: bool) -> str:
     first, second = pair.first.name, pair.second.name
     title = f"{second} against {first}"
     parts = [f"## {title}" if markdown else title, _emphasised(pair, markdown)]
-    parts.append(grid(["", first, second, "difference", _LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown, _CELL))
+    parts.append(grid(["", first, second, "difference", LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown, _CELL))
     parts += _changes(pair, markdown)
     if pair.settings:
         cells = [[key, *(value or "-" for value in values)] for key, values in pair.settings.items()]
@@ -35,7 +45,7 @@ def text(pair: Pair, *, markdown: bool) -> str:
 def verdict(pair: Pair) -> tuple[str, str]:
     """Return the verdict in a few words, and why in sentences."""
     first, second, test = pair.first.name, pair.second.name, pair.test
-    tiles, changed = len(pair.first.right), test.first_only + test.second_only
+    tiles, changed = len(pair.first.predictions.right), test.first_only + test.second_only
     if pair.tiles.empty:
         return (
             "No difference",
@@ -63,7 +73,7 @@ def _often(p: float) -> str:
 
 def _resolution(pair: Pair) -> str:
     """How large a difference would have been seen."""
-    tiles = len(pair.first.right)
+    tiles = len(pair.first.predictions.right)
     if np.isnan(pair.detectable):
         return f"{tiles:,} test tiles are too few to show any difference."
     return (
@@ -160,7 +170,7 @@ def _single_tiles(pair: Pair, markdown: bool) -> list[str]:
 
 
 def _remarks(pair: Pair) -> list[str]:
-    first, second, tiles = pair.first.name, pair.second.name, len(pair.first.right)
+    first, second, tiles = pair.first.name, pair.second.name, len(pair.first.predictions.right)
     remarks = [
         f"difference: {second} minus {first}, in points (NLL in nats: lower is better), on the same {tiles:,} test "
         "tiles; intervals by paired bootstrap over the tiles",

@@ -1,19 +1,20 @@
-"""The comparison as a table: for a terminal, for Markdown, for a CSV file."""
+"""Tables of results: for a terminal, at most 120 characters wide, and for Markdown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import astuple
+from textwrap import fill
+from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
+from tabulate import tabulate
 
-from landuse.comparison.experiments import counted
 from landuse.comparison.groups import Group
-from landuse.comparison.layout import grid, notes
 from landuse.evaluation.pairs import CONFIDENCE, Difference
 
 HEADLINE = "macro_f1"  # sorts the table, chooses the reference (on validation) and decides the verdict
 TITLES = {"accuracy": "accuracy %", "macro_f1": "macro-F1 %", "nll": "NLL"}
+LEVEL = f"{100 * CONFIDENCE:g} % interval"
+_WIDTH = 120
 _INTERVALS = {
     "seeds": "several seeds: mean ± standard deviation over seeds; below, the mean's interval by Student's t",
     "folds": (
@@ -23,74 +24,33 @@ _INTERVALS = {
     ),
     "tiles": "one result: below it, the interval over test tiles; it says nothing of other seeds",
 }
-_NAME, _NLL, _REASON = 43, 15, 30  # characters: settings (with NLL, less that), last column
 
 
-@dataclass(frozen=True)
-class Row:
-    """A group, the number of its test tiles, and its differences to the reference (None: it is the reference)."""
+class Shown(Protocol):
+    """A result as text, for a terminal or as Markdown."""
 
-    group: Group
-    tiles: int
-    differences: Mapping[str, Difference] | None
+    def __call__(self, *, markdown: bool) -> str: ...
 
 
-@dataclass(frozen=True)
-class Apart:
-    """A group that cannot be compared with the others."""
-
-    group: Group
-    reason: str
+def wrapped(text: str, indent: str = "") -> str:
+    """Break a paragraph into lines. indent: of all lines but the first."""
+    return fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
-def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int], why: str, *, markdown: bool) -> str:
-    """Return the table with what is needed to read it, at most 120 characters wide unless it is Markdown.
-
-    left_out: how many experiments, by reason. why: what makes the reference one.
-    """
-    groups = [row.group for row in rows] + [each.group for each in apart]
-    shown = [metric for metric in TITLES if any(group.values(metric) for group in groups)]
-    parts = []
-    if rows:
-        cells = [[*_cells(row.group, shown), *difference_cells(row.differences)] for row in rows]
-        parts.append(_table(shown, cells, ["difference", "verdict"], "rl", markdown))
-        parts.append(notes(_remarks(rows, why), markdown))
-    if apart:
-        cells = [[*_cells(each.group, shown), each.reason] for each in apart]
-        parts.append("Not comparable with these:" if rows else "Nothing that can be compared:")
-        parts.append(_table(shown, cells, ["because"], "l", markdown))
-    if left_out:
-        parts.append(f"Left out: {counted(left_out)}.")
-    return "\n\n".join(parts)
+def notes(lines: Sequence[str], markdown: bool) -> str:
+    """Return a list of remarks."""
+    return "\n".join(f"- {line}" if markdown else wrapped(line, "  ") for line in lines)
 
 
-def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
-    """Every number as a fraction, one row a group; empty where there is none."""
-    records = []
-    for group, differences, verdict in [
-        *((row.group, row.differences or {}, difference_cells(row.differences)[1]) for row in rows),
-        *((each.group, {}, f"not comparable: {each.reason}") for each in apart),
-    ]:
-        record: dict[str, Any] = {
-            "settings": group.name,
-            "experiments": " ".join(member.name for member in group.members),
-            "seeds": group.seeds,
-            "folds": max(len(group.folds), 1),
-        }
-        for metric in (*TITLES, "val_macro_f1"):
-            low, high = group.interval(metric)
-            record |= {metric: group.mean(metric), f"{metric}_deviation": group.deviation(metric)}
-            record |= {f"{metric}_low": low, f"{metric}_high": high, f"{metric}_over": group.over(metric)}
-        for metric in ("accuracy", "macro_f1"):
-            found = differences.get(metric, Difference(np.nan, np.nan, np.nan))
-            ends = {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
-            record |= {f"{metric}_{name}": value for name, value in ends.items()}
-        records.append(record | {"verdict": verdict})
-    return pd.DataFrame(records)
-
-
-def _cells(group: Group, shown: Sequence[str]) -> list[str]:
-    return [group.name, runs_cell(group), *(measured_cell(group, metric) for metric in shown)]
+def grid(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], align: str, markdown: bool, widths: int | list[int | None]
+) -> str:
+    """Return a table. align: ``l`` or ``r`` a column. widths: of columns in a terminal, where text is wrapped."""
+    sides = ["left" if side == "l" else "right" for side in align]
+    if markdown:
+        heads, *cells = ([cell.replace("|", "\\|").replace("\n", "<br>") for cell in row] for row in (heads, *cells))
+        return str(tabulate(cells, heads, "github", colalign=sides, disable_numparse=True))
+    return str(tabulate(cells, heads, "simple", colalign=sides, maxcolwidths=widths, disable_numparse=True))
 
 
 def runs_cell(group: Group) -> str:
@@ -102,7 +62,7 @@ def runs_cell(group: Group) -> str:
     return folds if group.seeds == 1 else f"{folds} x {group.seeds}"
 
 
-def measured_cell(group: Group, metric: str) -> str:
+def metric_cell(group: Group, metric: str) -> str:
     """Mean and deviation, and the interval below them."""
     mean, deviation, (low, high) = group.mean(metric), group.deviation(metric), group.interval(metric)
     scale, form = (1, ".3f") if metric == "nll" else (100, ".2f")
@@ -122,32 +82,14 @@ def difference_cells(differences: Mapping[str, Difference] | None) -> list[str]:
     return [f"{value:+.2f}\n{low:+.2f} to {high:+.2f}", found.verdict]
 
 
-def _remarks(rows: Sequence[Row], why: str) -> list[str]:
-    """What a reader has to know, one line each."""
-    reference = next(row.group.name for row in rows if row.differences is None)
-    level = f"{100 * CONFIDENCE:g} % interval"
-    remarks = [f"reference: {reference}, {why}"]
-    if len(rows) > 1:
-        remarks += [
-            f"difference: macro-F1 to the reference, in points ({level}), on the same {rows[0].tiles:,} test tiles",
-            "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
-        ]
-    groups = [row.group for row in rows]
-    remarks += about_intervals(groups)
-    if any(group.seeds == 1 for group in groups):
-        remarks.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
-    return remarks
+def metric_columns(group: Group, metric: str) -> dict[str, Any]:
+    """The same as fractions, for a CSV file."""
+    low, high = group.interval(metric)
+    columns = {"": group.mean(metric), "_deviation": group.deviation(metric), "_low": low, "_high": high}
+    return {f"{metric}{end}": value for end, value in columns.items()} | {f"{metric}_over": group.over(metric)}
 
 
 def about_intervals(groups: Sequence[Group]) -> list[str]:
     """What the intervals of the metrics are over."""
     over = {group.over(metric) for group in groups for metric in TITLES if not np.isnan(group.interval(metric)[0])}
-    return [f"{meaning} ({100 * CONFIDENCE:g} % interval)" for kind, meaning in _INTERVALS.items() if kind in over]
-
-
-def _table(shown: Sequence[str], cells: list[list[str]], last: Sequence[str], align: str, markdown: bool) -> str:
-    """Settings, runs and metrics, then the columns of ``last``."""
-    runs = "runs" if any("folds" in row[1] for row in cells) else "seeds"
-    heads = ["settings", runs, *(TITLES[metric] for metric in shown), *last]
-    widths = [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
-    return grid(heads, cells, "l" + "r" * (1 + len(shown)) + align, markdown, widths)
+    return [f"{meaning} ({LEVEL})" for kind, meaning in _INTERVALS.items() if kind in over]

@@ -1,10 +1,7 @@
 """What the pipeline has written, read back as metrics, history, pictures and pointers."""
 
 import hashlib
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,13 +46,15 @@ def until(last: str) -> Stages:
 
 def up_to_date() -> Stages:
     """Return the stages whose outputs belong to what they depend on now, by ``dvc status``."""
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    status = subprocess.run(command, cwd=workspace(), capture_output=True, text=True, check=False)
-    if status.returncode:
-        said = [line for line in status.stderr.splitlines() if line.strip() and "dvc.org/support" not in line]
-        reason = said[-1] if said else "no reason given"
-        raise UserError(f"'dvc status' failed ({reason}): mend that first; 'landuse repair' may do it")
-    changed = json.loads(status.stdout)
+    from dvc.exceptions import DvcException  # half a second
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(workspace())) as repo:
+            changed = repo.status()
+    except DvcException as error:
+        told = f"'dvc status' failed ({' '.join(str(error).split())})"
+        raise UserError(f"{told}: mend that first; 'landuse repair' may do it") from error
     if "train" in changed:  # then nothing tells whether the other files belong to this model
         raise UserError("stage train is not up to date: run 'dvc repro' first")
     return {name: stage for name, stage in _all_stages().items() if name not in changed}
@@ -92,22 +91,21 @@ def metrics(stages: Stages) -> dict[str, float]:
 
 def artefacts(stages: Stages, log_model: bool) -> list[tuple[Path, str]]:
     """Return the files to store, each with its folder there: pictures, report, model card, the model if asked for."""
-    found = _outputs(stages)
     folders = {".png": "plots", ".html": "reports"}
-    shown = [(file, folders[file.suffix]) for file in found if file.suffix in folders]
-    wanted = ["MODEL_CARD.md", *(["model.json", "model.onnx"] if log_model else [])]
-    exported = [folder / name for folder in found if folder == workspace() / EXPORT for name in wanted]
-    return shown + [(file, "export") for file in exported]
+    wanted = {"MODEL_CARD.md", *(["model.json", "model.onnx"] if log_model else [])}
+    files = _files(stages)
+    shown = [(file, folders[file.suffix]) for file in files if file.suffix in folders]
+    return shown + [(f, "export") for f in files if f.parent == workspace() / EXPORT and f.name in wanted]
 
 
 def pointer(stages: Stages) -> dict[str, str]:
     """Return tags that say which file is the exported model, by its path and its SHA-256."""
-    if workspace() / EXPORT not in _outputs(stages):
+    path = EXPORT / "model.onnx"
+    if workspace() / path not in _files(stages):
         return {}
-    file = EXPORT / "model.onnx"
-    with (workspace() / file).open("rb") as stream:
+    with (workspace() / path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"landuse.export.path": file.as_posix(), "landuse.export.sha256": digest}
+    return {"landuse.export.path": path.as_posix(), "landuse.export.sha256": digest}
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -144,3 +142,8 @@ def _outputs(stages: Stages) -> dict[Path, str]:
         for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
             found[workspace() / (entry if isinstance(entry, str) else next(iter(entry)))] = name
     return {file: name for file, name in found.items() if file.exists()}
+
+
+def _files(stages: Stages) -> list[Path]:
+    """Return their outputs, and of an output that is a folder the files in it."""
+    return [file for out in _outputs(stages) for file in (sorted(out.iterdir()) if out.is_dir() else [out])]

@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,19 +66,24 @@ def log(
     params: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
-    step: int = 0,
+    epochs: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Log the params that are absent, the tags that are absent or different, and metrics.
+    """Log what the run lacks: absent params and epochs, and metrics and tags that are absent or different.
 
-    Metrics of step 0 are final values, logged where absent or different; those of later steps are all logged.
+    epochs: rows of the history; their numbers are logged at step ``row["epoch"]``.
     """
     from mlflow.entities import Metric, Param, RunTag
 
     there = client.get_run(run_id).data
     now = int(time.time() * 1000)
-    new_metrics = [Metric(k, v, now, step) for k, v in (metrics or {}).items() if step or there.metrics.get(k) != v]
     new_params = [Param(k, str(v)) for k, v in (params or {}).items() if k not in there.params]
+    new_metrics = [Metric(k, v, now, 0) for k, v in (metrics or {}).items() if there.metrics.get(k) != v]
     new_tags = [RunTag(k, v) for k, v in (tags or {}).items() if there.tags.get(k) != v]
+    steps = {metric.step for metric in client.get_metric_history(run_id, "val_loss")} if epochs else set()
+    for row in epochs:
+        if row["epoch"] not in steps:
+            numbers = {key: value for key, value in row.items() if key != "epoch" and isinstance(value, int | float)}
+            new_metrics += [Metric(key, float(value), now, int(row["epoch"])) for key, value in numbers.items()]
     for start in range(0, max(len(new_metrics), len(new_params), len(new_tags)), _BATCH):
         part = slice(start, start + _BATCH)
         client.log_batch(run_id, new_metrics[part], new_params[part], new_tags[part])

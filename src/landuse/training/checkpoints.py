@@ -22,6 +22,7 @@ import torch
 
 from landuse.core.files import write_json
 from landuse.core.outputs import as_json
+from landuse.core.settings import what_changed
 
 _KEPT = 2  # checkpoints of one training: the last, and one to fall back on
 _ABANDONED = 3  # other trainings whose checkpoints are kept, in case their params come back
@@ -156,9 +157,7 @@ def _say_what_changed(idle: Sequence[Path], facts: Mapping[str, Any]) -> None:
     except (OSError, ValueError):
         what = f"which ones is not known: its {_FACTS} is damaged"
     else:
-        keys = sorted(key for key in before.keys() | facts if before.get(key) != facts.get(key))
-        changed = [f"{key}: {before.get(key)} -> {facts.get(key)}" for key in keys[:4]] + ["..."] * (len(keys) > 4)
-        what = ", ".join(changed) or "other code"
+        what = what_changed(before, facts) or "other code"
     print(f"starting anew: the training that was interrupted had other settings ({what})", flush=True)
 
 

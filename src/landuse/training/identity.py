@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from landuse import params
+from landuse.core import settings
 
 _NO_EFFECT = {"action", "gate"}  # of collapse, on what a state holds: see Guards.ends_before
 
@@ -19,22 +20,9 @@ def digest(content: Any) -> str:
 
 def flatten(p: params.Params) -> dict[str, Any]:
     """The train stage's params as dotted names and plain values, without what the state of a training does not hold."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        elif isinstance(value, list):
-            for position, inner in enumerate(value):
-                walk(f"{prefix}.{position}", inner)
-        else:
-            flat[prefix] = value
-
     sections = {"model": p.model, "train": p.train, "recipe": p.recipe, "augment": p.augment}
     dumped = {name: section.model_dump() for name, section in sections.items()}
-    walk("", dumped | {"collapse": p.collapse.model_dump(exclude=_NO_EFFECT)})
-    return flat
+    return settings.flatten(dumped | {"collapse": p.collapse.model_dump(exclude=_NO_EFFECT)})
 
 
 def identity(flat_params: dict[str, Any], data_digest: str, root: Path = Path()) -> str:

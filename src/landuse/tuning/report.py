@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params
 from landuse.core.errors import UserError
 from landuse.training.optim import better_is_lower
-from landuse.tuning.store import HISTORY, REASON, SETTINGS, done
+from landuse.tuning.study import HISTORY, REASON, SETTINGS, done
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 _SHOWN = 5  # of the best trials

@@ -23,10 +23,12 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from searched import SPACE, settle
 
-from landuse import cli, params, tuning
+from landuse import cli, params
 from landuse.core.errors import Interrupted, UserError
 from landuse.training.loop import Best
-from landuse.tuning import store
+from landuse.tuning import search
+from landuse.tuning import study as store
+from landuse.tuning.study import done
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
 
@@ -39,7 +41,7 @@ def study() -> optuna.Study:
 
 def outcomes() -> list[tuple[Any, ...]]:
     """What the trials tried and came to, without those that were killed."""
-    return [(t.user_attrs["settings"], t.state, t.value, t.intermediate_values) for t in tuning.done(study())]
+    return [(t.user_attrs["settings"], t.state, t.value, t.intermediate_values) for t in done(study())]
 
 
 def mlflow_runs(folder: Path) -> list[Any]:
@@ -49,10 +51,10 @@ def mlflow_runs(folder: Path) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]))
 
 
-def test_trials_are_trained_judged_tracked_and_summed_up(search: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trials_are_trained_judged_tracked_and_summed_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["tune", "--trials", "6"])
     told = capsys.readouterr().out
-    trials = tuning.done(study())
+    trials = done(study())
     assert len(trials) == 6
     finished = [t for t in trials if t.state == TrialState.COMPLETE]
     for trial in trials:
@@ -75,13 +77,13 @@ def test_trials_are_trained_judged_tracked_and_summed_up(search: Path, capsys: p
         best.user_attrs["settings"]
     )
 
-    runs = mlflow_runs(search)
+    runs = mlflow_runs(folder)
     (parent,) = (run for run in runs if "landuse.study" in run.data.tags)
     children = [run for run in runs if run is not parent]
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["objective"] == best.value
     assert len(children) == 6
-    client = MlflowClient(f"sqlite:///{search}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     for child in children:
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
         trial = trials[int(child.data.tags["landuse.trial"]) - 1]
@@ -93,16 +95,16 @@ def test_trials_are_trained_judged_tracked_and_summed_up(search: Path, capsys: p
         assert child.data.metrics.get("objective") == (trial.value if trial in finished else None)
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.usefixtures("folder")
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settle(trials=5)
-    tuning.run()
+    search.run()
     unbroken = outcomes()
     shutil.rmtree(".landuse")
 
-    Loop, calls = tuning.Loop, []
+    Loop, calls = search.Loop, []
 
     def interrupted(*given: Any, **more: Any) -> Any:
         calls.append(1)
@@ -110,27 +112,27 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
             raise KeyboardInterrupt
         return Loop(*given, **more)
 
-    monkeypatch.setattr(tuning, "Loop", interrupted)
+    monkeypatch.setattr(search, "Loop", interrupted)
     with pytest.raises(Interrupted, match="2 of 5 trials are done and kept: the same command goes on") as caught:
-        tuning.run()
+        search.run()
     assert caught.value.signal == signal.SIGINT
     capsys.readouterr()
-    tuning.run()
+    search.run()
     assert "goes on: 2 of 5 trials are done" in capsys.readouterr().out
     assert outcomes() == unbroken
     assert len(study().trials) == 6  # and the one that was stopped, marked failed
     assert {t.state for t in study().trials} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
 
-    tuning.run()  # all are done: told again, nothing trained
+    search.run()  # all are done: told again, nothing trained
     assert len(calls) == 6
     assert "try it: dvc exp run" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.usefixtures("folder")
 def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     values = iter([0.9, 0.9, 0.1, 0.95])
 
-    class Scripted(tuning.Loop):
+    class Scripted(search.Loop):
         def run(self) -> Any:
             value = next(values)
             rows = [{"epoch": epoch, "val_macro_f1": value} for epoch in (1, 2, 3)]
@@ -138,8 +140,8 @@ def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, ca
                 self.on_epoch(row, 1.0)
             return rows, Best(0.0, 3, {})
 
-    monkeypatch.setattr(tuning, "Loop", Scripted)
-    tuning.run(4)
+    monkeypatch.setattr(search, "Loop", Scripted)
+    search.run(4)
     assert [t.state.name for t in study().trials] == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"]
     told = capsys.readouterr().out
     assert "pruned after epoch 1: val_macro_f1 0.1000 is behind the median" in told
@@ -147,11 +149,11 @@ def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_settings_that_cannot_train_fail_with_their_reason_and_the_search_goes_on(
-    search: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settle({"train.freeze": {"choices": ["none", "layer2"]}, "recipes.fast.accumulate": {"choices": [1, 100]}})
-    tuning.run(8)
-    trials = tuning.done(study())
+    search.run(8)
+    trials = done(study())
     assert len(trials) == 8
     for trial in trials:
         failed = trial.user_attrs["settings"]["recipes.fast.accumulate"] == 100
@@ -162,66 +164,76 @@ def test_settings_that_cannot_train_fail_with_their_reason_and_the_search_goes_o
     table = told[told.index(" trial ") : told.index("try it")]
     assert len(table.splitlines()) == 1 + 2  # each of the two settings that can train once
     assert "as before" in told  # four combinations, eight trials: no training is done twice
-    reasons = [run.data.tags.get("landuse.reason") for run in mlflow_runs(search)]
+    reasons = [run.data.tags.get("landuse.reason") for run in mlflow_runs(folder)]
     assert sum(reason is not None for reason in reasons) == sum(t.state == TrialState.FAIL for t in trials)
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.usefixtures("folder")
 def test_nothing_that_can_be_trained_is_one_line() -> None:
     settle({"recipes.fast.accumulate": {"choices": [100, 200]}})
     with pytest.raises(
         UserError, match=r"none of 2 trials could be trained: mend tune\.space; the last one: accumulate"
     ):
-        tuning.run(2)
+        search.run(2)
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.usefixtures("folder")
 def test_a_changed_space_is_a_new_study_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     settle(trials=1)
-    tuning.run()
+    search.run()
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["train"]["lr"] = 0.005  # a searched key: what it is in the file is nothing to the study
     Path("params.yaml").write_text(yaml.safe_dump(content))
     capsys.readouterr()
-    tuning.run()
+    search.run()
     assert "goes on: 1 of 1" in capsys.readouterr().out
 
     settle(SPACE | {"train.freeze": {"choices": ["none", "backbone"]}}, trials=1)
-    tuning.run()
+    search.run()
     told = capsys.readouterr().out
     assert "a new study: the last one had other settings (tune.space.train.freeze: " in told
     assert len(optuna.get_all_study_names("sqlite:///.landuse/tune.db")) == 2
 
     settle(trials=1, monitor="val_loss")
-    tuning.run()
+    search.run()
     assert "(tune.monitor: val_macro_f1 -> val_loss" in capsys.readouterr().out
 
 
-def test_what_mlflow_lacks_is_filled_in(search: Path) -> None:
+def test_what_mlflow_lacks_is_filled_in(folder: Path) -> None:
     settle(trials=2)
-    tuning.run()
-    before = len(mlflow_runs(search))
-    client = MlflowClient(f"sqlite:///{search}/mlflow.db")
-    child = next(run for run in mlflow_runs(search) if run.data.tags.get("landuse.trial") == "2")
+    search.run()
+    before = len(mlflow_runs(folder))
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    child = next(run for run in mlflow_runs(folder) if run.data.tags.get("landuse.trial") == "2")
+    first = next(run for run in mlflow_runs(folder) if run.data.tags.get("landuse.trial") == "1")
     client.update_run(child.info.run_id, "RUNNING")  # as a kill in the middle of writing leaves it
-    tuning.run()
-    found = [run for run in mlflow_runs(search) if run.data.tags.get("landuse.trial") == "2"]
-    assert len(mlflow_runs(search)) == before
-    assert [run.info.status for run in found] == ["FINISHED"]
-    assert found[0].info.run_id != child.info.run_id
-    assert found[0].data.metrics == child.data.metrics
+    client.delete_tag(child.info.run_id, "landuse.state")
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for table in ("metrics", "latest_metrics", "params"):
+            database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (child.info.run_id,))
+    client.delete_run(first.info.run_id)
+    search.run()
+    assert len(mlflow_runs(folder)) == before
+    found = {run.data.tags.get("landuse.trial"): run for run in mlflow_runs(folder)}
+    for number, old in {"1": first, "2": child}.items():
+        assert found[number].info.status == old.info.status == "FINISHED"
+        assert found[number].data.metrics == old.data.metrics
+        assert found[number].data.params == old.data.params
+        assert found[number].data.tags["landuse.state"] == "finished"
+    assert found["1"].info.run_id != first.info.run_id
+    assert found["2"].info.run_id == child.info.run_id
 
 
-def test_two_searches_at_once_and_a_broken_file_are_refused(search: Path) -> None:
-    (search / ".landuse").mkdir()
+def test_two_searches_at_once_and_a_broken_file_are_refused(folder: Path) -> None:
+    (folder / ".landuse").mkdir()
     with (
-        filelock.FileLock(search / ".landuse/tune.lock"),
+        filelock.FileLock(folder / ".landuse/tune.lock"),
         pytest.raises(UserError, match="another 'landuse tune' searches here"),
     ):
-        tuning.run()
-    (search / ".landuse/tune.db").write_bytes(b"no database" * 99)
+        search.run()
+    (folder / ".landuse/tune.db").write_bytes(b"no database" * 99)
     with pytest.raises(UserError, match=r"tune\.db \(.*not a database.*\): mend it, or move it away"):
-        tuning.run()
+        search.run()
 
 
 def altered(file: Path, statement: str) -> None:
@@ -255,19 +267,19 @@ def test_a_damaged_study_is_to_be_moved_away(here: Path, damage: Callable[[Path]
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("search")
+@pytest.mark.usefixtures("folder")
 def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
     """SIGKILL after the second epoch of the second trial, in a process of its own."""
     settle(trials=3)
-    tuning.run()
+    search.run()
     unbroken = outcomes()
     shutil.rmtree(".landuse")
     code = """
         import os, signal, sys
-        from landuse import tuning
+        from landuse.tuning import search
         import searched
-        tuning.prepare = searched.prepared
-        Loop, calls = tuning.Loop, []
+        search.prepare = searched.prepared
+        Loop, calls = search.Loop, []
         def killed(model, train, val, p, on_epoch, **more):
             calls.append(1)
             def die(row, speed):
@@ -275,8 +287,8 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
                 if len(calls) == 2 and row["epoch"] == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
             return Loop(model, train, val, p, die, **more)
-        tuning.Loop = killed
-        tuning.run()
+        search.Loop = killed
+        search.run()
     """
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     done = subprocess.run(
@@ -284,5 +296,5 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [t.state.name for t in study().trials][-1] == "RUNNING"
-    tuning.run()
+    search.run()
     assert outcomes() == unbroken

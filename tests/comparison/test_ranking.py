@@ -2,12 +2,13 @@
 
 import re
 
+import compared as fake
 import pytest
 
-from landuse.comparison import table
+from landuse.comparison import ranking
 from landuse.comparison.experiments import Experiment
-from landuse.comparison.groups import Group
-from landuse.comparison.table import Apart, Row
+from landuse.comparison.groups import Apart, Group
+from landuse.comparison.ranking import Row
 from landuse.evaluation.pairs import Difference
 
 LONG = "data.bands=rgb model.backbone=resnet50 train.freeze=layer3 train.recipe=layer4_step train.scheduler=onecycle"
@@ -17,7 +18,7 @@ def made(name: str, *accuracies: float, nll: float | None = None) -> Group:
     def member(i: int, accuracy: float) -> Experiment:
         metrics = {"accuracy": accuracy, "macro_f1": accuracy - 0.001, "val_macro_f1": 0.9}
         metrics |= {} if nll is None else {"nll": nll + accuracy / 100}
-        return Experiment(f"{name}-{i}", str(i), {}, metrics, "tiles", "predictions")
+        return fake.made(f"{name}-{i}", i, "", {}, metrics)
 
     return Group(name, tuple(member(i, accuracy) for i, accuracy in enumerate(accuracies)))
 
@@ -36,7 +37,7 @@ APART = [Apart(made("a|b", 0.7, 0.8, nll=0.3), "its seeds were measured on diffe
 
 
 def test_the_table_fits_a_terminal_and_numbers_are_right_aligned() -> None:
-    lines = table.text(ROWS, APART, {"failed": 2, "queued": 1}, "as asked", markdown=False).splitlines()
+    lines = ranking.text(ROWS, APART, {"failed": 2, "queued": 1}, "as asked", markdown=False).splitlines()
     assert max(map(len, lines)) <= 120
     assert [line.rstrip() for line in lines] == lines
     first, second = (next(line for line in lines if cell in line) for cell in ("99.21 ± 0.13", "90.00 ± 14.14"))
@@ -51,17 +52,17 @@ def test_the_table_fits_a_terminal_and_numbers_are_right_aligned() -> None:
 
 
 def test_what_cannot_be_compared_stands_apart_with_the_reason() -> None:
-    shown = table.text(ROWS, APART, {}, "as asked", markdown=False)
+    shown = ranking.text(ROWS, APART, {}, "as asked", markdown=False)
     compared, apart = shown.split("Not comparable with these:")
     assert "a|b" not in compared
     assert "75.00 ± 7.07" in apart
     assert "because" in apart
-    only = table.text([], APART, {}, "as asked", markdown=False)
+    only = ranking.text([], APART, {}, "as asked", markdown=False)
     assert only.startswith("Nothing that can be compared:")
 
 
 def test_markdown_is_one_table_with_every_cell_on_one_line() -> None:
-    shown = table.text(ROWS, APART, {}, "the best", markdown=True)
+    shown = ranking.text(ROWS, APART, {}, "the best", markdown=True)
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert f"| {LONG} |" in rows[2]
     assert "| 99.21 ± 0.13<br>98.07 to 100.00 |" in rows[2]
@@ -72,8 +73,8 @@ def test_markdown_is_one_table_with_every_cell_on_one_line() -> None:
 
 def test_the_notes_say_what_the_numbers_need() -> None:
     one_seed = "one seed says little"
-    assert one_seed in table.text(ROWS, [], {}, "", markdown=False)
-    several = table.text(ROWS[:2], [], {}, "", markdown=False)
+    assert one_seed in ranking.text(ROWS, [], {}, "", markdown=False)
+    several = ranking.text(ROWS[:2], [], {}, "", markdown=False)
     assert one_seed not in several
     assert "same 2,325 test tiles" in several
     assert "mean's interval by Student's t (95 % interval)" in " ".join(several.split())
@@ -83,11 +84,11 @@ def test_the_notes_say_what_the_numbers_need() -> None:
 def test_a_cross_validation_is_one_row_of_folds() -> None:
     def member(fold: int, seed: int, accuracy: float) -> Experiment:
         measured = {"accuracy": accuracy, "macro_f1": accuracy}
-        return Experiment(f"{fold}-{seed}", str(seed), {"split.folds": "5"}, measured, "", "", str(fold))
+        return fake.made(f"{fold}-{seed}", seed, str(fold), {"split.folds": "5"}, measured)
 
     folds = Group("kfold", tuple(member(i, 1, 0.9 + i / 100) for i in range(5)))
     some = Group("some", tuple(member(i, seed, 0.8 + i / 100) for i in range(3) for seed in (1, 2)))
-    shown = table.text([row(folds), row(some, -0.1, -0.2, 0.0)], [], {}, "as asked", markdown=False)
+    shown = ranking.text([row(folds), row(some, -0.1, -0.2, 0.0)], [], {}, "as asked", markdown=False)
     assert "5 folds" in shown
     assert "3 of 5 folds x 2" in shown
     assert "92.00 ± 1.58" in shown
@@ -98,7 +99,7 @@ def test_a_cross_validation_is_one_row_of_folds() -> None:
 
 
 def test_the_frame_holds_fractions_and_every_group() -> None:
-    frame = table.frame(ROWS, APART)
+    frame = ranking.frame(ROWS, APART)
     assert list(frame["verdict"])[:3] == ["better", "reference", "worse"]
     assert frame["verdict"][3].startswith("not comparable: ")
     assert frame["macro_f1_difference"][0] == 0.0042

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.core.settings import flatten, what_changed
 from landuse.training.identity import digest
 from landuse.training.optim import better_is_lower
 
@@ -28,7 +29,7 @@ def facts(p: params.Params, data_digest: str) -> dict[str, Any]:
     sections = p.model_dump(include={"model", "train", "augmentations"})
     recipes = list(p.recipes) if "train.recipe" in p.tune.space else [p.train.recipe]
     sections["recipes"] = {name: p.recipes[name].model_dump() for name in recipes}
-    known = {key: value for key, value in _flat(sections) if key not in p.tune.space}
+    known = {key: value for key, value in flatten(sections).items() if key not in p.tune.space}
     space = {f"tune.space.{key}": d.model_dump(exclude_unset=True) for key, d in p.tune.space.items()}
     return known | space | {"tune.monitor": p.tune.monitor, "data": data_digest}
 
@@ -42,7 +43,7 @@ def open_study(root: Path, known: Mapping[str, Any], tune: params.Tune) -> Itera
     Raises:
         UserError: another process searches, or the file is none of Optuna's.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would print a traceback for each trial that fails
     path = root / ".landuse" / "tune.db"
     path.parent.mkdir(exist_ok=True)
     with _alone(path.with_suffix(".lock")), _clear_errors(path, SQLAlchemyError, OptunaError):
@@ -86,22 +87,11 @@ def done(study: optuna.Study) -> list[FrozenTrial]:
     ]
 
 
-def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict | list):
-        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, content
-
-
 def _say_what_changed(storage: optuna.storages.RDBStorage, known: Mapping[str, Any]) -> None:
     others = [study for study in optuna.get_all_study_summaries(storage) if study.datetime_start]
-    if not others:
-        return
-    before = max(others, key=lambda study: str(study.datetime_start)).user_attrs[_FACTS]
-    keys = sorted(key for key in before.keys() | known if before.get(key) != known.get(key))
-    changed = [f"{key}: {before.get(key)} -> {known.get(key)}" for key in keys[:4]] + ["..."] * (len(keys) > 4)
-    print(f"a new study: the last one had other settings ({', '.join(changed)})", flush=True)
+    if others:
+        before = max(others, key=lambda study: str(study.datetime_start)).user_attrs[_FACTS]
+        print(f"a new study: the last one had other settings ({what_changed(before, known)})", flush=True)
 
 
 def _alone(path: Path) -> AbstractContextManager[object]:
