@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from landuse.core.files import atomic
 from landuse.core.outputs import damaged, read_bytes
@@ -40,7 +39,9 @@ class Answers:
 
     def pooled(self, members: slice = slice(None), views: slice = slice(None)) -> npt.NDArray[np.float32]:
         """(n, classes) logits of all answers as one, or of some: ``members=slice(1)`` is the first network alone."""
-        pooled: npt.NDArray[np.float32] = pool(self.logits[:, members, views])
+        from scipy.special import logsumexp  # whoever uses a model has no SciPy
+
+        pooled: npt.NDArray[np.float32] = pool(self.logits[:, members, views], logsumexp)
         return pooled
 
     def save(self, path: Path) -> None:
@@ -73,7 +74,7 @@ class Answers:
         return None
 
 
-def pool(logits: Any, logsumexp: Callable[..., Any] = logsumexp) -> Any:
+def pool(logits: Any, logsumexp: Callable[..., Any]) -> Any:
     """(n, members, views, classes) logits -> (n, classes) whose softmax is the mean probability.
 
     That is the answer of an ensemble (Lakshminarayanan et al. 2017), given as logits so that a temperature can divide
@@ -81,7 +82,7 @@ def pool(logits: Any, logsumexp: Callable[..., Any] = logsumexp) -> Any:
     stays as it is. Probabilities leave a constant of each tile's logits open: it is chosen so that ``logsumexp`` of the
     result, the energy score of Liu et al. 2020, is the mean over the answers.
 
-    logsumexp: of the library that the logits are an array of, ``torch.logsumexp`` for instance.
+    logsumexp: of the library that the logits are an array of, scipy.special or torch.
     """
     count, members, views, classes = logits.shape
     each = logits.reshape(count, members * views, classes)

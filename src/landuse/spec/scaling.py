@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
 
 from landuse.core.errors import UserError
 
@@ -39,5 +38,7 @@ def gaps(logits: npt.NDArray[Any]) -> Floats:
 
 def scaled(gaps: Floats, temperature: float, power: float) -> Floats:
     """Logarithms of the probabilities, (n, classes)."""
+    from scipy.special import log_softmax  # whoever uses a model has no SciPy
+
     log_p: Floats = log_softmax(-(gaps**power) / temperature, axis=1)
     return log_p
