@@ -29,7 +29,7 @@ def band_statistics(images: npt.NDArray[Any], train: pd.DataFrame, test: pd.Data
     """
     if train["target"].nunique() < 2:
         raise UserError("the training tiles in data/split.csv have one label only: run 'dvc repro split' to restore it")
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
     model.fit(_statistics(images, train["row"].to_numpy()), train["target"].to_numpy())
     predicted: npt.NDArray[np.int64] = model.predict(_statistics(images, test["row"].to_numpy()))
     return predicted
