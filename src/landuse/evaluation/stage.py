@@ -13,6 +13,7 @@ from landuse import params, tracking
 from landuse.core import results
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json, write_text
+from landuse.core.geography import PLACE
 from landuse.core.outputs import read_csv, read_json
 from landuse.evaluation import abstention, calibration, explain, ood, plots, plots_certainty, scores, uncertainty
 from landuse.evaluation.asked import Asked, ask
@@ -21,7 +22,6 @@ from landuse.evaluation.uncertainty import Calibration
 from landuse.model.classifier import Classifier
 from landuse.prediction import CALIBRATION, members
 from landuse.report import Inputs, render, split_map
-from landuse.tiles.geography import PLACE
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 
