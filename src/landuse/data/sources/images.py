@@ -2,7 +2,6 @@
 
 import struct
 import unicodedata
-import warnings
 import zlib
 from io import BytesIO
 from pathlib import PurePosixPath
@@ -22,8 +21,6 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _AS_RGB = {"RGB", "L", "1", "P", "YCbCr"}  # converted without a loss
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
-
-warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled below, file by file
 
 
 def stem(path: str) -> str:
