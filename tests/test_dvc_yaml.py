@@ -59,14 +59,22 @@ def is_exempt(module: str) -> bool:
     return any(module == room or module.startswith(f"{room}.") for room in EXEMPT)
 
 
-def missing_deps(stage: str, deps: list[str], graph: grimp.ImportGraph) -> set[str]:
-    """Files that a stage imports, directly or not, and that its deps do not cover."""
+def imported_files(stage: str, graph: grimp.ImportGraph) -> set[str]:
+    """Files that a stage imports, directly or not, and that can change its outputs."""
     direct = imported_modules(ROOT / "stages" / f"{stage}.py")
     reached = direct.union(*(graph.find_upstream_modules(module) for module in direct))
     reached = {module for module in reached if has_code(module) and not is_exempt(module)}
     assert reached, "a stage script imports nothing of the package"
-    files = {file_of(module) for module in reached} | {f"stages/{stage}.py"}
-    return {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
+    return {file_of(module) for module in reached} | {f"stages/{stage}.py"}
+
+
+def covers(dep: str, file: str) -> bool:
+    return file == dep or file.startswith(f"{dep}/")
+
+
+def missing_deps(stage: str, deps: list[str], graph: grimp.ImportGraph) -> set[str]:
+    """Files that a stage imports and that its deps do not cover."""
+    return {file for file in imported_files(stage, graph) if not any(covers(dep, file) for dep in deps)}
 
 
 def test_the_stages_are_the_six_of_the_design() -> None:
@@ -81,6 +89,14 @@ def test_the_stages_are_the_six_of_the_design() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_hold_every_module_that_the_stage_imports(stage: str, graph: grimp.ImportGraph) -> None:
     assert missing_deps(stage, STAGES[stage]["deps"], graph) == set()
+
+
+@pytest.mark.parametrize("stage", ["download", "map_to_binary", "split"])
+def test_deps_are_few_and_hold_nothing_that_the_stage_does_not_import(stage: str, graph: grimp.ImportGraph) -> None:
+    sources = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", "stages/"))]
+    assert len(sources) <= 8
+    files = imported_files(stage, graph)
+    assert [dep for dep in sources if not any(covers(dep, file) for file in files)] == []
 
 
 def test_each_plot_is_declared_once() -> None:
