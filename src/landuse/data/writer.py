@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +87,9 @@ def _read_all(collection: Collection) -> Iterator[tuple[str, Tile | str]]:
 
     names = collection.names
     progress = tqdm(total=len(names), desc="tiles", unit="tile", disable=None, mininterval=0.5)
-    with progress, ThreadPoolExecutor() as pool:
+    with progress, warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled, file by file
+        warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # as good, only without a place
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
             yield from zip(chunk, pool.map(read, chunk), strict=True)

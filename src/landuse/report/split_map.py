@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.spatial import KDTree
 
-from landuse.tiles.geography import DEGREE_KM, EARTH_KM, NEAR_KM, PLACE, TILE_KM, placed
+from landuse.core.geography import DEGREE_KM, EARTH_KM, NEAR_KM, PLACE, TILE_KM, on_the_sphere, placed
 
 _COLOURS = {"train": "#4477aa", "val": "#ccbb44", "test": "#ee6677", "buffer": "#aa3377"}  # Paul Tol's bright scheme
 _NAMES = {"train": "training", "val": "validation", "test": "test", "buffer": "buffer, left out"}
@@ -58,11 +57,11 @@ def _draw_map(axis: Axes, tiles: pd.DataFrame) -> None:
 def _draw_neighbourhood(axis: Axes, whole: Axes, tiles: pd.DataFrame) -> None:
     """A window around the densest crowd of test tiles; the map shows where it is."""
     test = tiles[tiles["split"] == "test"]
-    places = (tiles if test.empty else test)[PLACE].to_numpy(dtype=np.float64)
-    points, chord = _on_the_sphere(places), 2 * np.sin(_WINDOW_KM / 2 / EARTH_KM / 2)
+    places = (tiles if test.empty else test)[PLACE]
+    points, chord = on_the_sphere(places), 2 * np.sin(_WINDOW_KM / 2 / EARTH_KM / 2)
     tree = KDTree(points)
     densest = int(np.argmax(tree.query_ball_point(points, chord, return_length=True)))
-    crowd = places[tree.query_ball_point(points[densest], chord)]
+    crowd = places.to_numpy()[tree.query_ball_point(points[densest], chord)]
     latitude, longitude = (crowd.min(axis=0) + crowd.max(axis=0)) / 2
     scale = DEGREE_KM * np.array([1.0, max(0.01, np.cos(np.radians(latitude)))])  # km of a degree, both ways
     side = float(np.clip(1.4 * (np.ptp(crowd, axis=0) * scale).max(), 5.0, _WINDOW_KM))
@@ -88,14 +87,6 @@ def _scatter(axis: Axes, tiles: pd.DataFrame, size: float, marker: str = "o") ->
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=8, length=0)
     axis.spines[:].set_color("0.8")
-
-
-def _on_the_sphere(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Unit vectors (n, 3) of latitudes and longitudes (n, 2) in degrees."""
-    latitude, longitude = np.radians(places).T
-    return np.stack(
-        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
-    )
 
 
 def _draw_distance(axis: Axes, distances: Mapping[str, Any] | None) -> None:

@@ -156,7 +156,7 @@ def test_what_cannot_be_used_says_why(content: bytes, reason: str, recwarn: pyte
     assert not recwarn.list
 
 
-@pytest.mark.filterwarnings("ignore:::PIL")  # as landuse does; pytest forgets it
+@pytest.mark.filterwarnings("ignore:::PIL")  # as the writer does
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP"])
 def test_random_damage_gives_a_picture_or_a_reason_never_a_traceback(form: str) -> None:
     whole = encode(picture(), form)

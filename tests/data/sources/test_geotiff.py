@@ -12,8 +12,10 @@ from rasterio import Affine
 from rasterio.io import MemoryFile
 
 from landuse import params, sensors
+from landuse.data import writer
 from landuse.data.sources import geotiff, open_source
 from landuse.data.sources.collection import BadTile, GeoRef
+from landuse.tiles.store import open_store
 
 RANDOM = np.random.default_rng(3)
 
@@ -39,10 +41,20 @@ def test_geotiff_with_its_place() -> None:
     assert georef == GeoRef(32633, 500_000, 4_999_360, 500_640, 5_000_000)
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # as landuse does; pytest forgets it
-def test_geotiff_without_a_place_is_still_a_tile(capfd: pytest.CaptureFixture[str]) -> None:
-    assert geotiff.decode(encode(numbers(), crs=None), 64, 13)[1] is None
-    assert capfd.readouterr().err == ""
+def test_geotiff_without_a_place_is_still_a_tile_without_a_word(
+    tmp_path: Path, data: Callable[..., params.Data], recwarn: pytest.WarningsRecorder
+) -> None:
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as made:
+        for n in range(2):
+            with MemoryFile() as file:
+                with file.open(driver="GTiff", count=13, height=64, width=64, dtype="uint16") as image:
+                    image.write(numbers())
+                made.writestr(f"Forest/Forest_{n}.tif", bytes(file.read()))
+    assert recwarn.list  # of rasterio, who wrote it
+    recwarn.clear()
+    writer.write(tmp_path / "store", open_source(data(source="eurosat_ms", url=str(tmp_path / "made.zip"))))
+    assert not recwarn.list
+    assert "left" not in open_store(tmp_path / "store").index
 
 
 def with_width(width: int) -> bytes:

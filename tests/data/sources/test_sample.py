@@ -170,8 +170,8 @@ def test_rgb_from_digital_numbers_is_what_eurosat_published(real_data: Path, dat
     """The JPEGs are lossy: equal on average, and nearly so at every pixel."""
     from landuse.data.sources import eurosat
 
-    numbers = eurosat.ms(data(source="eurosat_ms", url=str(real_data / "EuroSAT_MS_469.zip")))
-    published = eurosat.rgb(data(source="eurosat_rgb", url=str(real_data / "EuroSAT_RGB.zip")))
+    numbers = eurosat.collection(data(source="eurosat_ms", url=str(real_data / "EuroSAT_MS_469.zip")))
+    published = eurosat.collection(data(source="eurosat_rgb", url=str(real_data / "EuroSAT_RGB.zip")))
     differences = []
     for name in numbers.names[::10]:
         theirs = published.read(name.replace(".tif", ".jpg")).pixels.astype(float)

@@ -57,230 +57,150 @@ class Visit:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-Serve = Callable[[Callable[[Visit], None]], tuple[str, list[int]]]
-LENGTH = f"Content-Length: {len(CONTENT)}"
+Behaviour = Callable[[Visit], object]
+Serve = Callable[[Behaviour], tuple[str, list[int]]]
 
 
-def wrong_offset(v: Visit) -> None:
-    v.file(stop=HALF, shift=7 if v.start else 0)
+# -- how servers behave: what each sends to a visit
+
+
+def says(*headers: str, status: str = "200 OK", body: bytes = b"", then: Behaviour | None = None) -> Behaviour:
+    """A head, a body, and what follows before the connection ends."""
+
+    def behave(v: Visit) -> None:
+        v.head(status, *headers)
+        v.send(body)
+        if then:
+            then(v)
+
+    return behave
+
+
+def gives(
+    content: bytes = CONTENT, stop: int | None = None, etag: str = '"1"', shift: int = 0, then: Behaviour | None = None
+) -> Behaviour:
+    """The file, or the range of it that was asked for, and what follows."""
+
+    def behave(v: Visit) -> None:
+        v.file(content, etag, stop, shift if v.start else 0)
+        if then:
+            then(v)
+
+    return behave
+
+
+def in_turn(*behaviours: Behaviour, ranges: bool = True) -> Behaviour:
+    """Another one for each visit, the last for all further ones. ranges: whether the server knows them."""
+
+    def behave(v: Visit) -> None:
+        v.start = v.start if ranges else None
+        behaviours[min(v.number, len(behaviours) - 1)](v)
+
+    return behave
+
+
+def repeats(piece: bytes, pause: float = 0.0) -> Behaviour:
+    def behave(v: Visit) -> None:
+        while not v.over.wait(pause):
+            v.send(piece)
+
+    return behave
+
+
+def redirects(to: bytes | None = None) -> Behaviour:
+    """To an address, or to a new one each time."""
+
+    def behave(v: Visit) -> None:
+        place = to or f"/{v.number}".encode()
+        v.send(b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n")
+
+    return behave
+
+
+def more_than_the_range(v: Visit) -> None:
+    place = f"Content-Range: bytes {v.start or 0}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    says(place, status="206 Partial Content", body=bytes(3 * len(CONTENT)))(v)
 
 
 def range_without_place(v: Visit) -> None:
-    v.head(
-        "206 Partial Content" if v.start else "200 OK", f"Content-Length: {len(CONTENT) - (v.start or 0)}", 'ETag: "1"'
-    )
-    v.send(CONTENT[v.start or 0 : HALF])
+    left = f"Content-Length: {len(CONTENT) - (v.start or 0)}"
+    says(left, 'ETag: "1"', status="206 Part" if v.start else "200 OK", body=CONTENT[v.start or 0 : HALF])(v)
 
 
-def ignores_range(v: Visit) -> None:
-    v.start = None
-    v.file(stop=HALF if v.number == 0 else None)
+def answers(status: str, *headers: str) -> Behaviour:
+    return says("Content-Length: 0", *headers, status=status)
 
 
-def ignores_range_and_breaks(v: Visit) -> None:
-    v.start = None
-    v.file(stop=HALF)
-
-
-def changes_unnoticed(v: Visit) -> None:
-    v.file(CONTENT if v.number == 0 else CONTENT[::-1], stop=HALF if v.number == 0 else None)
-
-
-def changes(v: Visit) -> None:
-    v.start = None
-    v.file(CONTENT[::-1] if v.number == 0 else CONTENT, f'"{v.number}"', HALF if v.number == 0 else None)
-
-
-def tells_less(v: Visit) -> None:
-    v.head("200 OK", f"Content-Length: {HALF}")
-    v.send(CONTENT)
-
-
-def tells_more(v: Visit) -> None:
-    v.head("200 OK", f"Content-Length: {len(CONTENT) + 10}")
-    v.send(CONTENT)
-
-
-def tells_nothing(v: Visit) -> None:
-    v.head()
-    v.send(CONTENT)
-
-
-def tells_too_much_for_the_disk(v: Visit) -> None:
-    v.head("200 OK", "Content-Length: 1000000000000000000")
-    v.send(CONTENT)
-
-
-def tells_nonsense(v: Visit) -> None:
-    v.head("200 OK", "Content-Length: 12", "Content-Length: 13")
-
-
-def resets(v: Visit) -> None:
-    v.file(stop=HALF)
-    v.reset()
-
-
-def silent(v: Visit) -> None:
-    v.wait()
-
-
-def silent_after_head(v: Visit) -> None:
-    v.head("200 OK", LENGTH)
-    v.wait()
-
-
-def silent_in_the_middle(v: Visit) -> None:
-    v.file(stop=HALF)
-    v.wait()
-
-
-def silent_in_the_middle_without_ranges(v: Visit) -> None:
-    v.head("200 OK", LENGTH)
-    v.send(CONTENT[:HALF])
-    v.wait()
-
-
-def drips(v: Visit) -> None:
-    v.head("200 OK", LENGTH)
-    drip(v, b"x")
-
-
-def drips_chunks(v: Visit) -> None:
-    v.head("200 OK", "Transfer-Encoding: chunked")
-    drip(v, b"1\r\nx\r\n")
-
-
-def drips_its_head(v: Visit) -> None:
-    v.send(b"HTTP/1.1 200 OK\r\n")
-    drip(v, b"X: y\r\n", pause=0.05)
-
-
-def drip(v: Visit, piece: bytes, pause: float = 0.01) -> None:
-    while not v.over.wait(pause):
-        v.send(piece)
-
-
-def endless(v: Visit) -> None:
-    v.head()
-    while not v.over.is_set():
-        v.send(CONTENT)
-
-
-def endless_chunks(v: Visit) -> None:
-    v.head("200 OK", "Transfer-Encoding: chunked")
-    while not v.over.is_set():
-        v.send(b"10000\r\n" + bytes(0x10000) + b"\r\n")
-
-
-def broken_chunks(v: Visit) -> None:
-    v.head("200 OK", "Transfer-Encoding: chunked")
-    v.send(b"zz\r\nhello\r\n")
-
-
-def sends_more_than_the_range(v: Visit) -> None:
-    if v.start is None:
-        return v.file(stop=HALF)
-    place = f"Content-Range: bytes {v.start}-{len(CONTENT) - 1}/{len(CONTENT)}"
-    v.head("206 Partial Content", place)
-    return v.send(bytes(3 * len(CONTENT)))
-
-
-def redirects(v: Visit) -> None:
-    v.head("302 Found", f"Location: /{v.number}", "Content-Length: 0")
-
-
-def redirects_to_nonsense(v: Visit) -> None:
-    v.send(b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: http://[::1\xff\r\nContent-Length: 0\r\n\r\n")
-
-
-def redirects_to_a_file(v: Visit) -> None:
-    v.head("302 Found", "Location: file:///etc/passwd", "Content-Length: 0")
-
-
-def answers(status: str, *headers: str) -> Callable[[Visit], None]:
-    return lambda v: v.head(status, "Content-Length: 0", *headers)
-
-
-def page(v: Visit) -> None:
-    v.head("200 OK", "Content-Type: text/html; charset=utf-8", "Content-Length: 6")
-    v.send(b"<html>")
-
-
-def compressed(v: Visit) -> None:
-    body = gzip.compress(CONTENT)
-    v.head("200 OK", "Content-Encoding: gzip", f"Content-Length: {len(body)}")
-    v.send(body)
-
-
-def other_content(v: Visit) -> None:
-    v.file(CONTENT[::-1])
-
-
-def garbage(v: Visit) -> None:
-    v.send(b"\x00\xff SSH-2.0 \x1b[31m\r\n" * 50)
-
-
-def many_headers(v: Visit) -> None:
-    v.head("200 OK", *[f"X-{n}: y" for n in range(5000)])
-
-
-def long_header(v: Visit) -> None:
-    v.head("200 OK", "X: " + "y" * 1_000_000)
-
-
-def hangs_up(_: Visit) -> None:
-    pass
-
-
+LENGTH, CHUNKED = f"Content-Length: {len(CONTENT)}", "Transfer-Encoding: chunked"
+ZIPPED = gzip.compress(CONTENT)
 FILE = "the file"  # with the real constants; all others end in a line that matches
-KINDS: dict[Callable[[Visit], None] | str, str] = {
-    wrong_offset: "does not fit the part|the connection broke",
-    range_without_place: "does not fit the part|the connection broke",
-    ignores_range: FILE,
-    ignores_range_and_breaks: "the connection broke",
-    changes: FILE,
-    changes_unnoticed: "wrong content",
-    tells_less: "wrong content",
-    tells_more: "the connection broke",
-    tells_nothing: FILE,
-    tells_too_much_for_the_disk: "takes 1,000,000,000,000 MB, but the disk .* free some space",
-    tells_nonsense: "no HTTP",
-    resets: "the connection broke|ends the connection",
-    silent: "no answer within",
-    silent_after_head: "no answer within|fewer than",
-    silent_in_the_middle: "no answer within|fewer than",
-    silent_in_the_middle_without_ranges: "no answer within|fewer than",
-    drips: "no answer within|fewer than",
-    drips_chunks: "no answer within|fewer than",
-    drips_its_head: "no answer within|no HTTP",
-    endless: "more than 2,000,000 bytes",
-    endless_chunks: "more than 2,000,000 bytes",
-    broken_chunks: "the connection broke",
-    sends_more_than_the_range: "more than 300,000 bytes",
-    redirects: "redirects more than 5 times",
-    redirects_to_nonsense: "no address of the web",
-    redirects_to_a_file: "no address of the web",
-    answers(
-        "429 Slow Down \x1b[31m", "Retry-After: 99999999"
-    ): r"HTTP 429 Too Many Requests, it asks to wait 99,999,999 s",
-    answers("503 No", "Retry-After: " + "9" * 5000): r"HTTP 503 Service Unavailable, it asks to wait inf s",
-    answers("503 No", "Retry-After: soon"): r"HTTP 503 Service Unavailable \(attempt 4\)",
-    answers("503 No", "Retry-After: Fri, 31 Dec 2199 23:59:59 GMT"): r"it asks to wait \d",
-    answers("503 No", "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"): r"HTTP 503 Service Unavailable \(attempt 4\)",
-    answers("500 Oops"): "HTTP 500 Internal Server Error",
-    answers("403 No"): "HTTP 403 Forbidden",
-    answers("204 Nothing"): "HTTP 204 No Content",
-    answers("416 No"): "does not fit",
-    answers("416 No", "Content-Range: bytes */0"): "does not fit",
-    answers("206 Part", "Content-Range: bytes 7-9/10"): "does not fit",
-    answers("999 What"): "HTTP 999",
-    page: "a web page",
-    compressed: "it sends the file compressed",
-    other_content: "wrong content",
-    garbage: "no HTTP",
-    many_headers: "no HTTP",
-    long_header: "no HTTP",
-    hangs_up: "ends the connection",
+KINDS: dict[str, tuple[Behaviour, str]] = {
+    "wrong offset": (gives(stop=HALF, shift=7), "does not fit the part|the connection broke"),
+    "range without place": (range_without_place, "does not fit the part|the connection broke"),
+    "ignores range": (in_turn(gives(stop=HALF), gives(), ranges=False), FILE),
+    "ignores range and breaks": (in_turn(gives(stop=HALF), ranges=False), "the connection broke"),
+    "changes": (in_turn(gives(CONTENT[::-1], HALF, '"0"'), gives(), ranges=False), FILE),
+    "changes unnoticed": (in_turn(gives(stop=HALF), gives(CONTENT[::-1])), "wrong content"),
+    "tells less": (says(f"Content-Length: {HALF}", body=CONTENT), "wrong content"),
+    "tells more": (says(f"Content-Length: {len(CONTENT) + 10}", body=CONTENT), "the connection broke"),
+    "tells nothing": (says(body=CONTENT), FILE),
+    "tells too much for the disk": (
+        says("Content-Length: 1000000000000000000", body=CONTENT),
+        "takes 1,000,000,000,000 MB, but the disk .* free some space",
+    ),
+    "tells nonsense": (says("Content-Length: 12", "Content-Length: 13"), "no HTTP"),
+    "resets": (gives(stop=HALF, then=Visit.reset), "the connection broke|ends the connection"),
+    "silent": (Visit.wait, "no answer within"),
+    "silent after head": (says(LENGTH, then=Visit.wait), "no answer within|fewer than"),
+    "silent in the middle": (gives(stop=HALF, then=Visit.wait), "no answer within|fewer than"),
+    "silent in the middle without ranges": (
+        says(LENGTH, body=CONTENT[:HALF], then=Visit.wait),
+        "no answer within|fewer than",
+    ),
+    "drips": (says(LENGTH, then=repeats(b"x", 0.01)), "no answer within|fewer than"),
+    "drips chunks": (says(CHUNKED, then=repeats(b"1\r\nx\r\n", 0.01)), "no answer within|fewer than"),
+    "drips its head": (
+        lambda v: (v.send(b"HTTP/1.1 200 OK\r\n"), repeats(b"X: y\r\n", 0.05)(v)),
+        "no answer within|no HTTP",
+    ),
+    "endless": (says(then=repeats(CONTENT)), "more than 2,000,000 bytes"),
+    "endless chunks": (
+        says(CHUNKED, then=repeats(b"10000\r\n" + bytes(0x10000) + b"\r\n")),
+        "more than 2,000,000 bytes",
+    ),
+    "broken chunks": (says(CHUNKED, body=b"zz\r\nhello\r\n"), "the connection broke"),
+    "more than the range": (in_turn(gives(stop=HALF), more_than_the_range), "more than 300,000 bytes"),
+    "redirects": (redirects(), "redirects more than 5 times"),
+    "redirects to nonsense": (redirects(b"http://[::1\xff"), "no address of the web"),
+    "redirects to a file": (redirects(b"file:///etc/passwd"), "no address of the web"),
+    "429": (answers("429 Slow \x1b[31m", "Retry-After: 99999999"), r"HTTP 429 Too Many Requests, it asks to wait \d"),
+    "later than ever": (
+        answers("503 No", "Retry-After: " + "9" * 5000),
+        r"HTTP 503 Service Unavailable \(attempt 4\)",
+    ),
+    "soon": (answers("503 No", "Retry-After: soon"), r"HTTP 503 Service Unavailable \(attempt 4\)"),
+    "in 2199": (answers("503 No", "Retry-After: Fri, 31 Dec 2199 23:59:59 GMT"), r"it asks to wait \d"),
+    "in 1999": (
+        answers("503 No", "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"),
+        r"HTTP 503 Service Unavailable \(attempt 4\)",
+    ),
+    "500": (answers("500 Oops"), "HTTP 500 Internal Server Error"),
+    "403": (answers("403 No"), "HTTP 403 Forbidden"),
+    "204": (answers("204 Nothing"), "HTTP 204 No Content"),
+    "416": (answers("416 No"), "does not fit"),
+    "416 of nothing": (answers("416 No", "Content-Range: bytes */0"), "does not fit"),
+    "206 of another part": (answers("206 Part", "Content-Range: bytes 7-9/10"), "does not fit"),
+    "999": (answers("999 What"), "HTTP 999"),
+    "page": (says("Content-Type: text/html; charset=utf-8", "Content-Length: 6", body=b"<html>"), "a web page"),
+    "compressed": (
+        says("Content-Encoding: gzip", f"Content-Length: {len(ZIPPED)}", body=ZIPPED),
+        "it sends the file compressed",
+    ),
+    "other content": (gives(CONTENT[::-1]), "wrong content"),
+    "garbage": (lambda v: v.send(b"\x00\xff SSH-2.0 \x1b[31m\r\n" * 50), "no HTTP"),
+    "many headers": (says(*[f"X-{n}: y" for n in range(5000)]), "no HTTP"),
+    "long header": (says("X: " + "y" * 1_000_000), "no HTTP"),
+    "hangs up": (lambda _: None, "ends the connection"),
 }
 
 
@@ -291,11 +211,11 @@ def serve(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]: 
     over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def visit(connection: socket.socket, number: int, behave: Callable[[Visit], None]) -> None:
+    def visit(connection: socket.socket, number: int, behave: Behaviour) -> None:
         with connection, suppress(OSError):
             behave(Visit(connection, number, over))
 
-    def started(behave: Callable[[Visit], None]) -> tuple[str, list[int]]:
+    def started(behave: Behaviour) -> tuple[str, list[int]]:
         visits: list[int] = []
 
         def accept() -> None:
@@ -316,13 +236,13 @@ def serve(downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]: 
     listener.close()
 
 
-@pytest.mark.parametrize(("behave", "told"), KINDS.items(), ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_misbehaviour_ends_in_the_file_or_in_one_line(
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
-    behave: Callable[[Visit], None],
-    told: str,
+    kind: str,
 ) -> None:
+    behave, told = KINDS[kind]
     monkeypatch.setattr(transfer, "_LONGEST_UNTOLD", 2_000_000)
     if "within" in told:  # only these have to wait; the others need no quick machine
         monkeypatch.setattr(transfer, "_STALL", 0.2)
@@ -383,7 +303,7 @@ def test_what_is_waited_for_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(transfer, "_STALL", 0.05)
-    url, _ = serve(silent)
+    url, _ = serve(Visit.wait)
     with pytest.raises(UserError):
         fetch.fetch([Address(url)], "a remedy")
     lines = capsys.readouterr().err.splitlines()
@@ -399,7 +319,7 @@ def test_a_password_in_the_address_is_not_shown() -> None:
 
 def test_no_thread_reads_on_after_a_stalled_download(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "_STALL", 0.1)
-    url, _ = serve(drips)
+    url, _ = serve(KINDS["drips"][0])
     with pytest.raises(UserError):
         fetch.fetch([Address(url)], "a remedy")
     for thread in threading.enumerate():

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,13 @@ from landuse.tiles.store import open_store
 
 NAMES = [f"{label}/{label}_{n}.png" for label in ("2018", "Forest", "NA") for n in range(40)]
 IMAGES = np.random.default_rng(5).integers(0, 256, (len(NAMES), 32, 32, 3), dtype=np.uint8)
+CONTENT = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
 TABLES = {"two": {"Old": ["NA"], "New": ["2018"]}}
 
 
 def configured(fraction: float = 1.0, **split: Any) -> params.Params:
     """params.yaml with a mapping of these classes, and some keys of ``split`` and data.fraction changed."""
-    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
+    content = deepcopy(CONTENT)
     content["data"]["fraction"] = fraction
     content["mapping"] = {"preset": "two", "tables": TABLES}
     content["split"] |= split

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from landuse.data.splits import subset
+from landuse.data.splits import stratified
 
 
 def training(counts: dict[str, int]) -> pd.DataFrame:
@@ -18,7 +18,7 @@ TRAIN = training({"City-a": 600, "City-b": 300, "Farm-a": 500})
 
 @pytest.mark.parametrize("fraction", [0.01, 0.05, 0.1, 0.333, 0.5, 1.0])
 def test_labels_and_their_classes_keep_their_proportions(fraction: float) -> None:
-    kept = TRAIN.loc[subset.keep(TRAIN, fraction, seed=1)]
+    kept = TRAIN.loc[stratified.subset(TRAIN, fraction, seed=1)]
     assert kept["label"].value_counts().to_dict() == {"City": round(900 * fraction), "Farm": round(500 * fraction)}
     assert abs((kept["class"] == "City-a").sum() - 600 * fraction) <= 1
 
@@ -26,20 +26,20 @@ def test_labels_and_their_classes_keep_their_proportions(fraction: float) -> Non
 def test_smaller_subsets_lie_within_larger_ones() -> None:
     previous: set[int] = set()
     for fraction in (0.001, 0.01, 0.1, 0.5, 1.0):
-        kept = set(subset.keep(TRAIN, fraction, seed=1))
+        kept = set(stratified.subset(TRAIN, fraction, seed=1))
         assert previous < kept
         previous = kept
     assert previous == set(TRAIN.index)
 
 
 def test_no_fraction_is_so_small_that_a_label_vanishes() -> None:
-    kept = TRAIN.loc[subset.keep(TRAIN, 1e-9, seed=1)]
+    kept = TRAIN.loc[stratified.subset(TRAIN, 1e-9, seed=1)]
     assert sorted(kept["label"]) == ["City", "Farm"]
 
 
 def test_the_seed_decides_and_neither_the_order_of_rows_nor_other_labels_do() -> None:
-    kept = set(subset.keep(TRAIN, 0.1, seed=1))
-    assert set(subset.keep(TRAIN.sample(frac=1, random_state=0), 0.1, seed=1)) == kept
+    kept = set(stratified.subset(TRAIN, 0.1, seed=1))
+    assert set(stratified.subset(TRAIN.sample(frac=1, random_state=0), 0.1, seed=1)) == kept
     farm = TRAIN[TRAIN["label"] == "Farm"]
-    assert set(subset.keep(farm, 0.1, seed=1)) == kept & set(farm.index)
-    assert set(subset.keep(TRAIN, 0.1, seed=2)) != kept
+    assert set(stratified.subset(farm, 0.1, seed=1)) == kept & set(farm.index)
+    assert set(stratified.subset(TRAIN, 0.1, seed=2)) != kept

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -207,13 +208,10 @@ def _refuse_strange(found: dict[str, list[tuple[str, str]]], path: Path) -> None
 
 def _refuse_twins(tiles: list[str], path: Path) -> None:
     """Refuse names of which one overwrites the other where the data is unpacked, on every system or on some."""
-    for names in (sorted({tile.split("/")[0] for tile in tiles}), sorted(tiles)):
-        first: dict[str, str] = {}
-        for name in names:
-            if name.casefold() not in first:
-                first[name.casefold()] = name
-            elif first[name.casefold()] == name:
-                raise UserError(f"{path} has {name!r} twice: remove or rename one of them")
-            else:
-                both = f"{first[name.casefold()]!r} and {name!r}"
+    for names in ({tile.split("/")[0] for tile in tiles}, tiles):
+        for one, other in pairwise(sorted(names, key=lambda name: (name.casefold(), name))):
+            if one == other:
+                raise UserError(f"{path} has {one!r} twice: remove or rename one of them")
+            if one.casefold() == other.casefold():
+                both = f"{one!r} and {other!r}"
                 raise UserError(f"{both} in {path} differ in upper and lower case only: join or rename them")

@@ -1,16 +1,16 @@
 """``data.coordinates``: a table that tells where the tiles of a source without coordinates lie."""
 
 import sys
-import unicodedata
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from landuse.core.errors import UserError
 from landuse.data.sources.archive import local
 from landuse.data.sources.collection import Collection, Tile
+from landuse.data.sources.images import stem
 
 Place = tuple[float, float]  # latitude, longitude
 Area = tuple[float, float, float, float]  # southern and northern latitude, western and eastern longitude
@@ -67,11 +67,11 @@ def _read(path: Path) -> dict[str, Place]:
             f"data.coordinates: line {int(wrong.to_numpy().argmax()) + 2} of {path} has no latitude in -90..90 and "
             f"longitude in -180..180: {remedy}"
         )
-    stems = [_stem(file) for file in _with_class(table)]
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    names = [stem(file) for file in _with_class(table)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"data.coordinates: {path} has {twice[0]!r} twice: write each once, as <Class>/<name>")
-    return dict(zip(stems, degrees.itertuples(index=False, name=None), strict=True))
+    return dict(zip(names, degrees.itertuples(index=False, name=None), strict=True))
 
 
 def _within(latitude: "pd.Series[float]", longitude: "pd.Series[float]", area: Area) -> "pd.Series[bool]":
@@ -99,22 +99,19 @@ def _with_class(table: pd.DataFrame) -> list[str]:
     return [f if "/" in f else f"{c}/{f}" for c, f in zip(table["class"], table["file"], strict=True)]
 
 
-def _stem(file: str) -> str:
-    """``<Class>/<stem>`` of a path, or the stem where there is no folder; spelt as ``archive`` spells names."""
-    *above, name = unicodedata.normalize("NFC", file.replace("\\", "/")).split("/")
-    stem = name.rpartition(".")[0] or name
-    return "/".join([*above[-1:], stem])
-
-
 def _place(places: dict[str, Place], name: str) -> Place | None:
-    return places.get(_stem(name)) or places.get(PurePosixPath(name).stem)
+    return places.get(stem(name)) or places.get(_bare(name))
+
+
+def _bare(name: str) -> str:
+    return stem(name).rpartition("/")[2]
 
 
 def _refuse_misfit(found: dict[str, Place], names: list[str], places: dict[str, Place], table: str) -> None:
     if not found:
         raise UserError(f"data.coordinates: {table} has none of the tiles, such as {names[0]}: check its column file")
-    bare = Counter(PurePosixPath(name).stem for name in found if _stem(name) not in places)
-    shared = [stem for stem, count in bare.items() if count > 1]
+    bare = Counter(_bare(name) for name in found if stem(name) not in places)
+    shared = [name for name, count in bare.items() if count > 1]
     if shared:
         raise UserError(f"data.coordinates: {table} has {shared[0]!r}, the name of several tiles: write <Class>/<name>")
     if len(found) < len(names):

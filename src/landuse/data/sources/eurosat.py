@@ -52,57 +52,43 @@ _FILE = re.compile(r"(\w+)/\1_\d+(\.jpg|\.tif)")
 _SOURCES: dict[str, params.SourceName] = {".jpg": "eurosat_rgb", ".tif": "eurosat_ms"}
 
 
-def rgb(data: params.Data) -> Collection:
-    """Open EuroSAT RGB: (64, 64, 3) uint8, 0..2750 digital numbers scaled to 1..255 by its authors."""
-    if data.bands != "rgb":
-        raise UserError("data.bands is 'all', but eurosat_rgb has three bands: use -S data.source=eurosat_ms")
-    files = _open(data, RGB_ADDRESSES, ".jpg")
+def collection(data: params.Data) -> Collection:
+    """Open EuroSAT: (64, 64, 3) uint8, as its authors made it of 0..2750 digital numbers, or (64, 64, 13) uint16.
 
-    def read(name: str) -> Tile:
-        content = files.read(name)
-        return Tile(np.asarray(decode(content)), hashlib.sha256(content).hexdigest())
+    ``eurosat_ms`` can give either; its RGB is made in the same way.
+    """
+    if data.source == "eurosat_rgb":
+        if data.bands != "rgb":
+            raise UserError("data.bands is 'all', but eurosat_rgb has three bands: use -S data.source=eurosat_ms")
+        files = _open(data, RGB_ADDRESSES, ".jpg")
 
+        def read(name: str) -> Tile:
+            content = files.read(name)
+            return Tile(np.asarray(decode(content)), hashlib.sha256(content).hexdigest())
+
+    else:
+        from landuse.data.sources import geotiff
+
+        files = _open(data, MS_ADDRESSES, ".tif")
+
+        def read(name: str) -> Tile:
+            content = files.read(name)
+            numbers, place = geotiff.decode(content, SIZE, len(sensors.BANDS))
+            pixels = sensors.to_rgb(numbers[..., _RGB]) if data.bands == "rgb" else numbers
+            return Tile(pixels, hashlib.sha256(content).hexdigest(), place)
+
+    bands, dtype, units = sensors.form(data.bands)
     return Collection(
-        source="eurosat_rgb",
+        source=data.source,
         names=files.names,
         read=read,
-        bands=sensors.RGB,
+        bands=bands,
         size=SIZE,
-        dtype=np.dtype(np.uint8),
-        units=sensors.RGB_UNITS,
+        dtype=dtype,
+        units=units,
         ground_resolution=10.0,
         licence=LICENCE,
-        digest=RGB_DIGEST,
-        official_only=data.url is None,
-        area=_EUROPE,
-    )
-
-
-def ms(data: params.Data) -> Collection:
-    """Open EuroSAT multispectral: (64, 64, 13) uint16, or its RGB made as EuroSAT made its own."""
-    from landuse.data.sources import geotiff
-
-    files = _open(data, MS_ADDRESSES, ".tif")
-    as_rgb = data.bands == "rgb"
-
-    def read(name: str) -> Tile:
-        content = files.read(name)
-        numbers, georef = geotiff.decode(content, SIZE, len(sensors.BANDS))
-        return Tile(
-            sensors.to_rgb(numbers[..., _RGB]) if as_rgb else numbers, hashlib.sha256(content).hexdigest(), georef
-        )
-
-    return Collection(
-        source="eurosat_ms",
-        names=files.names,
-        read=read,
-        bands=sensors.RGB if as_rgb else sensors.BANDS,
-        size=SIZE,
-        dtype=np.dtype(np.uint8 if as_rgb else np.uint16),
-        units=sensors.RGB_UNITS if as_rgb else sensors.UNITS,
-        ground_resolution=10.0,
-        licence=LICENCE,
-        digest=MS_DIGEST,
+        digest=RGB_DIGEST if data.source == "eurosat_rgb" else MS_DIGEST,
         official_only=data.url is None,
         area=_EUROPE,
     )

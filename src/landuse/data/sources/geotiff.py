@@ -1,19 +1,16 @@
 """GeoTIFFs of digital numbers, with their place on the map. Importing this loads GDAL (half a second)."""
 
 import re
-import warnings
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from landuse.data.sources.collection import BadTile, GeoRef
-
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # such tiles are as good, only without a place
 
 # GDAL's messages name the file, which here has a random name: the same fault must read the same in every run
 _NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")

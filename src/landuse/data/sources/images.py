@@ -1,9 +1,10 @@
 """Decoding pictures of any common format to 8-bit RGB, refusing what would be changed in silence."""
 
 import struct
-import warnings
+import unicodedata
 import zlib
 from io import BytesIO
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,15 @@ _BITS_PER_SAMPLE = 258  # TIFF tag
 _AS_RGB = {"RGB", "L", "1", "P", "YCbCr"}  # converted without a loss
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
 
-warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled below, file by file
+
+def stem(path: str) -> str:
+    """``<Class>/<stem>`` of a tile's path, or the stem where no folder is named; spelt as ``archive`` spells names.
+
+    The extension of a picture plays no part: one data set is published in several formats.
+    """
+    file = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
+    name = file.stem if file.suffix.lower() in EXTENSIONS else file.name
+    return f"{file.parent.name}/{name}" if file.parent.name else name
 
 
 def decode(data: bytes) -> Image.Image:

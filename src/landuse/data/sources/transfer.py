@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException, responses
 from pathlib import Path
 from threading import Thread
@@ -22,6 +20,7 @@ import requests
 from requests import exceptions as http
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from landuse.core.errors import UserError
 
@@ -199,11 +198,9 @@ def _check(response: requests.Response, have: int, part: Path) -> None:
 
 def _pause(retry_after: str) -> float:
     """Seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3); 0 where it is neither."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
     try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
+        return float(Retry().parse_retry_after(retry_after))
+    except (HTTPError, ValueError, OverflowError):
         return 0.0
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.neighbors import BallTree
+from scipy.spatial import KDTree
 
+from landuse.core.geography import EARTH_KM, NEAR_KM, TILE_KM, on_the_sphere, placed
 from landuse.core.intervals import wilson
-from landuse.tiles.geography import EARTH_KM, NEAR_KM, PLACE, TILE_KM, placed
 
 _BINS = 39  # of the distances that the map of the split draws
 
@@ -53,9 +53,8 @@ def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.f
     """
     if tiles.empty or others.empty:
         return np.full(len(tiles), np.inf), np.zeros(len(tiles), dtype=np.intp)
-    here, there = (np.radians(table[PLACE].to_numpy(dtype=np.float64)) for table in (tiles, others))
-    angle, position = BallTree(there, metric="haversine").query(here)
-    return angle[:, 0] * EARTH_KM, position[:, 0]
+    chord, position = KDTree(on_the_sphere(others)).query(on_the_sphere(tiles))
+    return 2 * np.arcsin(np.minimum(chord / 2, 1)) * EARTH_KM, position
 
 
 def _summary(distance: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def _look(
         pixels = np.ascontiguousarray(store.images[row])
         digests.append(hashlib.sha256(pixels.data).hexdigest())
         shown = pixels if rgb is None else sensors.to_rgb(pixels[..., rgb])
-        pictures[position] = Image.fromarray(shown).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        grey = Image.fromarray(shown).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        pictures[position] = np.asarray(grey)
     starts = range(0, len(rows), _HASHED)
     hashes = [perceptual_hashes(pictures[start : start + _HASHED]) for start in starts]
     return digests, np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), pictures

@@ -3,14 +3,13 @@
 import hashlib
 import re
 import sys
-from pathlib import PurePosixPath
 
 import pandas as pd
 
 from landuse.core.errors import UserError
 from landuse.data.sources.archive import local
 from landuse.data.sources.fetch import Address, fetch
-from landuse.data.sources.images import EXTENSIONS
+from landuse.data.sources.images import stem
 from landuse.params import PARTS, Published, PublishedList
 
 _NUMBERS = re.compile(r"(\s+-?\d+)+$")  # lists of CoOp-style papers: the path, then two label numbers
@@ -36,7 +35,7 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
             shares a tile with another list; or a label would have no tile in some part.
     """
     names: dict[str, set[str]] = {part: _names(part, getattr(lists, part)) for part in PARTS}
-    found = tiles[["file"]].assign(path=tiles["file"].map(_key))
+    found = tiles[["file"]].assign(path=tiles["file"].map(stem))
     found["stem"] = found["path"].str.rpartition("/")[2]
     parts = _look_up(found, _part_of(names))
     known = {*found["path"], *found["stem"]}
@@ -111,16 +110,10 @@ def _names(part: str, source: PublishedList) -> set[str]:
             "fetch it again, or correct the sha256 beside it"
         )
     lines = (line.strip() for line in content.decode("utf-8-sig", errors="replace").splitlines())
-    names = {_key(_NUMBERS.sub("", line)) for line in lines if line}
+    names = {stem(_NUMBERS.sub("", line)) for line in lines if line}
     if not names:
         raise UserError(f"split.published.{part}: {source.list} is empty: write one <Class>/<name> a line")
     return names
-
-
-def _key(line: str) -> str:
-    path = PurePosixPath(line.replace("\\", "/"))
-    stem = path.stem if path.suffix.lower() in EXTENSIONS else path.name
-    return f"{path.parent.name}/{stem}" if path.parent.name else stem
 
 
 def _read(part: str, source: str, sha256: str | None) -> bytes:

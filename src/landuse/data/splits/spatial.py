@@ -5,9 +5,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.core.errors import UserError
+from landuse.core.geography import DEGREE_KM
 from landuse.data.splits.geography import nearest
 from landuse.params import PARTS, Fractions
-from landuse.tiles.geography import DEGREE_KM
 
 
 def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) -> "pd.Series[str]":

@@ -7,7 +7,7 @@ import pandas as pd
 from landuse import params
 from landuse.core.files import write_csv, write_json
 from landuse.core.paths import NEAR_DUPLICATES, SPLIT, SPLIT_REPORT
-from landuse.data.splits import geography, leakage, published, spatial, stratified, subset
+from landuse.data.splits import geography, leakage, published, spatial, stratified
 from landuse.params import PARTS
 from landuse.tiles.split import DEALT, LEFT_OUT, read_labels
 from landuse.tiles.store import open_store
@@ -28,7 +28,7 @@ def run(p: params.Params) -> None:
     parts, extra = _deal(p.split, tiles)
     tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
     train = tiles[tiles["split"] == "train"]
-    tiles.loc[train.index.difference(subset.keep(train, p.data.fraction, p.split.seed)), "split"] = "unused"
+    tiles.loc[train.index.difference(stratified.subset(train, p.data.fraction, p.split.seed)), "split"] = "unused"
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
     places = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}

@@ -1,4 +1,4 @@
-"""Random splits, exact within every class of the data: once, or in folds."""
+"""Random splits, exact within every class of the data: once, or in folds; and subsets of the training tiles."""
 
 import hashlib
 import math
@@ -10,6 +10,8 @@ import pandas as pd
 
 from landuse.core.errors import UserError
 from landuse.params import PARTS, Fractions, Part
+
+_SUBSET = 1  # the stream of ``shuffled`` for subsets, which have nothing to do with the order of the split
 
 
 def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str]":
@@ -82,6 +84,26 @@ def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any
     order = np.random.Generator(np.random.PCG64(key)).permutation(len(group))
     tiles: npt.NDArray[Any] = group.sort_values("file").index.to_numpy()[order]
     return tiles
+
+
+def subset(train: pd.DataFrame, fraction: float, seed: int) -> "pd.Index[int]":
+    """Choose ``fraction`` of each label's training tiles, at least one; return their index.
+
+    A label's tiles stand in a line in which its classes are spread evenly, so that any beginning holds them in
+    their proportions; the fraction is its beginning. So 1 % is within 10 %, and a subset is stratified by label
+    exactly and by class as far as whole tiles allow.
+
+    Args:
+        train: the training tiles: columns file, class and label.
+        fraction: above 0; 1 keeps all.
+        seed: of the order.
+    """
+    position = pd.Series(0.0, index=train.index)
+    for _, group in train.groupby("class"):
+        position.loc[shuffled(group, seed, _SUBSET)] = (np.arange(len(group)) + 0.5) / len(group)
+    line = train.assign(position=position).sort_values(["position", "file"])
+    kept = [group.index[: max(1, round(fraction * len(group)))] for _, group in line.groupby("label")]
+    return kept[0].append(kept[1:])
 
 
 def _key(name: object) -> int:

@@ -28,16 +28,16 @@ def collection(data: params.Data) -> Collection:
         raise UserError(
             f"data.tile_size is {data.tile_size}, but the sample has no tiles above {_LARGEST}: choose less"
         )
-    rgb = data.bands == "rgb"
-    tiles = dict(_tiles(data.sample.seed, data.sample.tiles_per_class, data.tile_size, rgb))
+    bands, dtype, units = sensors.form(data.bands)
+    tiles = dict(_tiles(data.sample.seed, data.sample.tiles_per_class, data.tile_size, data.bands == "rgb"))
     return Collection(
         source="sample",
         names=sorted(tiles),
         read=tiles.__getitem__,
-        bands=sensors.RGB if rgb else sensors.BANDS,
+        bands=bands,
         size=data.tile_size,
-        dtype=np.dtype(np.uint8 if rgb else np.uint16),
-        units=sensors.RGB_UNITS if rgb else sensors.UNITS,
+        dtype=dtype,
+        units=units,
         ground_resolution=10.0,
         licence=LICENCE,
     )
