@@ -9,9 +9,10 @@ from scipy.special import logsumexp, softmax
 from torch import Tensor
 from trained import network, pixels, spec
 
-from landuse import augment, params
+from landuse import params
 from landuse.model.classifier import Classifier
 from landuse.prediction.predictor import Predictor, dihedral, pool, predict
+from landuse.training import augment
 
 CPU = torch.device("cpu")
 SPEC = spec()
