@@ -13,6 +13,7 @@ from landuse import params
 from landuse.model.classifier import Classifier
 from landuse.prediction.predictor import Predictor, dihedral, pool, predict
 from landuse.training import augment
+from landuse.training.frozen.views import views as views_of
 
 CPU = torch.device("cpu")
 SPEC = spec()
@@ -40,7 +41,7 @@ def test_views_are_the_eight_symmetries_the_tile_itself_first() -> None:
 
 def test_views_are_those_of_training() -> None:
     tile = torch.arange(48).to(torch.uint8).view(1, 3, 4, 4)
-    flips = augment.views(params.Augment(dihedral=True), None, 0)
+    flips = views_of(params.Augment(dihedral=True), None, 0)
     assert flips is not None and flips.count == 8
     numbers = flips.numbers(np.zeros(8, dtype=np.int64), np.arange(8))
     seen = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers))
