@@ -4,6 +4,7 @@ import copy
 import hashlib
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,16 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("augment", ["dihedral", "none"])
-@pytest.mark.parametrize("extra", [{}, {"ema": 0.8, "accumulate": 2, "clip_norm": 1.0}, {"swa": 0.4}])
+@pytest.mark.parametrize(
+    ("precision", "augment", "extra"),
+    [
+        ("fp32", "dihedral", {}),
+        ("fp32", "none", {"swa": 0.4}),
+        ("fp32", "dihedral", {"ema": 0.8, "accumulate": 2, "clip_norm": 1.0}),
+        ("bf16", "dihedral", {"swa": 0.4}),
+        ("bf16", "none", {"ema": 0.8, "accumulate": 2, "clip_norm": 1.0}),
+    ],
+)
 def test_cold_warm_or_without_it_ends_in_the_same_bytes(
     tmp_path: Path, precision: str, augment: str, extra: dict[str, Any], computed: list[int]
 ) -> None:
@@ -134,28 +142,30 @@ def test_where_views_are_endless_only_validation_is_kept(tmp_path: Path, augment
     assert len([each for each in (tmp_path / "features").iterdir() if each.is_dir()]) == 1
 
 
-@pytest.mark.parametrize("at", [2, 6, 9, 14, 18])
-def test_stopped_at_any_batch_it_goes_on_to_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    """Each state is after a batch; what was kept until then is used again."""
+def test_stopped_at_any_batch_it_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each state is after a batch; it stops after every third; what was kept until then is used again."""
     monkeypatch.chdir(tmp_path)
     p = load(tmp_path, PHASES, ema=0.8)
     plain = fit(p)
-    saved = 0
+    saved = resumed_at = 0
 
     def save(self: Checkpointer, content: dict[str, Any]) -> None:
         nonlocal saved
         saved += 1
         original(self, content)
-        self.signal = 15 if saved == at else 0
+        self.signal = 15 if saved == resumed_at + 3 else 0
 
     original = Checkpointer.save
     monkeypatch.setattr(Checkpointer, "save", save)
-    with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, pytest.raises(Interrupted):
-        fit(p, tmp_path / "features", checkpointer=checkpointer)
-    with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
-        assert_same(fit(p, tmp_path / "features", checkpointer=checkpointer), plain)
+    stops = 0
+    while stops < 20:
+        resumed_at = saved
+        with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, suppress(Interrupted):
+            found = fit(p, tmp_path / "features", checkpointer=checkpointer)
+            break
+        stops += 1
+    assert stops >= 6
+    assert_same(found, plain)
 
 
 def test_experiments_share_what_is_frozen(tmp_path: Path, computed: list[int]) -> None:

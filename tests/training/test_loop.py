@@ -1,5 +1,6 @@
 """The loop over phases and epochs; the identity of a training; the curves."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,11 @@ def _explosive(p: params.Params) -> params.Params:
     return p.model_copy(update={"recipes": {"fast": recipe.model_copy(update={"phases": phases})}})
 
 
-@pytest.mark.parametrize("at", [1, 3, 4, 6, 8])
 @pytest.mark.parametrize("extra", [{}, {"ema": 0.8, "accumulate": 2}, {"swa": 0.0, "augment": "mixup"}])
 def test_going_on_from_any_batch_ends_in_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, extra: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]
 ) -> None:
-    """Stopped after so many states, one a batch, by what a signal does."""
+    """Stopped after every second state, one a batch, by what a signal does, until it comes to its end."""
     monkeypatch.chdir(tmp_path)
     phases = [
         {"freeze": "backbone", "epochs": 2, "lr": 1e-2, "scheduler": "cosine"},
@@ -164,22 +164,25 @@ def test_going_on_from_any_batch_ends_in_the_same_bits(
     model = network()
     unbroken = loop.Loop(model, *tiles(), p, lambda *_: None)
     history, best = unbroken.run()
-    saved = 0
+    saved = resumed_at = 0
 
     def save(self: Checkpointer, content: dict[str, Any]) -> None:
         nonlocal saved
         saved += 1
         original(self, content)
-        self.signal = 15 if saved == at else 0
+        self.signal = 15 if saved == resumed_at + 2 else 0
 
     original = Checkpointer.save
     monkeypatch.setattr(Checkpointer, "save", save)
-    with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, pytest.raises(Interrupted):
-        loop.Loop(network(), *tiles(), p, lambda *_: None, checkpointer).run()
-    again = network()
-    with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
-        resumed = loop.Loop(again, *tiles(), p, lambda *_: None, checkpointer)
-        history_again, best_again = resumed.run()
+    stops = 0
+    while stops < 20:
+        again, resumed_at = network(), saved
+        with checkpointing(tmp_path, "me", 1e-9, {}) as checkpointer, suppress(Interrupted):
+            resumed = loop.Loop(again, *tiles(), p, lambda *_: None, checkpointer)
+            history_again, best_again = resumed.run()
+            break
+        stops += 1
+    assert stops >= 4
     assert same(unbroken.kept["p0"], resumed.kept["p0"])
     assert same(model.state_dict(), again.state_dict())
     assert history == history_again

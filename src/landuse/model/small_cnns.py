@@ -6,8 +6,8 @@ Three layers with weights make three stages, so that freezing means something he
 from collections import OrderedDict
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Quarters(nn.Module):
@@ -18,9 +18,7 @@ class Quarters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        halves = (x[..., : (height + 1) // 2, :], x[..., height // 2 :, :])
-        quarters = [part for half in halves for part in (half[..., : (width + 1) // 2], half[..., width // 2 :])]
-        return torch.stack([quarter.mean(dim=(-2, -1)) for quarter in quarters], dim=-1).view(*x.shape[:2], 2, 2)
+        return F.avg_pool2d(x, ((height + 1) // 2, (width + 1) // 2), (height // 2, width // 2))
 
 
 def cnn_54k(channels: int) -> nn.Sequential:
@@ -56,5 +54,4 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2))
 
 
-FEATURES = 128
 BUILD: dict[str, Callable[[int], nn.Sequential]] = {"cnn_54k": cnn_54k, "cnn_95k": cnn_95k}

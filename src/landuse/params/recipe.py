@@ -8,8 +8,7 @@ from landuse.params.base import Count, Float, Positive, Section, Share, Word
 
 Stage = Literal["stem", "layer1", "layer2", "layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-Part = Literal["stem", "layer1", "layer2", "layer3", "layer4", "backbone"]
-Freeze = Literal["none", "stem", "layer1", "layer2", "layer3", "layer4", "backbone"]
+Freeze = Literal["none", Stage, "backbone"]
 BatchNormMode = Literal["eval", "adapt", "train"]
 Scheduler = Literal["constant", "step", "exponential", "plateau", "cosine", "warm_restarts", "linear", "onecycle"]
 Optimizer = Literal["adam", "adamw", "sgd", "sam"]
@@ -88,7 +87,7 @@ class Phase(Section):
     input_size: InputSize | None = None
     epochs: Count
     lr: LearningRate
-    lr_factors: dict[Part, Annotated[Positive, Field(le=1000)]] = Field(default_factory=dict)
+    lr_factors: dict[Literal["backbone", Stage], Annotated[Positive, Field(le=1000)]] = Field(default_factory=dict)
     lr_decay: Annotated[Positive, Field(le=1)] = 1.0
     optimizer: Optimizer
     weight_decay: WeightDecay
@@ -119,7 +118,7 @@ class Recipe(Section):
     exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
     mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says.
     normalise: auto (8-bit RGB as the weights expect it, else by the training tiles), tiles (always by them), unscaled
-    (reflectance in [0, 1] for weights that expect 0 to 255: the mistake of document 001).
+    (reflectance in [0, 1] for weights that expect 0 to 255: the mistake that docs/collapse.md tells of).
     """
 
     batch_size: BatchSize

@@ -161,7 +161,7 @@ class Loop:
             with autocast(self.stepper.precision, self.train.device):
                 self.guards.after_epoch(self.model, self.train, self.val, facts)
             self.guards.restore(distributed.on_first(self.guards.state))
-        if distributed.on_first(lambda: self._due() or self._phase_is_over() or self._cheap()):
+        if distributed.on_first(lambda: self._due(epoch_ends=True)):
             self._save(f"the end of epoch {epoch}")
 
     def _batches(self, epoch: int) -> float:
@@ -231,11 +231,9 @@ class Loop:
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
-    def _due(self) -> bool:
-        return self.checkpointer is not None and self.checkpointer.due()
-
-    def _cheap(self) -> bool:
-        return self.checkpointer is not None and self.checkpointer.cheap()
+    def _due(self, epoch_ends: bool = False) -> bool:
+        own = self.checkpointer
+        return own is not None and (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap())))
 
     def _save(self, where: str) -> None:
         def save() -> int:

@@ -1,6 +1,6 @@
 """Checks before training: tiles and labels, what the backbone sees, its features, the first loss, the baselines.
 
-Limits come from the autopsy of document 001's failed run; docs/collapse.md says which are looser, and why.
+Limits come from the autopsy of a failed run; docs/collapse.md has it, and says which limits are looser, and why.
 """
 
 import math
