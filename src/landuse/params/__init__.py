@@ -177,7 +177,7 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)  # ten times as fast as safe_load
     except FileNotFoundError:
         raise UserError(
             f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"
