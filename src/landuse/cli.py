@@ -24,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = list(sys.argv[1:] if arguments is None else arguments)
         if any(len(word) > _LONGEST or "\0" in word for word in given):
             raise UserError(f"an argument has more than {_LONGEST} letters, or one that is no letter: shorten it")
-        parser, commands = _parser()
-        if given and not given[0].startswith("-") and given[0] not in commands:
-            raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], commands)}")
+        parser = _parser()
+        if given and not given[0].startswith("-") and given[0] not in _COMMANDS:
+            raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], _COMMANDS)}")
         options = parser.parse_args(given)
         if options.version:
             _version()
@@ -46,104 +46,6 @@ def _enter_root(options: argparse.Namespace) -> None:
         if getattr(options, name, None):
             setattr(options, name, getattr(options, name).resolve())
     os.chdir(workspace())
-
-
-def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    parser = _Parser(prog="landuse", description="From labelled satellite tiles to a land-use classifier.")
-    parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="command")
-
-    summary = commands.add_parser("summary", help="the last result in a few lines")
-    summary.set_defaults(run=_summary)
-
-    track = commands.add_parser("track", help="log the last result to MLflow, where that is not done yet")
-    track.set_defaults(run=_track)
-
-    repair = commands.add_parser("repair", help="put right what a full disk or a kill left half-written of DVC's files")
-    repair.set_defaults(run=_repair)
-
-    compare = commands.add_parser("compare", help="finished experiments: means over seeds, paired differences")
-    compare.add_argument("revisions", metavar="REV", nargs="*",
-                         help="two git revisions, DVC experiments or 'workspace': is the second better?")  # fmt: skip
-    compare.add_argument("--to", metavar="NAME", help="the reference (default: the best on the validation tiles)")
-    compare.add_argument("--by", metavar="PARAM", help="draw results over a numeric param, like data.fraction")
-    compare.add_argument(
-        "--csv", metavar="FILE", type=_path, help="write all numbers (of two: changed tiles) to a file"
-    )
-    compare.add_argument("--markdown", action="store_true", help="print Markdown")
-    compare.add_argument("--report", metavar="FILE", type=_path, help="write Markdown to a file: for a pull request")
-    compare.set_defaults(run=_compare)
-
-    scene = commands.add_parser("scene", help="write a simulated Sentinel-2 scene with its true land-use map")
-    scene.add_argument("out", metavar="OUT", type=_path, help="the folder to make")
-    scene.add_argument(
-        "--seed", type=_whole(0, 2**32 - 1), default=7, help="another number, another scene (default: %(default)s)"
-    )
-    scene.add_argument(
-        "--size",
-        type=_whole(64, 4096, " pixels"),
-        default=1024,
-        metavar="PX",
-        help="pixels a side (default: %(default)s)",
-    )
-    scene.set_defaults(run=_scene)
-
-    find = commands.add_parser("lr-find", help="learning-rate range test: a curve and a suggestion for train.lr")
-    find.add_argument("--phase", metavar="NAME", help="a phase of the recipe, on the initial weights (default: first)")
-    _add_changes(find)
-    find.set_defaults(run=_lr_find)
-
-    cache = commands.add_parser("cache", help="what is kept of frozen stages, and how much of the disk it takes")
-    cache.add_argument("--prune", action="store_true", help="remove all of it")
-    cache.set_defaults(run=_cache)
-
-    speed = commands.add_parser("speed", help="tiles/s on this machine in each precision, and the fastest choice")
-    speed.add_argument("--compile", action="store_true", help="measure train.compile too: it takes minutes")
-    _add_changes(speed)
-    speed.set_defaults(run=_speed)
-
-    tune = commands.add_parser("tune", help="search tune.space of params.yaml; goes on where it was stopped")
-    tune.add_argument("--trials", type=_whole(1, 1_000_000), metavar="N", help="so many in all (default: tune.trials)")
-    tune.set_defaults(run=_tune)
-    return parser, list(commands.choices)
-
-
-def _add_changes(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-S", dest="changes", type=_change, action="append", default=[], metavar="KEY=VALUE",
-                         help="a param to change for this test, as in 'dvc exp run'")  # fmt: skip
-
-
-def _whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
-    """Return what reads a whole number; a scene of 4096 pixels takes two gigabytes of memory."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number: give {low} to {high}") from None
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{text[:40]}{unit}: give {low} to {high}")
-        return number
-
-    return read
-
-
-def _path(text: str) -> Path:
-    if not text or any(len(part.encode()) > 255 for part in text.split("/")):
-        raise argparse.ArgumentTypeError("the name of a file has 1 to 255 bytes")
-    return Path(text)
-
-
-def _change(text: str) -> tuple[str, Any]:
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text[:80]!r}: give KEY=VALUE, like train.recipe=full")
-    try:
-        return key, yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):  # ValueError: a number too long, a date that is none
-        raise argparse.ArgumentTypeError(f"{text[:80]!r}: the value is not YAML") from None
 
 
 def _version() -> None:
@@ -235,3 +137,89 @@ def _scene(options: argparse.Namespace) -> None:
 
     write_scene(options.out, options.seed, options.size)
     print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")
+
+
+def _whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
+    """Return what reads a whole number; a scene of 4096 pixels takes two gigabytes of memory."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number: give {low} to {high}") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]}{unit}: give {low} to {high}")
+        return number
+
+    return read
+
+
+def _path(text: str) -> Path:
+    if not text or any(len(part.encode()) > 255 for part in text.split("/")):
+        raise argparse.ArgumentTypeError("the name of a file has 1 to 255 bytes")
+    return Path(text)
+
+
+def _change(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: give KEY=VALUE, like train.recipe=full")
+    try:
+        return key, yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):  # ValueError: a number too long, a date that is none
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: the value is not YAML") from None
+
+
+_CHANGES = {
+    "-S": {"dest": "changes", "type": _change, "action": "append", "default": [], "metavar": "KEY=VALUE",
+           "help": "a param to change for this test, as in 'dvc exp run'"},
+}  # fmt: skip
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], str, dict[str, dict[str, Any]]]] = {
+    "summary": (_summary, "the last result in a few lines", {}),
+    "track": (_track, "log the last result to MLflow, where that is not done yet", {}),
+    "repair": (_repair, "put right what a full disk or a kill left half-written of DVC's files", {}),
+    "compare": (_compare, "finished experiments: means over seeds, paired differences", {
+        "revisions": {"metavar": "REV", "nargs": "*",
+                      "help": "two git revisions, DVC experiments or 'workspace': is the second better?"},
+        "--to": {"metavar": "NAME", "help": "the reference (default: the best on the validation tiles)"},
+        "--by": {"metavar": "PARAM", "help": "draw results over a numeric param, like data.fraction"},
+        "--csv": {"metavar": "FILE", "type": _path, "help": "write all numbers (of two: changed tiles) to a file"},
+        "--markdown": {"action": "store_true", "help": "print Markdown"},
+        "--report": {"metavar": "FILE", "type": _path, "help": "write Markdown to a file: for a pull request"},
+    }),
+    "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
+        "out": {"metavar": "OUT", "type": _path, "help": "the folder to make"},
+        "--seed": {"type": _whole(0, 2**32 - 1), "default": 7,
+                   "help": "another number, another scene (default: %(default)s)"},
+        "--size": {"type": _whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
+                   "help": "pixels a side (default: %(default)s)"},
+    }),
+    "lr-find": (_lr_find, "learning-rate range test: a curve and a suggestion for train.lr", {
+        "--phase": {"metavar": "NAME", "help": "a phase of the recipe, on the initial weights (default: first)"},
+        **_CHANGES,
+    }),
+    "cache": (_cache, "what is kept of frozen stages, and how much of the disk it takes", {
+        "--prune": {"action": "store_true", "help": "remove all of it"},
+    }),
+    "speed": (_speed, "tiles/s on this machine in each precision, and the fastest choice", {
+        "--compile": {"action": "store_true", "help": "measure train.compile too: it takes minutes"},
+        **_CHANGES,
+    }),
+    "tune": (_tune, "search tune.space of params.yaml; goes on where it was stopped", {
+        "--trials": {"type": _whole(1, 1_000_000), "metavar": "N", "help": "so many in all (default: tune.trials)"},
+    }),
+}  # fmt: skip
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="landuse", description="From labelled satellite tiles to a land-use classifier.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    for name, (run, about, arguments) in _COMMANDS.items():
+        command = commands.add_parser(name, help=about)
+        command.set_defaults(run=run)
+        for argument, settings in arguments.items():
+            command.add_argument(argument, **settings)
+    return parser

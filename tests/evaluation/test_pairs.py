@@ -102,7 +102,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(seeds: int, spread: fl
             mixed = [np.where(rng.random(n) < 0.5, hard, rng.random(n)) for _ in range(seeds)]  # errors in common
             return np.array([alike(truth, m < skill + rng.normal(0, spread)) for m in mixed])
 
-        found = differences(truth, models(0.90), models(0.85), 2)["accuracy"]
+        found = differences(truth, models(0.90), models(0.85), 2, resamples=1000)["accuracy"]
         held += found.low <= 0.05 <= found.high
     assert 0.90 <= held / trials <= 1.0
 

@@ -11,6 +11,8 @@ from browser import Browser, chromium
 
 from landuse import report
 
+pytestmark = pytest.mark.browser
+
 SIZES = {
     "many": [f"Class{i:02}WithARatherLongName" for i in range(85)],
     "ten": reported.NAMES,

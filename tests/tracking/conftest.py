@@ -5,15 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tracked import DVC_YAML, client
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database: making one takes MLflow seconds, copying it nothing."""
-    folder = tmp_path_factory.mktemp("database")
-    client(folder).get_experiment_by_name("landuse")
-    return folder / "mlflow.db"
+from tracked import DVC_YAML
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy t
 ROW = {"phase": "all", "lr": 1e-3, "train_loss": 0.5, "train_accuracy": 0.8, "val_accuracy": 0.8, "val_macro_f1": 0.8}
 
 
+@pytest.mark.browser
 @pytest.mark.long
 def test_the_run_and_its_charts_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith(("MLFLOW_", "DVC_"))]:

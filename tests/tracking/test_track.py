@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import dvc.cli
 import pytest
 from tracked import artefacts, client, everything, runs, write_outputs
 
@@ -91,14 +89,11 @@ def test_a_class_name_with_odd_characters_can_be_logged(root: Path) -> None:
 
 
 @pytest.mark.long
-def test_track_takes_only_what_dvc_calls_up_to_date(root: Path) -> None:
-    def dvc(*words: str) -> None:
-        command = [sys.executable, "-m", "dvc", *words, "--quiet"]
-        subprocess.run(command, check=True, env=os.environ | {"DVC_NO_ANALYTICS": "1"})
-
+def test_track_takes_only_what_dvc_calls_up_to_date(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_outputs(root)
-    dvc("init", "--no-scm")
-    dvc("commit", "--force")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for words in (["init", "--no-scm"], ["commit", "--force"]):
+        assert dvc.cli.main([*words, "--quiet"]) == 0
     (root / "models/export/model.onnx").write_bytes(b"edited by hand")
     tracking.track()
     (run,) = runs(root)
@@ -107,4 +102,8 @@ def test_track_takes_only_what_dvc_calls_up_to_date(root: Path) -> None:
 
     (root / "models/model/model.json").write_text("{}")
     with pytest.raises(UserError, match="train is not up to date"):
+        tracking.track()
+
+    (root / "dvc.lock").write_text("stages: {")
+    with pytest.raises(UserError, match=r"'dvc status' failed \(.*dvc\.lock.*\): mend that first"):
         tracking.track()

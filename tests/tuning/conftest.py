@@ -7,17 +7,8 @@ import pytest
 import searched
 import small
 from conftest import DEFAULTS
-from mlflow import MlflowClient
 
 from landuse.tuning import search
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database: making one takes MLflow seconds, copying it nothing."""
-    file = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
-    return file
 
 
 @pytest.fixture

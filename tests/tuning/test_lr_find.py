@@ -84,6 +84,7 @@ def test_stages_keep_their_ratios_and_batches_are_accumulated(tmp_path: Path, mo
             return super().batch(*given, **named)
 
     monkeypatch.setattr(lr_find, "Stepper", Watched)
+    monkeypatch.setattr(lr_find, "STEPS", 25)
     p, prepared = ready(tmp_path, accumulate=2)
     phase = p.recipe.phases[0].model_copy(update={"lr_factors": {"backbone": 0.1}, "scheduler": "onecycle"})
     table = lr_find.sweep(p, phase, prepared)
@@ -123,7 +124,7 @@ def test_no_suggestion_is_said_with_the_picture_there(tmp_path: Path, monkeypatc
     p, prepared = ready(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lr_find, "prepare", lambda _: prepared)
-    monkeypatch.setattr(lr_find, "suggestion", lambda _: None)
+    monkeypatch.setattr(lr_find, "sweep", lambda *_: curve(np.full(100, 0.69)))
     with pytest.raises(UserError, match=r"falls at no learning rate \(see plots/lr_find.png\)"):
         lr_find.run(p)
     assert Path("plots/lr_find.png").is_file()

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from landuse.comparison.pair import Pair, read
 from landuse.comparison.table import LEVEL, TITLES, Shown, grid, notes, wrapped
 from landuse.core.files import write_csv
 from landuse.evaluation.pairs import POWER, Difference
 
+_TEMPLATES = Environment(loader=PackageLoader("landuse.comparison"), undefined=StrictUndefined, autoescape=False)
 _CELL = 36  # characters of a cell in a terminal, before it is wrapped
 _CLASSES, _TILES = 12, 20  # rows shown of these tables, in Markdown; a terminal shows half of the tiles
 
@@ -44,60 +46,19 @@ def text(pair: Pair, *, markdown: bool) -> str:
 
 def verdict(pair: Pair) -> tuple[str, str]:
     """Return the verdict in a few words, and why in sentences."""
-    first, second, test = pair.first.name, pair.second.name, pair.test
-    tiles, changed = len(pair.first.predictions.right), test.first_only + test.second_only
-    if pair.tiles.empty:
-        return (
-            "No difference",
-            f"Both predict the same label for all {tiles:,} test tiles. {_probabilities(pair)}".strip(),
-        )
-    counts = (
-        f"Of {tiles:,} test tiles, {second} gets {test.second_only:,} right that {first} gets wrong, and "
-        f"{test.first_only:,} wrong that {first} gets right."
+    words = _TEMPLATES.get_template("verdict.txt.jinja").render(
+        first=pair.first.name,
+        second=pair.second.name,
+        tiles=len(pair.first.predictions.right),
+        same=pair.tiles.empty,
+        test=pair.test,
+        verdicts=pair.verdicts,
+        detectable=pair.detectable,
+        power=POWER,
+        count="{:,}".format,
     )
-    chance = f"Were both equally good, chance would split them as unevenly {_often(test.p)} (McNemar's exact test"
-    chance = f"{chance}, p = {test.p:.2g})." if changed else ""
-    if pair.verdicts["accuracy"] == "tie":
-        words = ["No difference can be told", counts, chance, _resolution(pair)]
-    else:
-        better, worse = (second, first) if pair.verdicts["accuracy"] == "better" else (first, second)
-        words = [f"{better} is better than {worse}", counts, chance]
-    return words[0], " ".join(filter(None, [*words[1:], _macro_f1(pair), _probabilities(pair)]))
-
-
-def _often(p: float) -> str:
-    if p < 1 / 1000:
-        return "less than once in 1,000 tests"
-    return f"once in {round(1 / p):,} tests" if p < 0.1 else f"in {100 * p:.0f} of 100 tests"
-
-
-def _resolution(pair: Pair) -> str:
-    """How large a difference would have been seen."""
-    tiles = len(pair.first.predictions.right)
-    if np.isnan(pair.detectable):
-        return f"{tiles:,} test tiles are too few to show any difference."
-    return (
-        f"That does not make them equal: with {tiles:,} test tiles and so many disagreements, a true difference of "
-        f"{100 * pair.detectable:.2f} points in accuracy would be found {100 * POWER:g} times in 100, "
-        "a smaller one less often."
-    )
-
-
-def _macro_f1(pair: Pair) -> str:
-    """Said where it differs from accuracy."""
-    if pair.verdicts["macro_f1"] == pair.verdicts["accuracy"]:
-        return ""
-    return f"By macro-F1, in which a rare label counts as much as a common one, {_who(pair, 'macro_f1')}."
-
-
-def _probabilities(pair: Pair) -> str:
-    return "" if pair.verdicts["nll"] == "tie" else f"By its probabilities (NLL), {_who(pair, 'nll')}."
-
-
-def _who(pair: Pair, metric: str) -> str:
-    names = {"better": pair.second.name, "worse": pair.first.name}
-    verdict = pair.verdicts[metric]
-    return "no difference can be told" if verdict == "tie" else f"{names[verdict]} is better"
+    short, *why = words.strip().splitlines()
+    return short, " ".join(why)
 
 
 def _emphasised(pair: Pair, markdown: bool) -> str:

@@ -1,6 +1,8 @@
 """params.yaml: reading, checking, and what is told where it is wrong."""
 
+import copy
 import difflib
+import functools
 from collections.abc import Mapping as Tables
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
@@ -140,9 +142,12 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
     place[step_key] = value
 
 
+_parsed = functools.lru_cache(maxsize=1)(yaml.safe_load)  # a search asks for the same file dozens of times
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(
             f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"

@@ -4,23 +4,22 @@ Smith 2015 (arXiv:1506.01186), with the smoothing, the end and the suggestion th
 it is kept but the curve: the weights on disk and the state of a training stay as they are.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
 from landuse import params
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.files import atomic, write_csv
+from landuse.core.figures import save_figure
+from landuse.core.files import write_csv
 from landuse.core.process import configure
 from landuse.training import augment
 from landuse.training.epochs import shuffled
@@ -60,7 +59,7 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
     curve = sweep(p, phase, ready)
     write_csv(CURVE, curve)
     lr = suggestion(curve)
-    _draw(curve, lr, phase, PICTURE)
+    save_figure(_draw(curve, lr, phase), PICTURE)
     if lr is None:
         raise UserError(
             f"the loss falls at no learning rate (see {PICTURE}): look at the labels and at the recipe's normalise, "
@@ -112,11 +111,7 @@ def sweep(p: params.Params, phase: params.Phase, ready: Prepared) -> pd.DataFram
 
 def smooth(series: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Exponential mean of a series up to each of its values, corrected for its start at zero as Adam's moments are."""
-    mean, means = 0.0, []
-    for step, value in enumerate(series, start=1):
-        mean = _BETA * mean + (1 - _BETA) * value
-        means.append(mean / (1 - _BETA**step))
-    return np.array(means)
+    return pd.Series(series).ewm(alpha=1 - _BETA).mean().to_numpy()
 
 
 def smoothed(curve: pd.DataFrame) -> pd.DataFrame:
@@ -152,11 +147,9 @@ def _phase(recipe: params.Recipe, name: str | None) -> params.Phase:
 
 def _endless(p: params.Params, ready: Prepared) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield training batches as the training would, epoch after epoch."""
-    epoch, classes = 0, len(ready.spec.classes)
-    while True:
-        epoch += 1
+    for epoch in itertools.count(1):
         for pixels, targets in shuffled(ready.train, p.train.seed, epoch, p.augment):
-            yield augment.mix(p.augment, pixels, targets, classes)
+            yield augment.mix(p.augment, pixels, targets, len(ready.spec.classes))
 
 
 def _two_digits(value: float) -> float:
@@ -167,8 +160,9 @@ def _multiple(ratio: float) -> str:
     return f"{ratio:.2g} times" if ratio >= 1 else f"1/{1 / ratio:.2g} of"
 
 
-def _draw(curve: pd.DataFrame, lr: float | None, phase: params.Phase, path: Path) -> None:
-    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
+def _draw(curve: pd.DataFrame, lr: float | None, phase: params.Phase) -> Figure:
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axis = figure.subplots()
     axis.plot(curve["lr"], curve["loss"], color=_RAW, lw=1, marker="o", ms=2.5, label="loss of each step")
     axis.plot(curve["smoothed_lr"], curve["smoothed_loss"], color=_SMOOTHED, lw=2, label="smoothed")
     axis.axvline(phase.lr, color="0.35", lw=1, ls=":", label=f"recipe now: {phase.lr:g}")
@@ -185,6 +179,4 @@ def _draw(curve: pd.DataFrame, lr: float | None, phase: params.Phase, path: Path
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=9, loc="lower left")
-    with atomic(path) as part:
-        figure.savefig(part, dpi=110, format="png", metadata={"Software": None})
-    plt.close(figure)
+    return figure

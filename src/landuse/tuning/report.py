@@ -44,21 +44,25 @@ def text(study: optuna.Study, tune: params.Tune) -> str:
         UserError: no trial is complete.
     """
     ended = done(study)
-    finished = [(number, t) for number, t in enumerate(ended, start=1) if t.state == TrialState.COMPLETE]
+    finished = {number: t for number, t in enumerate(ended, start=1) if t.state == TrialState.COMPLETE}
     if not finished:
         reason = ended[-1].user_attrs[REASON]
         raise UserError(f"none of {len(ended)} trials could be trained: mend tune.space; the last one: {reason}")
-    sign = 1 if better_is_lower(tune.monitor) else -1
-    ranked = sorted(finished, key=lambda item: (sign * float(item[1].value or 0.0), item[0]))
-    different = [item for i, item in enumerate(ranked) if not any(_same(item[1], other) for _, other in ranked[:i])]
+    rows = [
+        {"trial": number, tune.monitor: trial.value, "epochs": len(trial.user_attrs[HISTORY])}
+        | {key: word(value) for key, value in trial.user_attrs[SETTINGS].items()}
+        for number, trial in finished.items()
+    ]
+    ranked = pd.DataFrame(rows).sort_values(tune.monitor, ascending=better_is_lower(tune.monitor), kind="stable")
+    best = finished[int(ranked["trial"].iloc[0])]
     counts = Counter(STATES[trial.state] for trial in ended)
-    best = ranked[0][1]
+    different = ranked.drop_duplicates(subset=list(best.user_attrs[SETTINGS])).head(_SHOWN)
     return "\n".join(
         [
             "",
             f"best {tune.monitor} {best.value:.4f}; trials: {', '.join(f'{n} {state}' for state, n in counts.items())}",
-            _table(different[:_SHOWN], tune.monitor),
-            *_importances(study, [t for _, t in finished], tune),
+            different.to_string(index=False, float_format="{:.4f}".format),
+            *_importances(study, list(finished.values()), tune),
             f"try it: {command(best.user_attrs[SETTINGS])}",
         ]
     )
@@ -74,19 +78,6 @@ def word(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[\w./:+-]+", value):
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _same(trial: FrozenTrial, other: FrozenTrial) -> bool:
-    return bool(trial.user_attrs[SETTINGS] == other.user_attrs[SETTINGS])
-
-
-def _table(ranked: list[tuple[int, FrozenTrial]], monitor: str) -> str:
-    rows = [
-        {"trial": number, monitor: f"{trial.value:.4f}", "epochs": len(trial.user_attrs[HISTORY])}
-        | {key: word(value) for key, value in trial.user_attrs[SETTINGS].items()}
-        for number, trial in ranked
-    ]
-    return pd.DataFrame(rows).to_string(index=False)
 
 
 def _importances(study: optuna.Study, finished: list[FrozenTrial], tune: params.Tune) -> list[str]:

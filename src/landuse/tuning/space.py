@@ -68,19 +68,22 @@ def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
 
 
 def _takes_whole_numbers(key: str, dimension: Dimension, read: Read) -> bool:
+    """Whether its ends may be whole numbers alone; if they are none, they are refused later, with the reason."""
     if dimension.low is None or dimension.high is None:
         return False
+    return (
+        not _fits(read, {key: dimension.low})
+        and _fits(read, {key: int(dimension.low)})
+        and all(end.is_integer() for end in (dimension.low, dimension.high))
+    )
+
+
+def _fits(read: Read, changes: Mapping[str, Any]) -> bool:
     try:
-        read({key: dimension.low})
+        read(changes)
     except UserError:
-        if not dimension.low.is_integer() or not dimension.high.is_integer():
-            return False  # then its ends are refused with the reason
-        try:
-            read({key: int(dimension.low)})
-        except UserError:
-            return False
-        return True
-    return False
+        return False
+    return True
 
 
 def _ends(dimension: Dimension, whole: bool) -> list[Any]:

@@ -7,7 +7,8 @@ the weights on disk and the state of a training stay as they are.
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import torch
 from tabulate import tabulate
@@ -136,10 +137,8 @@ def table(choices: Sequence[Choice], auto: str) -> str:
         }
         for choice in choices
     ]
-    text: str = tabulate(
-        rows, headers="keys", colalign=("left", "left", "right", "right", "right"), disable_numparse=True
-    )
-    return text
+    sides = ("left", "left", "right", "right", "right")
+    return str(tabulate(rows, headers="keys", colalign=sides, disable_numparse=True))
 
 
 def data_path(p: params.Params, ready: Prepared) -> float:
@@ -153,19 +152,14 @@ def data_path(p: params.Params, ready: Prepared) -> float:
     return time.perf_counter() - started
 
 
-def _able(phase: params.Phase, ready: Prepared) -> list[str]:
-    """Return the precisions that are worth a measurement: fp16 on a CPU takes a minute for a batch."""
+def _able(phase: params.Phase, ready: Prepared) -> Iterator[str]:
+    """Yield the precisions that are worth a measurement: fp16 on a CPU takes a minute for a batch."""
     device = ready.train.device
-    words = ["bf16"] if device.type == "cpu" or phase.optimizer == "sam" else ["bf16", "fp16"]
-    return ["fp32", *(word for word in words if _works(word, device))]
-
-
-def _works(word: str, device: torch.device) -> bool:
-    try:
-        precision.check(word, device)
-    except UserError:
-        return False
-    return True
+    yield "fp32"
+    for word in ["bf16"] if device.type == "cpu" or phase.optimizer == "sam" else ["bf16", "fp16"]:
+        with suppress(UserError):  # this device cannot
+            precision.check(word, device)
+            yield word
 
 
 def _changed(p: params.Params, word: str, compiled: bool) -> params.Params:
