@@ -67,7 +67,7 @@ def _environment(autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= _FILTERS | {"named": tables.named}
-    environment.globals |= {"SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
+    environment.globals |= {"GAP": v.GAP, "SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
     return environment
 
 
