@@ -39,7 +39,7 @@ def page(inputs: Inputs, explained: Explained, charts: Mapping[str, Markup]) -> 
     }
     return environment.get_template("page.html.jinja").render(
         _context(inputs, explained),
-        charts=dict.fromkeys(("roc", "pr", "embedding")) | dict(charts),
+        charts=charts,
         galleries=explained.galleries,
         pictures=gallery.encoded(explained.galleries),
         style=style,
