@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from markupsafe import Markup
 from run_facts import calibration as fitted
 from run_facts import collapse, data, history, interval, ood, spec, split
 
 from landuse.data.sources.sample.landscape import CLASSES
 from landuse.evaluation import curves, metrics
+from landuse.report import charts
 from landuse.report.gallery import Exhibit, Gallery
 from landuse.report.inputs import Explained, Inputs
 
@@ -293,3 +296,10 @@ def found(
         galleries=galleries(table, paint),
         chosen_from=count,
     )
+
+
+def pictures(inputs: Inputs, explained: Explained) -> dict[str, Markup]:
+    """The pictures of the page; those under plots/ are not written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "save_figure", lambda *_: None)
+        return charts.draw(inputs, explained)
