@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from markupsafe import Markup
+from run_facts import calibration as fitted
 from run_facts import collapse, data, history, interval, ood, spec, split
 
-from landuse import report
 from landuse.data.sources.sample.landscape import CLASSES
-from landuse.evaluation import metrics
+from landuse.evaluation import curves, metrics
+from landuse.report import charts
 from landuse.report.gallery import Exhibit, Gallery
+from landuse.report.inputs import Explained, Inputs
 
 NAMES = list(CLASSES)
 MIXED = {
@@ -73,7 +77,6 @@ def binned(shares: np.ndarray, right: np.ndarray, stage: str) -> pd.DataFrame:
 def calibration(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> tuple[dict[str, Any], pd.DataFrame]:
     table = pd.concat([binned(s, s.argmax(1) == truth, stage) for stage, s in (("before", before), ("after", after))])
     found: dict[str, Any] = {"temperature": 1.7, "scaled": True, "bins": 15}
-    found["reason"] = "scaling lowers the NLL of held-out validation tiles from 0.0921 to 0.0744"
     for stage, shares in (("before", before), ("after", after)):
         of = table[table["stage"] == stage]
         ece = float(np.average((of["accuracy"] - of["confidence"]).abs(), weights=of["count"]))
@@ -157,7 +160,12 @@ def measured(names: list[str], truth: np.ndarray, shares: np.ndarray) -> dict[st
         "labels": {name: labels[name] | ranked[name] for name in names},
         "classes": classes,
         "baselines": {k: {key: v[key] for key in ("accuracy", "macro_f1")} for k, v in baselines.items()},
-        "views": {"n": 8, "accuracy": interval(right.mean() + 0.002, 0.004), "gain": interval(0.002, 0.0021)},
+        "views": {
+            "n": 8,
+            "tiles": 1000,
+            "accuracy": interval(right.mean() + 0.002, 0.004),
+            "gain": interval(0.002, 0.0021),
+        },
     }
 
 
@@ -210,16 +218,30 @@ def embedding(table: pd.DataFrame, names: list[str], count: int) -> pd.DataFrame
     )
 
 
-def curves(truth: np.ndarray, shares: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    from sklearn.metrics import precision_recall_curve, roc_curve
+def tiles(names: list[str], extra: tuple[str, ...] = ("Wetland", "Snow", "Cloud")) -> pd.DataFrame:
+    """A split table with places: six tiles of each label, one of each class that is kept aside."""
+    rng = np.random.default_rng(5)
+    classes = [name for name in names for _ in range(6)] + list(extra)
+    taught = np.array([name in names for name in classes])
+    return pd.DataFrame(
+        {
+            "row": range(len(classes)),
+            "file": [f"{name}/{i}.jpg" for i, name in enumerate(classes)],
+            "class": classes,
+            "label": np.where(taught, classes, ""),
+            "target": [names.index(name) if name in names else -1 for name in classes],
+            "split": np.where(
+                taught, np.resize(["train", "train", "train", "train", "val", "test"], len(classes)), "aside"
+            ),
+            "latitude": rng.normal(48, 2, len(classes)),
+            "longitude": rng.normal(9, 3, len(classes)),
+        }
+    )
 
-    positive = np.eye(shares.shape[1], dtype=bool)[truth].ravel()
-    fpr, tpr, _ = roc_curve(positive, shares.ravel())
-    precision, recall, _ = precision_recall_curve(positive, shares.ravel(), drop_intermediate=True)
-    return pd.DataFrame({"fpr": fpr, "tpr": tpr}), pd.DataFrame({"recall": recall[::-1], "precision": precision[::-1]})
 
-
-def inputs(names: list[str] = NAMES, count: int = 4050, points: int = 1500, paint: Paint = painted) -> report.Inputs:
+def found(
+    names: list[str] = NAMES, count: int = 4050, points: int = 1500, paint: Paint = painted
+) -> tuple[Inputs, Explained]:
     """Everything that a report can show."""
     rng = np.random.default_rng(0)
     truth, logits = answers(names, count, rng)
@@ -232,7 +254,7 @@ def inputs(names: list[str] = NAMES, count: int = 4050, points: int = 1500, pain
     )
     calibrated, reliability = calibration(before, after, truth)
     declined, coverage = abstention(after, truth)
-    found = measured(names, truth, after) | {
+    evaluated = measured(names, truth, after) | {
         "calibration": calibrated,
         "abstention": declined,
         "conformal": conformal(after, truth, names),
@@ -247,21 +269,37 @@ def inputs(names: list[str] = NAMES, count: int = 4050, points: int = 1500, pain
             "score": 1 - wrong["probability"],
         }
     )
-    roc, pr = curves(truth, after)
-    return report.Inputs(
-        metrics=found,
+    inputs = Inputs(
         spec=spec(names),
+        calibration=fitted(),
         data=data(names),
+        tiles=tiles(names),
         split=split(names),
-        collapse=collapse(),
-        history=history(),
         train={"epochs": 12, "best_epoch": 11, "val_loss": 0.1123, "val_accuracy": 0.9842, "val_macro_f1": 0.9838},
-        confusion=metrics.confusion(truth, after.argmax(1), len(names)),
-        roc=roc,
-        pr=pr,
+        collapse=collapse(),
+        evaluate=evaluated,
+        export={
+            "opset": 20,
+            "bytes": 13_600_000,
+            "tiles": count,
+            "parity": {"batch_1": {"largest_difference": 3e-7}, "batch_37": {"largest_difference": 2e-6}},
+        },
+        history=history(),
+        curves=curves.tables(truth, after, evaluated["labels"])["curves"],
         reliability=reliability,
         abstention=coverage,
+    )
+    return inputs, Explained(
+        confusion=metrics.confusion(truth, after.argmax(1), len(names)),
         embedding=embedding(table, names, points),
         suspects=suspects,
         galleries=galleries(table, paint),
+        chosen_from=count,
     )
+
+
+def pictures(inputs: Inputs, explained: Explained) -> dict[str, Markup]:
+    """The pictures of the page; those under plots/ are not written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "save_figure", lambda *_: None)
+        return charts.draw(inputs, explained)

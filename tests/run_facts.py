@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from landuse.evaluation import metrics
+from landuse.spec import Calibration, ModelSpec
 
 
 def interval(value: float, half: float) -> metrics.Interval:
@@ -27,7 +28,7 @@ def ood() -> dict[str, Any]:
     }
 
 
-def spec(names: list[str]) -> dict[str, Any]:
+def spec(names: list[str], **other: Any) -> ModelSpec:
     params = {
         "train.recipe": "fast",
         "train.seed": 42,
@@ -35,10 +36,11 @@ def spec(names: list[str]) -> dict[str, Any]:
         "recipe.phases.0.lr": 0.001,
         "train.lr": None,
     }
-    return {
+    facts = {
         "backbone": "efficientnet_lite0",
         "stem": "standard",
         "pooling": "avg",
+        "head": {"hidden": None, "dropout": 0.2},
         "weights": "imagenet",
         "classes": names,
         "bands": ["B04", "B03", "B02"],
@@ -49,11 +51,36 @@ def spec(names: list[str]) -> dict[str, Any]:
         "mean": [127.5] * 3,
         "std": [127.5] * 3,
         "source": "eurosat_rgb",
+        "data_licence": "MIT (EuroSAT), Copernicus Sentinel data terms",
         "data_digest": "0bbb" * 16,
         "params_digest": "48e6" * 16,
         "identity": "4bad" * 16,
         "params": params,
     }
+    return ModelSpec(**(facts | other))
+
+
+def calibration(**other: Any) -> Calibration:
+    member = {
+        "backbone": "efficientnet_lite0",
+        "seed": 42,
+        "phase": None,
+        "weights": "c4" * 32,
+        "identity": "4bad" * 16,
+    }
+    facts = {
+        "temperature": 1.7,
+        "power": 1.0,
+        "reason": "scaling lowers the NLL of held-out validation tiles from 0.0921 to 0.0744",
+        "coverage": 0.95,
+        "abstention_threshold": 0.87,
+        "conformal_method": "lac",
+        "conformal_coverage": 0.95,
+        "conformal_quantile": 0.88,
+        "views": 1,
+        "members": [member],
+    }
+    return Calibration(**(facts | other))
 
 
 def split(names: list[str]) -> dict[str, Any]:
@@ -69,7 +96,11 @@ def split(names: list[str]) -> dict[str, Any]:
             "near_across_parts": 2,
             "near_within_parts": 2,
         },
-        "nearest_test_to_train_km": {"min": 0.012, "q1": 0.64, "median": 0.91, "q3": 2.1},
+        "nearest_test_to_train_km": {
+            "min": 0.012,
+            "median": 0.91,
+            "histogram": {"low": 0.01, "high": 100.0, "tiles": [5, 900, 40, 3]},
+        },
         "coordinates_only": {"accuracy": interval(0.6603, 0.0127), "majority": interval(0.11, 0.01)},
     }
 

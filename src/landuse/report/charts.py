@@ -38,6 +38,7 @@ def draw(inputs: Inputs, explained: Explained, folder: Path = PLOTS) -> dict[str
             figure = chart.draw()
             if chart.file:
                 save_figure(figure, folder / f"{name}.png")
+                figure.set_layout_engine("none")  # all is in its place
             if chart.filled:
                 found[name] = style.svg(figure, name, chart.about)
     return found

@@ -8,11 +8,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from landuse.model import backbones
@@ -22,24 +23,15 @@ from landuse.report.charts import ROWS
 from landuse.report.inputs import Explained, Inputs
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FILTERS = {
-    name: getattr(v, name)
-    for name in ("percent", "level", "span", "share", "with_span", "score", "gain", "count", "listed")
-}
+_FILTERS = ("percent", "level", "span", "share", "with_span", "score", "gain", "count", "listed")
 
 
 def page(inputs: Inputs, explained: Explained, charts: Mapping[str, Markup]) -> str:
     """Return the page. charts: pictures of it by name."""
     style, script = (Markup((_TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
-    environment = _environment(autoescape=True)
-    environment.filters |= {
-        "breakable": _breakable,
-        "hashed": _hashed,
-        "code": lambda text: Markup("<code>{}</code>").format(text),
-    }
-    return environment.get_template("page.html.jinja").render(
+    return _template("page.html.jinja").render(
         _context(inputs, explained),
-        charts=dict.fromkeys(("roc", "pr", "embedding")) | dict(charts),
+        charts=charts,
         galleries=explained.galleries,
         pictures=gallery.encoded(explained.galleries),
         style=style,
@@ -49,26 +41,33 @@ def page(inputs: Inputs, explained: Explained, charts: Mapping[str, Markup]) -> 
 
 def card(inputs: Inputs, explained: Explained) -> str:
     """Return the model card, in Markdown: what a stranger must know before using the exported model."""
-    environment = _environment(autoescape=False)
-    environment.filters |= {"code": "`{}`".format, "cell": lambda text: text.replace("|", "\\|"), "flat": _flat}
-    text = environment.get_template("model_card.md.jinja").render(
-        _context(inputs, explained), torchvision=backbones.TORCHVISION
-    )
-    return text.replace(v.GAP, " ")
+    context = _context(inputs, explained)
+    text = _template("model_card.md.jinja").render(context, torchvision=backbones.TORCHVISION)
+    return text.replace(v.GAP, " ").rstrip() + "\n"
 
 
-def _environment(autoescape: bool) -> Environment:
+@cache
+def _template(name: str) -> Template:
+    """Both documents have the same filters; what differs is how code is written, and that HTML is escaped."""
+    html = ".html." in name
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        autoescape=autoescape,
+        autoescape=html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
-    environment.filters |= _FILTERS | {"named": tables.named}
-    environment.globals |= {"SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
-    return environment
+    environment.filters |= {filter_: getattr(v, filter_) for filter_ in _FILTERS}
+    environment.filters |= {
+        "named": tables.named,
+        "breakable": _breakable,
+        "hashed": _hashed,
+        "cell": _cell,
+        "flat": _flat,
+    }
+    environment.filters["code"] = Markup("<code>{}</code>").format if html else "`{}`".format
+    environment.globals |= {"GAP": v.GAP, "SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
+    return environment.get_template(name)
 
 
 def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
@@ -127,6 +126,11 @@ def _weakest(recall: Mapping[str, v.Interval], confusion: Any, names: list[str])
 def _flat(text: str) -> str:
     """On one line: Markdown gives line ends a meaning."""
     return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    """In a table of Markdown."""
+    return text.replace("|", "\\|")
 
 
 def _breakable(text: str) -> Markup:

@@ -10,12 +10,12 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
+from landuse.core.geography import PLACE
 from landuse.core.outputs import damaged, read_bytes, read_csv, read_json
 from landuse.core.results import HISTORY_COLUMNS, Headline, Measure
 from landuse.report.gallery import Gallery
 from landuse.spec import Calibration, ModelSpec
 from landuse.spec.model import parse_calibration
-from landuse.tiles.geography import PLACE
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore
 

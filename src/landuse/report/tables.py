@@ -85,11 +85,60 @@ def set_sizes(inputs: Inputs) -> dict[int, int]:
 
 def all_of(inputs: Inputs, explained: Explained) -> dict[str, Table]:
     """Every table by its name; one that has nothing to show has no rows."""
-    found, spec = inputs.evaluate, inputs.spec
+    suspects = {"suspects": _suspects(explained.suspects)}
+    return _performance(inputs, explained) | _certainty(inputs) | suspects | _origin(inputs)
+
+
+def _performance(inputs: Inputs, explained: Explained) -> dict[str, Table]:
+    found, names = inputs.evaluate, inputs.spec.classes
+    compared = [[Cell(name), *(_share(of.get(key)) for key in _COMPARED)] for name, of in contenders(inputs).items()]
+    classes = [[Cell(name), _count(of["n"]), _share(of["accuracy"])] for name, of in found["classes"].items()]
     heads = [v.METRICS[key].title for key in _COMPARED]
-    ood, conformal = found.get("ood"), found["conformal"]
-    calibration: Mapping[str, Any] = found["calibration"]
+    return {
+        "contenders": Table("The model and what needs no network", ["", *heads], compared),
+        "metrics": Table("All metrics", ["Metric", "Value"], _metrics(inputs)),
+        "labels": _labels(found["labels"]),
+        "classes": Table("Classes of the data", ["Class", "Tiles", "Accuracy"], classes),
+        "matrix": _matrix(explained.confusion, names),
+        "confusions": _confusions(explained.confusion, names),
+    }
+
+
+def _certainty(inputs: Inputs) -> dict[str, Table]:
+    calibration: Mapping[str, Any] = inputs.evaluate["calibration"]
+    conformal, ood = inputs.evaluate["conformal"], inputs.evaluate.get("ood")
+    stages = [
+        [Cell(m.title, m.about), *(_measured(m, calibration[when][key]) for when in ("before", "after"))]
+        for key, m in v.CALIBRATION.items()
+    ]
+    sizes = [
+        [Cell(str(size)), _count(tiles), Cell(v.percent(tiles / max(inputs.evaluate["n"], 1)))]
+        for size, tiles in set_sizes(inputs).items()
+    ]
+    sets = [[Cell(name), _share(of)] for name, of in conformal["by_label"].items()]
+    scores = sorted(ood["scores"].items(), key=lambda item: -(item[1]["auroc"]["value"] or 0)) if ood else []
+    unknown = (
+        [[Cell(name), _count(ood["classes"][name]), _share(of)] for name, of in ood["by_class"].items()] if ood else []
+    )
     best = v.SCORES.get(ood["best"], ood["best"]) if ood else ""
+    head = ["Measure", "Before scaling", "After scaling"]
+    return {
+        "calibration": Table("Calibration on the test tiles; lower is better", head, stages),
+        "reliability": _reliability(inputs.reliability),
+        "declining": _declining(inputs.abstention),
+        "set_sizes": Table("Sizes of the sets", ["Labels", "Tiles", "Share"], sizes),
+        "sets": Table("Share of sets that hold the truth", ["Label", "Coverage"], sets),
+        "scores": Table(
+            "Scores that tell known from unknown land",
+            ["Score", "AUROC", f"FPR at 95{v.GAP}% recall"],
+            [[Cell(v.SCORES.get(name, name)), _share(of["auroc"]), _share(of["fpr95"])] for name, of in scores],
+        ),
+        "unknown_classes": Table(f"Each class, by {best}", ["Class", "Tiles", "AUROC"], unknown),
+    }
+
+
+def _origin(inputs: Inputs) -> dict[str, Table]:
+    spec = inputs.spec
     digests = {
         "Identity: params, data and code that made the model": spec.identity,
         "Tiles and split": spec.data_digest,
@@ -98,98 +147,28 @@ def all_of(inputs: Inputs, explained: Explained) -> dict[str, Table]:
     }
     recipe = {key: value for key, value in spec.params.items() if key.startswith("recipe.") and value is not None}
     recipe = {key: spec.params.get(key) for key in ("train.recipe", "train.seed")} | recipe
+    versions = {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+    members = [
+        [Cell(m["backbone"]), Cell(str(m["seed"])), Cell(m["phase"] or "last"), Cell(m["weights"], css="code")]
+        for m in inputs.calibration.members
+    ]
     return {
-        "contenders": Table(
-            "The model and what needs no network",
-            ["", *heads],
-            [[Cell(name), *(_share(of.get(key)) for key in _COMPARED)] for name, of in contenders(inputs).items()],
-        ),
-        "metrics": Table("All metrics", ["Metric", "Value"], _metrics(inputs)),
-        "labels": _labels(found["labels"]),
-        "classes": Table(
-            "Classes of the data",
-            ["Class", "Tiles", "Accuracy"],
-            [[Cell(name), _count(of["n"]), _share(of["accuracy"])] for name, of in found["classes"].items()],
-        ),
-        "matrix": _matrix(explained.confusion, spec.classes),
-        "confusions": _confusions(explained.confusion, spec.classes),
-        "calibration": Table(
-            "Calibration on the test tiles; lower is better",
-            ["Measure", "Before scaling", "After scaling"],
-            [
-                [
-                    Cell(m.title, m.about),
-                    *(_measured(m, calibration[when][key]) for when in ("before", "after")),
-                ]
-                for key, m in v.CALIBRATION.items()
-            ],
-        ),
-        "reliability": _reliability(inputs.reliability),
-        "declining": _declining(inputs.abstention),
-        "set_sizes": Table(
-            "Sizes of the sets",
-            ["Labels", "Tiles", "Share"],
-            [
-                [Cell(str(size)), _count(tiles), Cell(v.percent(tiles / max(found["n"], 1)))]
-                for size, tiles in set_sizes(inputs).items()
-            ],
-        ),
-        "sets": Table(
-            "Share of sets that hold the truth",
-            ["Label", "Coverage"],
-            [[Cell(name), _share(of)] for name, of in conformal["by_label"].items()],
-        ),
-        "scores": Table(
-            "Scores that tell known from unknown land",
-            ["Score", "AUROC", f"FPR at 95{v.GAP}% recall"],
-            [
-                [Cell(v.SCORES.get(name, name)), _share(of["auroc"]), _share(of["fpr95"])]
-                for name, of in (ood["scores"] if ood else {}).items()
-            ],
-        ),
-        "unknown_classes": Table(
-            f"Each class, by {best}",
-            ["Class", "Tiles", "AUROC"],
-            [
-                [Cell(name), _count(ood["classes"][name]), _share(of)]
-                for name, of in (ood["by_class"] if ood else {}).items()
-            ]
-            if ood
-            else [],
-        ),  # fmt: skip
-        "suspects": _suspects(explained.suspects),
-        "checks": Table(
-            "Checks of the training", ["Check", "Verdict", "Epoch", "Measured", "Likely cause"], _checks(inputs), 5
-        ),
+        "checks": _checks(inputs),
         "parts": _parts(inputs),
         "members": Table(
-            "Members of the ensemble",
-            ["Backbone", "Seed", "Phase", "SHA-256 of the weights"],
-            [
-                [Cell(m["backbone"]), Cell(str(m["seed"])), Cell(m["phase"] or "last"), Cell(m["weights"], css="code")]
-                for m in inputs.calibration.members
-            ],
-            4,
+            "Members of the ensemble", ["Backbone", "Seed", "Phase", "SHA-256 of the weights"], members, texts=4
         ),
         "digests": _facts("Digests (SHA-256)", ["Of what", "Digest"], digests, "code"),
         "model": _facts("Model", ["Fact", "Value"], {named(name): getattr(spec, name) for name in _MODEL}),
         "recipe": _facts("Recipe of the training", ["Param", "Value"], recipe),
         "params": _facts("Params of the training", ["Param", "Value"], spec.params),
-        "versions": _facts(
-            "Versions of the software",
-            ["Software", "Version"],
-            {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
-        ),
+        "versions": _facts("Versions of the software", ["Software", "Version"], versions),
     }
 
 
 def _metrics(inputs: Inputs) -> list[list[Cell]]:
     found: Mapping[str, Any] = inputs.evaluate
     rows = [[Cell(m.title, m.about), _measured(m, found[name])] for name, m in v.METRICS.items()]
-    if views := found.get("views"):
-        about = f"probabilities averaged over {views['n']} flips and turns, on {v.count(views['tiles'], 'test tile')}"
-        rows.append([Cell("Accuracy with views", about), _share(views["accuracy"])])
-        rows.append([Cell("Gain of the views", "on the same tiles, over one view"), _gain(views["gain"])])
     if ensemble := found.get("ensemble"):
         for number, member in enumerate(ensemble["members"], 1):
             who = f"{member['backbone']}, seed {member['seed']}"
@@ -265,8 +244,8 @@ def _suspects(table: pd.DataFrame) -> Table:
     return Table(f"Suspected label errors{more}", ["Tile", "Label in the data", "Model suggests", "Score"], rows, 3)
 
 
-def _checks(inputs: Inputs) -> list[list[Cell]]:
-    return [
+def _checks(inputs: Inputs) -> Table:
+    rows = [
         [
             Cell(named(name)),
             Cell(check["verdict"], css=f"verdict-{check['verdict']}"),
@@ -276,6 +255,7 @@ def _checks(inputs: Inputs) -> list[list[Cell]]:
         ]
         for name, check in inputs.collapse["checks"].items()
     ]
+    return Table("Checks of the training", ["Check", "Verdict", "Epoch", "Measured", "Likely cause"], rows, texts=5)
 
 
 def _parts(inputs: Inputs) -> Table:

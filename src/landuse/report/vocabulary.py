@@ -30,7 +30,7 @@ METRICS = {
     "roc_auc": Metric("ROC-AUC", "how well scores rank a label before the others", share=False),
 }
 CALIBRATION = {
-    "ece": Metric("Calibration error (ECE)", "mean distance of stated and true accuracy, over bins of as many tiles"),
+    "ece": Metric("Calibration error (ECE)", "mean distance of stated and true accuracy"),
     "nll": Metric("NLL", "negative log-likelihood of the truth", share=False),
     "brier": Metric("Brier score", "squared distance of the probabilities from the truth", share=False),
 }

@@ -57,8 +57,7 @@ def build(
         gallery(
             "suspects",
             "Suspected label errors",
-            "Validation and test tiles whose label may be wrong, the likeliest first (20 to 30 % of such lists are "
-            "false alarms, and every measure counts all tiles as they are labelled)",
+            "Validation and test tiles whose label may be wrong, the likeliest first",
             len(suspected),
         ),
     )

@@ -9,7 +9,7 @@ def find(tiles: pd.DataFrame, probabilities: npt.NDArray[np.float64], names: lis
     """Rank the tiles whose label is probably wrong, the likeliest first. They are for a person to look at.
 
     A tile is suspected where the probability of another label reaches what is usual for the tiles of that label.
-    Authors of such lists expect 20 to 30 % of them to be false alarms.
+    Many are right after all: docs/uncertainty.md says how many people confirmed elsewhere.
 
     tiles: rows of the split table that the model did not learn from. probabilities: (n, classes) of them.
 

@@ -39,7 +39,7 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
         by_class: f"t-SNE by class ({of})",
         errors: "t-SNE: errors",
         by_split: "t-SNE by split",
-        pca: "PCA by class",
+        pca: "PCA by class, in the same colours",
     }
     for axis, title in titles.items():
         axis.set(xticks=[], yticks=[], title=title)
@@ -53,6 +53,8 @@ def _by_class(axis: Axes, table: pd.DataFrame, map_: str) -> None:
     groups = table.groupby("class")
     for colour, (_, own) in zip(cycle(_COLOURS), groups, strict=False):
         _scatter(axis, own, map_, colour)
+    if map_ == "pca":  # the classes lie over each other there; the colours are those of the map by t-SNE
+        return
     for name, own in groups:
         x, y = own[[f"{map_}_x", f"{map_}_y"]].median()
         size = 9 if len(groups) <= 12 else 6

@@ -17,7 +17,7 @@ from landuse.report.vocabulary import percent, score, with_span
 
 _RIGHT, _WRONG = np.array(to_rgb("#6fa8d6")), np.array(to_rgb("#ee7f8d"))  # as strong as dark text on them allows
 _READ = 20  # labels: of more, the numbers in a confusion matrix cannot be read
-_HOVERED = 40  # points of a curve to hover over
+_HOVERED = 16  # points of a curve to hover over
 _ROW = 0.27  # inches
 
 Interval = Mapping[str, Any]

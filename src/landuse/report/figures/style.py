@@ -18,7 +18,8 @@ BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = BRIGHT = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb",
 )  # fmt: skip
 TEXT, QUIET, RULE = "#1b2430", "#566270", "#8a95a1"
-NARROW, WIDE = 6.0, 12.4  # inches: half of the page's width, and all of it
+NARROW, WIDE = 5.4, 11.2  # inches: half of the page's width, and all of it
+_SCALE = 1.25  # pixels of the page for a point
 
 _SETTINGS: Any = {
     "text.parse_math": False,  # a class may be called $x$
@@ -95,7 +96,8 @@ def svg(figure: Figure, name: str, title: str) -> Markup:
         _clean(element, name, used)
     box = root.attrib["viewBox"]
     root.attrib.clear()
-    root.attrib |= {"role": "img", "aria-label": title, "viewBox": box, "stroke-linejoin": "round"}
+    width = f"{_SCALE * float(box.split()[2]):.0f}"  # of the page's style, at most as much as there is room
+    root.attrib |= {"role": "img", "aria-label": title, "viewBox": box, "width": width, "stroke-linejoin": "round"}
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
