@@ -4,7 +4,6 @@ The study is kept in ``.landuse/tune.db``. What a trial proposes depends on the 
 done, and on nothing else: a search that is killed and started again tries what an unbroken one would have.
 """
 
-import os
 import shutil
 import tempfile
 from functools import partial
@@ -19,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from landuse import params, tracking
 from landuse.core.errors import Interrupted, UserError
-from landuse.core.paths import workspace
+from landuse.core.paths import repository, workspace
 from landuse.core.process import configure
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
@@ -44,7 +43,7 @@ def run(count: int | None = None) -> None:
         read: Read = partial(params.read, copy)
         space = check(p.tune.space, read)
         known = facts(p, prepare(p).spec.data_digest)
-        root = Path(os.environ.get("DVC_ROOT") or workspace()).resolve()
+        root = repository(workspace()).resolve()
         with open_study(root, known, p.tune) as study, _tracked(study, p, known) as tracked:
             if already := done(study):
                 print(f"study {study.study_name} goes on: {len(already)} of {wanted} trials are done", flush=True)
