@@ -46,5 +46,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(facts: dict[str, object], to
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys, landuse.spec; sys.exit(bool({'torch', 'mlflow', 'sklearn', 'scipy', 'dvc'} & set(sys.modules)))"
+    code = "import sys, landuse.spec; sys.exit(bool({'torch', 'mlflow', 'sklearn', 'scipy', 'pandas', 'dvc'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)

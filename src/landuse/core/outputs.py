@@ -9,12 +9,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from landuse.core.errors import UserError
+
+if TYPE_CHECKING:  # who uses a model reads no table
+    import pandas as pd
 
 Shape = TypeVar("Shape")
 
@@ -81,7 +83,7 @@ def first_fault(error: ValidationError) -> str:
 
 def read_csv(
     path: Path, stage: str, columns: Mapping[str, str], optional: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Read a table that a stage wrote.
 
     columns: the dtypes of those that are used. Text stays text, since a class may be called 2018, or NA; a float that
@@ -97,7 +99,9 @@ def read_csv(
         raise damaged(path, stage, error) from None
 
 
-def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str, str]) -> pd.DataFrame:
+def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str, str]) -> "pd.DataFrame":
+    import pandas as pd
+
     if not content.endswith(b"\n"):
         raise ValueError("it ends in the middle of a row")
     known = {**columns, **optional}
