@@ -68,7 +68,7 @@ def _model(
     channels = len(store.info["bands"])
     name, size = p.model.backbone, p.model.input_size
     backbone = backbones.build(name, channels, weights, p.model.stem, p.model.pooling, size)
-    for other, phase in {phase.input_size or size: phase.name for phase in p.recipe.phases}.items():
+    for other, phase in {phase.input_size or size: phase.name for phase in reversed(p.recipe.phases)}.items():
         try:
             if other != size:
                 backbones.features_at(backbone.module, name, channels, other)
