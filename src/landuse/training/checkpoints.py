@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import torch
@@ -55,11 +55,14 @@ class Checkpointer:
         earlier = self._files()
         number = int(earlier[-1].stem) + 1 if earlier else 1
         part = self.folder / ".part"
-        memory = io.BytesIO()  # torch.save to a file would hide what the disk says behind an error of its own
-        torch.save(dict(content), memory)
         with part.open("wb") as file:
-            file.write(hashlib.sha256(memory.getbuffer()).digest())
-            file.write(memory.getbuffer())
+            file.write(bytes(_DIGEST_BYTES))
+            hashed = _Hashed(file)
+            torch.save(dict(content), hashed)  # type: ignore[arg-type]
+            if hashed.error:
+                raise hashed.error
+            file.seek(0)
+            file.write(hashed.hash.digest())
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.folder / f"{number:08}.state")
@@ -98,6 +101,29 @@ class Checkpointer:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"))
+
+
+class _Hashed:
+    """A file that hashes what is written to it: a checkpoint is as large as the network and its optimiser.
+
+    error: of the disk, if there was one; torch.save would hide it behind one of its own.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.hash = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        try:
+            if self.error is None:
+                self.hash.update(data)
+                self._file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 @contextmanager
