@@ -40,7 +40,7 @@ def main() -> None:
     print("| | `fp32` | `bf16`, PyTorch's convolutions | `bf16`, these |")
     print("|---|---|---|---|")
     for name in NETWORKS:
-        networks = [backbones.build(name, 3, "none").module.to(memory_format=torch.channels_last) for _ in range(3)]
+        networks = [backbones.build(name, 3).module.to(memory_format=torch.channels_last) for _ in range(3)]
         ways = [(networks[0], False), (plain(networks[1]), True), (networks[2], True)]
         pixels = torch.randn(64, 3, 64, 64).contiguous(memory_format=torch.channels_last)
         times: list[list[float]] = [[] for _ in ways]

@@ -27,7 +27,7 @@ TILES, BATCH, CLASSES = 1280, 64, 10
 
 def network() -> Classifier:
     torch.manual_seed(0)
-    backbone = backbones.build("test_resnet", 3, "none")
+    backbone = backbones.build("test_resnet", 3)
     head = params.Head(hidden=None, dropout=0.2)
     model = Classifier(backbone, head, CLASSES, [127.0] * 3, [60.0] * 3, 64)
     return model.to(memory_format=torch.channels_last)

@@ -50,7 +50,7 @@ def tiles(count: int = 96, classes: int = 3) -> tuple[Batches, Batches]:
 def network(classes: int = 3, backbone: str = "test_resnet") -> Classifier:
     """Return an untrained ResNet of a few thousand weights, or another network."""
     torch.manual_seed(0)
-    built = backbones.build(backbone, 3, "none")
+    built = backbones.build(backbone, 3)
     return Classifier(built, params.Head(hidden=None, dropout=0.1), classes, [127.0] * 3, [60.0] * 3, 16)
 
 

@@ -32,7 +32,7 @@ def line(cells: list[str]) -> str:
 
 @cache
 def resnet50() -> backbones.Backbone:
-    return backbones.build("resnet50", 3, "none")
+    return backbones.build("resnet50", 3)
 
 
 @cache

@@ -62,7 +62,7 @@ def spec(
 def network(described: ModelSpec) -> Classifier:
     """An untrained network whose answers differ from tile to tile, as a trained one's do."""
     torch.manual_seed(0)
-    model = saved.build(described, "none")
+    model = saved.build(described)
     probe = torch.from_numpy(pixels(described, 64)).permute(0, 3, 1, 2).float()
     for module in model.train().modules():
         if isinstance(module, nn.BatchNorm2d):

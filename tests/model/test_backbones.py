@@ -5,8 +5,10 @@ import timm
 import torch
 
 from landuse.core.errors import UserError
-from landuse.model import backbones, weights
+from landuse.model import backbones
 from landuse.model.backbones import STAGES
+from landuse.training import weights
+from landuse.training.weights import loader
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ from landuse.model.backbones import STAGES
     ],
 )
 def test_every_parameter_stands_in_one_of_five_stages_in_order(name: str) -> None:
-    backbone = backbones.build(name, 3, "none")
+    backbone = backbones.build(name, 3)
     parameters = [n for n, _ in backbone.module.named_parameters()]
     assert set(backbone.stages) == set(parameters)
     assert set(backbone.stages.values()) == set(STAGES)
@@ -47,22 +49,22 @@ def test_every_parameter_stands_in_one_of_five_stages_in_order(name: str) -> Non
     ],
 )
 def test_the_documented_mapping_of_stages(name: str, parameter: str, stage: str) -> None:
-    assert backbones.build(name, 3, "none").stages[parameter] == stage
+    assert backbones.build(name, 3).stages[parameter] == stage
 
 
 def test_strides_of_the_torchvision_stages() -> None:
     """layer1 ends at 1/4 of the resolution, layer2 at 1/8, layer3 at 1/16, layer4 at 1/32."""
     for name, starts in backbones._FEATURE_STAGES.items():
-        features = backbones.build(name, 3, "none").module.features
+        features = backbones.build(name, 3).module.features
         sizes = [features[:start](torch.zeros(1, 3, 64, 64)).shape[-1] for start in (*starts[2:], len(features))]
         assert sizes == [16, 8, 4, 2], name
 
 
 @pytest.mark.parametrize("size", [64, 65, 70])
 def test_lite0_equals_the_original_on_the_turned_picture(size: int) -> None:
-    ours = backbones.build("efficientnet_lite0", 3, "imagenet").module.eval()
+    ours = backbones.build("efficientnet_lite0", 3, load=loader("imagenet", "efficientnet_lite0")).module.eval()
     original = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    turned_twice = {k: v.flip(-1, -2) if v.ndim == 4 else v for k, v in weights.lite0(original).items()}
+    turned_twice = {k: v.flip(-1, -2) if v.ndim == 4 else v for k, v in weights._lite0(original).items()}
     original.load_state_dict(turned_twice, strict=False)
     pictures = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -71,8 +73,8 @@ def test_lite0_equals_the_original_on_the_turned_picture(size: int) -> None:
 
 
 def test_thirteen_bands_keep_what_the_first_filters_learnt() -> None:
-    rgb = backbones.build("efficientnet_lite0", 3, "imagenet").module
-    many = backbones.build("efficientnet_lite0", 13, "imagenet").module.eval()
+    rgb = backbones.build("efficientnet_lite0", 3, load=loader("imagenet", "efficientnet_lite0")).module
+    many = backbones.build("efficientnet_lite0", 13, load=loader("imagenet", "efficientnet_lite0")).module.eval()
     assert many(torch.zeros(1, 13, 32, 32)).shape == (1, 1280)
     kept = many.conv_stem.weight[:, 3:6] * 13 / 3
     assert torch.allclose(kept, rgb.conv_stem.weight, atol=1e-6)
@@ -80,9 +82,9 @@ def test_thirteen_bands_keep_what_the_first_filters_learnt() -> None:
 
 def test_an_unknown_backbone_is_refused_with_near_names() -> None:
     with pytest.raises(UserError, match=r"'resnet5O'.*did you mean 'resnet50'"):
-        backbones.build("resnet5O", 3, "none")
+        backbones.build("resnet5O", 3)
     with pytest.raises(UserError, match=r"'resnet26d.a1_in1k'.*'resnet26d.bt_in1k'"):
-        backbones.build("resnet26d.a1_in1k", 3, "none")
+        backbones.build("resnet26d.a1_in1k", 3)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_an_unknown_backbone_is_refused_with_near_names() -> None:
     ],
 )
 def test_timm_networks_work_at_the_size_of_the_tiles(name: str, channels: int, size: int) -> None:
-    backbone = backbones.build(name, channels, "none", input_size=size)
+    backbone = backbones.build(name, channels, input_size=size)
     found = backbone.module.train()(torch.randn(2, channels, size, size))
     assert found.shape == (2, backbone.features)
     found.square().sum().backward()
@@ -117,12 +119,12 @@ def test_a_network_that_does_not_work_at_this_size_is_refused_in_one_line(
     name: str, channels: int, size: int, told: str
 ) -> None:
     with pytest.raises(UserError, match=told) as caught:
-        backbones.build(name, channels, "none", input_size=size)
+        backbones.build(name, channels, input_size=size)
     assert "\n" not in str(caught.value)
 
 
 def test_looking_at_the_features_leaves_no_trace() -> None:
-    network = backbones.build("test_resnet", 3, "none").module.train()
+    network = backbones.build("test_resnet", 3).module.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = torch.get_rng_state()
     backbones.features_at(network, "test_resnet", 3, 32)
@@ -135,11 +137,13 @@ def test_positions_that_imagenet_weights_know_are_resampled(monkeypatch: pytest.
     """Timm does it when it is told the size; there is no network in the tests."""
     original, asked = timm.create_model, {}
 
-    def create_model(name: str, pretrained: bool = False, **settings: object) -> object:
+    def create_model(model_name: str, pretrained: bool = False, **settings: object) -> object:
         asked[pretrained] = settings
-        return original(name, pretrained=False, **settings)
+        return original(model_name, pretrained=False, **settings)
 
     monkeypatch.setattr(timm, "create_model", create_model)
-    found = backbones.build("vit_tiny_patch16_224", 3, "imagenet", input_size=64)
+    found = backbones.build(
+        "vit_tiny_patch16_224", 3, input_size=64, load=loader("imagenet", "vit_tiny_patch16_224", 64)
+    )
     assert asked[True]["img_size"] == 64
     assert found.module.pos_embed.shape[1] == 1 + (64 // 16) ** 2

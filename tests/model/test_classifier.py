@@ -16,7 +16,7 @@ PLAIN = Head(hidden=None, dropout=0.0)
 
 
 def classifier(name: str, head: Head = PLAIN, pooling: str = "avg", classes: int = 3, size: int = 32) -> Classifier:
-    backbone = backbones.build(name, 3, "none", pooling=pooling)
+    backbone = backbones.build(name, 3, pooling=pooling)
     return Classifier(backbone, head, classes, [127.0] * 3, [127.0] * 3, size)
 
 

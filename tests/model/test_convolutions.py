@@ -95,7 +95,7 @@ def test_other_convolutions_stay_as_they_are(conv: nn.Conv2d) -> None:
 
 
 def test_the_copy_that_an_average_keeps_has_weights_of_its_own() -> None:
-    network = backbones.build("efficientnet_lite0", 3, "none").module.eval()
+    network = backbones.build("efficientnet_lite0", 3).module.eval()
     x = torch.randn(2, 3, 64, 64)
     twin = copy.deepcopy(network)
     with torch.no_grad():

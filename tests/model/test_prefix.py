@@ -44,7 +44,7 @@ def classifier(backbone: Backbone) -> Classifier:
 
 def named(name: str, **variant: str) -> Classifier:
     torch.manual_seed(0)
-    return classifier(backbones.build(name, 3, "none", **variant))
+    return classifier(backbones.build(name, 3, **variant))
 
 
 def small(**layers: nn.Module) -> Classifier:
@@ -135,9 +135,7 @@ def test_nothing_frozen_or_nothing_traceable_is_not_cut_and_still_trains() -> No
     model.freeze("none")
     assert model.cut is None
     torch.manual_seed(0)
-    vit = Classifier(
-        backbones.build("test_vit", 3, "none"), Head(hidden=None, dropout=0.0), 3, [0.0] * 3, [1.0] * 3, 160
-    )
+    vit = Classifier(backbones.build("test_vit", 3), Head(hidden=None, dropout=0.0), 3, [0.0] * 3, [1.0] * 3, 160)
     vit.freeze("layer2")
     assert vit.cut is None
     vit.train()

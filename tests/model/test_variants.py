@@ -13,11 +13,13 @@ from landuse.model import backbones, saved
 from landuse.model.small_cnns import Quarters
 from landuse.model.variants import GeM
 from landuse.prediction.predictor import Predictor
+from landuse.spec.scaling import Scaling
+from landuse.training.weights import loader
 
 
 def last_map(name: str, stem: str, size: int = 64) -> int:
     """Side of the maps that reach the global pooling."""
-    built = backbones.build(name, 3, "none", stem).module.eval()
+    built = backbones.build(name, 3, stem).module.eval()
     pooling = [m for m in built.modules() if isinstance(m, nn.AdaptiveAvgPool2d)][-1]  # others squeeze and excite
     seen: list[int] = []
     pooling.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape[-1]))
@@ -44,7 +46,7 @@ def test_the_small_stem_keeps_the_resolution(name: str, standard: int, small: in
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto", "vgg11_bn", "cnn_54k", "cnn_95k"])
 def test_a_small_stem_where_there_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"model\.stem is 'small', but .*{name}.*choose model\.stem=standard"):
-        backbones.build(name, 3, "none", stem="small")
+        backbones.build(name, 3, stem="small")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,8 @@ def test_a_small_stem_where_there_is_none_is_refused(name: str) -> None:
 )
 def test_gem_with_an_exponent_of_one_is_the_mean(name: str) -> None:
     torch.manual_seed(0)
-    mean = backbones.build(name, 3, "none").module.eval()
-    gem = backbones.build(name, 3, "none", pooling="gem")
+    mean = backbones.build(name, 3).module.eval()
+    gem = backbones.build(name, 3, pooling="gem")
     gem.module.load_state_dict(mean.state_dict(), strict=False)
     pool = next(m for m in gem.module.modules() if isinstance(m, GeM))
     assert [n for n, stage in gem.stages.items() if stage == "head"] == [
@@ -75,7 +77,7 @@ def test_gem_with_an_exponent_of_one_is_the_mean(name: str) -> None:
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "cnn_54k", "cnn_95k"])
 def test_gem_where_it_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"model\.pooling is 'gem', but {name}.*choose model\.pooling=avg"):
-        backbones.build(name, 3, "none", pooling="gem")
+        backbones.build(name, 3, pooling="gem")
 
 
 def test_gem_of_half_precision_neither_overflows_nor_loses_gradient() -> None:
@@ -106,7 +108,7 @@ def test_small_networks_have_the_sizes_of_their_documents(
     plain = {"hidden": None, "dropout": 0.0}
     labels = [str(i) for i in range(classes)]
     described = spec(name, bands, size, size, head=plain, classes=labels, mean=[0.0] * bands, std=[1.0] * bands)
-    model = saved.build(described, "none")
+    model = saved.build(described)
     assert sum(p.numel() for p in model.parameters()) == count
     assert model(torch.rand(2, bands, size, size)).shape == (2, classes)
 
@@ -120,7 +122,7 @@ def test_quarters_are_adaptive_average_pooling(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("name", ["cnn_54k", "cnn_95k"])
 def test_small_networks_have_no_imagenet_weights(name: str) -> None:
     with pytest.raises(UserError, match=r"-S model\.weights=none or -S train\.recipe=scratch"):
-        backbones.build(name, 3, "imagenet")
+        backbones.build(name, 3, load=loader("imagenet", name))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_variants_survive_the_disk_and_onnx(name: str, variant: dict[str, object
     model, read = saved.load(tmp_path / "model")
     assert read == described
     images = pixels(described, 5)
-    content = onnx_file.export(Predictor([model], 1), described, 1.0, 1.0, opset=20)
+    content = onnx_file.export(Predictor([model], 1), described, Scaling(), opset=20)
     session = onnxruntime.InferenceSession(content)
     (answers,) = session.run(None, {"pixels": images})
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Backbones by name, with their weights, what they expect of the pixels, and their five stages.
+"""Backbones by name, what they expect of the pixels, and their five stages.
 
 Stages give ``train.freeze`` one meaning for every network. They follow ResNet's: the stem, then
 layer1 to layer4 at 1/4, 1/8, 1/16 and 1/32 of the resolution:
@@ -23,19 +23,18 @@ from torch import nn
 
 from landuse.core.errors import UserError, did_you_mean
 from landuse.model import convolutions, small_cnns
-from landuse.model import weights as weight_files
 from landuse.model.variants import gem_pooling, small_stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 _RGB_MEAN, _RGB_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, pixels in [0, 1]
-_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 _FEATURE_STAGES = {  # the first index of `features` in each stage
     "efficientnet_b0": (0, 1, 3, 4, 6),
     "mobilenet_v3_small": (0, 1, 2, 4, 9),
 }
 _MISFITS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError)  # of networks and sizes
-TORCHVISION = (*_RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves what is not ours
+TORCHVISION = (*RESNETS, *_FEATURE_STAGES)  # the names that torchvision serves; timm serves what is not ours
 
 
 @dataclass(frozen=True)
@@ -54,30 +53,32 @@ class Backbone:
 
 
 def build(
-    name: str, channels: int, weights: str, stem: str = "standard", pooling: str = "avg", input_size: int = 64
+    name: str,
+    channels: int,
+    stem: str = "standard",
+    pooling: str = "avg",
+    input_size: int = 64,
+    load: Callable[[nn.Module], None] | None = None,
 ) -> Backbone:
-    """Build a backbone for ``channels`` input channels and load its weights.
+    """Build a backbone for ``channels`` input channels.
 
-    weights: "imagenet", "none", or the path of a state dict. ImageNet weights meet other than three
+    load: gives the network for RGB the weights to start from, see ``training.weights``. They meet other than three
     channels through timm's rule: the RGB filters are repeated and scaled by 3 / channels.
     stem: "standard" or "small". pooling: "avg" or "gem". See ``variants``.
     input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it, and what their ImageNet
     weights know of positions is resampled.
 
     Raises:
-        UserError: no such backbone, its weights cannot be had or do not fit, it has no such variant, or does not work
-            at this size.
+        UserError: no such backbone, it has no such variant, or does not work at this size; and what ``load`` raises.
     """
     if name in small_cnns.BUILD:
-        backbone, fetch = _small_cnn(name, channels)
+        backbone = _small_cnn(name, channels)
     elif name in TORCHVISION:
-        backbone, fetch = _torchvision(name)
+        backbone = _torchvision(name)
     else:
-        backbone, fetch = _timm(name, input_size)
-    if weights == "imagenet":
-        weight_files.load_into(backbone.module, fetch(), f"the ImageNet weights of {name}")
-    elif weights != "none":
-        weight_files.load_into(backbone.module, weight_files.read(weights), weights)
+        backbone = _timm(name, input_size)
+    if load:
+        load(backbone.module)
     if stem == "small":
         small_stem(backbone.module, name)
     if pooling == "gem":
@@ -116,24 +117,17 @@ def _refused_size(name: str, size: int, error: Exception) -> UserError:
     return UserError(f"{name} does not work at {size} px ({reason}): try {remedy}, or choose another model.backbone")
 
 
-def _small_cnn(name: str, channels: int) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+def _small_cnn(name: str, channels: int) -> Backbone:
     network = small_cnns.BUILD[name](channels)
     stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
-
-    def fetch() -> dict[str, Any]:
-        raise UserError(
-            f"{name} has no ImageNet weights: train it from random ones, with -S model.weights=none "
-            "or -S train.recipe=scratch"
-        )
-
-    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD), fetch
+    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
 
 
-def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+def _torchvision(name: str) -> Backbone:
     from torchvision import models
 
     network = models.get_model(name, weights=None)
-    if name in _RESNETS:
+    if name in RESNETS:
         network.fc = nn.Identity()
         stages = {p: (s if (s := p.split(".")[0]) in STAGES else "stem") for p, _ in network.named_parameters()}
     else:
@@ -142,33 +136,15 @@ def _torchvision(name: str) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
         stages = {
             p: STAGES[sum(int(p.split(".")[1]) >= start for start in starts) - 1] for p, _ in network.named_parameters()
         }
-    backbone = Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
-    best = models.get_model_weights(name).DEFAULT if name not in _RESNETS else _resnet_v1(name)
-    return backbone, lambda: weight_files.download(
-        lambda: best.get_state_dict(progress=True, check_hash=True), f"the ImageNet weights of {name}"
-    )
+    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
 
 
-def _resnet_v1(name: str) -> Any:
-    """The weights of the ResNet papers' recipe: V2 of torchvision transfers worse from frozen features."""
-    from torchvision import models
-
-    return models.get_model_weights(name)["IMAGENET1K_V1"]
-
-
-def _timm(name: str, input_size: int) -> tuple[Backbone, Callable[[], dict[str, Any]]]:
+def _timm(name: str, input_size: int) -> Backbone:
     import timm
 
-    lite0 = name == "efficientnet_lite0"
-    timm_name = "tf_efficientnet_lite0" if lite0 else name
     refuse_unknown(name)
-    # symmetric padding for the weights of the package: see weights.lite0
-    settings: dict[str, Any] = {"pad_type": ""} if lite0 else {}
-    known_size = timm.models.get_pretrained_cfg(timm_name)
-    if known_size and known_size.fixed_input_size:
-        settings["img_size"] = input_size
     try:
-        network: Any = timm.create_model(timm_name, pretrained=False, num_classes=0, **settings)
+        network: Any = timm.create_model(**timm_settings(name, input_size), pretrained=False, num_classes=0)
     except _MISFITS as error:
         raise _refused_size(name, input_size, error) from None
     if not hasattr(network, "group_matcher") or not any(isinstance(m, nn.Conv2d) for m in network.modules()):
@@ -177,13 +153,17 @@ def _timm(name: str, input_size: int) -> tuple[Backbone, Callable[[], dict[str, 
             "choose another model.backbone"
         )
     config = network.pretrained_cfg
-    backbone = Backbone(network, 0, _timm_stages(network), config["mean"], config["std"])
-    if lite0:
-        return backbone, lambda: weight_files.lite0(network)
-    return backbone, lambda: weight_files.download(
-        lambda: timm.create_model(timm_name, pretrained=True, num_classes=0, **settings).state_dict(),
-        f"the ImageNet weights of {name}",
-    )
+    return Backbone(network, 0, _timm_stages(network), config["mean"], config["std"])
+
+
+def timm_settings(name: str, input_size: int) -> dict[str, Any]:
+    """Return what timm's ``create_model`` is told of a backbone."""
+    import timm
+
+    if name == "efficientnet_lite0":  # symmetric padding for the weights of the package: see training.weights
+        return {"model_name": "tf_efficientnet_lite0", "pad_type": ""}
+    config = timm.models.get_pretrained_cfg(name)
+    return {"model_name": name} | ({"img_size": input_size} if config and config.fixed_input_size else {})
 
 
 def refuse_unknown(name: str) -> None:

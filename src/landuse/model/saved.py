@@ -24,9 +24,9 @@ FOLDER = Path("models/model")
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 
 
-def build(spec: ModelSpec, weights: str) -> Classifier:
-    """Build the network that a spec describes. weights: as in ``model.weights``."""
-    backbone = backbones.build(spec.backbone, len(spec.bands), weights, spec.stem, spec.pooling, spec.input_size)
+def build(spec: ModelSpec) -> Classifier:
+    """Build the network that a spec describes, with random weights."""
+    backbone = backbones.build(spec.backbone, len(spec.bands), spec.stem, spec.pooling, spec.input_size)
     head = params.Head.model_validate(spec.head)
     return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size)
 
@@ -70,7 +70,7 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
     Raises:
         ValueError: they are damaged, or not of this network.
     """
-    model = build(spec, weights="none")
+    model = build(spec)
     try:
         model.load_state_dict(from_bytes(weights))
     except (SafetensorError, RuntimeError) as error:

@@ -20,6 +20,7 @@ from landuse.training import distributed
 from landuse.training.frozen.cache import Cache, folder_of
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.precision import resolve
+from landuse.training.weights import loader
 
 _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
 
@@ -67,7 +68,7 @@ def _model(
     weights = "none" if p.recipe.from_scratch else p.model.weights
     channels = len(store.info["bands"])
     name, size = p.model.backbone, p.model.input_size
-    backbone = backbones.build(name, channels, weights, p.model.stem, p.model.pooling, size)
+    backbone = backbones.build(name, channels, p.model.stem, p.model.pooling, size, loader(weights, name, size))
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(p.recipe.phases)}.items():
         try:
             if other != size:

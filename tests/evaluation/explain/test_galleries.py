@@ -97,7 +97,7 @@ def test_a_model_that_is_never_right_has_no_right_ones(predicted: Callable) -> N
 
 def test_without_a_feature_map_the_galleries_say_why_there_is_no_heat(predicted: Callable) -> None:
     p = predicted(count=10, errors=2)
-    backbone = backbones.build("test_vit", 3, "none")
+    backbone = backbones.build("test_vit", 3)
     model = Classifier(backbone, params.Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 160).eval()
     shown = build(p, model)
     assert all(e.overlay is None for g in shown.values() for e in g.exhibits)

