@@ -193,6 +193,21 @@ class Member(TypedDict):
     accuracy: Measure
 
 
+class Network(TypedDict):
+    """One of those that answer together."""
+
+    backbone: str
+    seed: int
+    phase: str | None
+    weights: str
+
+
+class _Calibrated(TypedDict):
+    """models/calibration.json, as far as ``Calibration`` leaves it open."""
+
+    members: list[Network]
+
+
 class Ensemble(TypedDict):
     members: list[Member]
     gain: Measure
@@ -260,6 +275,7 @@ class Inputs:
             UserError: one is missing or damaged.
         """
         tiles = read_split(store)
+        read_json(_CALIBRATION, "evaluate", _Calibrated)
         return cls(
             spec=_parsed(_EXPORTED, "export", ModelSpec.parse),
             calibration=_parsed(_CALIBRATION, "evaluate", parse_calibration),

@@ -65,6 +65,13 @@ def plain(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axis
 
 
+def arranged(figure: Figure) -> Figure:
+    """Give everything its place, once for all files that a figure is saved to."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
+    return figure
+
+
 def percent(value: float, _: object = None) -> str:
     """0.25 -> 25 %, for ticks."""
     return f"{round(100 * value, 6):g} %".replace("-", "\u2212")
