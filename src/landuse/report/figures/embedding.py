@@ -35,6 +35,8 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
     dots = errors.scatter(wrong["tsne_x"], wrong["tsne_y"], s=26, color=style.RED, label=f"wrong: {len(wrong):,}")
     style.hover(dots, told)
     of = f"{len(table):,} tiles" if len(table) == tiles else f"{len(table):,} of {tiles:,} tiles"
+    if table["class"].nunique() <= len(_COLOURS):
+        figure.legend(*by_class.get_legend_handles_labels(), loc="outside lower center", ncols=5, markerscale=2)
     titles = {
         by_class: f"t-SNE by class ({of})",
         errors: "t-SNE: errors",
@@ -44,15 +46,15 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
     for axis, title in titles.items():
         axis.set(xticks=[], yticks=[], title=title)
         axis.spines[:].set(visible=True, color="#dfe4ea")
-        if axis.get_legend_handles_labels()[0]:
+        if axis in (errors, by_split) and axis.get_legend_handles_labels()[0]:
             axis.legend(loc="upper left", markerscale=1.5, frameon=True, edgecolor="none")
     return figure
 
 
 def _by_class(axis: Axes, table: pd.DataFrame, map_: str) -> None:
     groups = table.groupby("class")
-    for colour, (_, own) in zip(cycle(_COLOURS), groups, strict=False):
-        _scatter(axis, own, map_, colour)
+    for colour, (name, own) in zip(cycle(_COLOURS), groups, strict=False):
+        _scatter(axis, own, map_, colour, label=str(name))
     if map_ == "pca":  # the classes lie over each other there; the colours are those of the map by t-SNE
         return
     for name, own in groups:

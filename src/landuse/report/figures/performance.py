@@ -41,8 +41,8 @@ def intervals(
         if of["value"] is None:
             continue
         if of["low"] is not None:
-            axis.plot([of["low"], of["high"]], [place, place], color=colour, lw=2, alpha=0.6, solid_capstyle="butt")
-        style.hover(axis.scatter(of["value"], place, s=40, color=colour, zorder=3), [with_span(of)])
+            axis.plot([of["low"], of["high"]], [place, place], color=colour, lw=1.6, marker="|", ms=9)
+        style.hover(axis.scatter(of["value"], place, s=26, color=colour, zorder=3), [with_span(of)])
     axis.set_yticks(range(len(entries)), [_short(name) for name, _, _ in entries], color=style.TEXT)
     axis.set_ylim(len(entries) - 0.5, -0.5)
     ends = [of[end] for _, of, _ in entries for end in ("low", "value") if of[end] is not None]

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Paul Tol's bright scheme, safe for colour-blind readers
 BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = BRIGHT = (
@@ -67,7 +68,7 @@ def plain(width: float, height: float) -> tuple[Figure, Axes]:
 
 def arranged(figure: Figure) -> Figure:
     """Give everything its place, once for all files that a figure is saved to."""
-    figure.get_layout_engine().execute(figure)
+    ConstrainedLayoutEngine().execute(figure)
     figure.set_layout_engine("none")
     return figure
 
