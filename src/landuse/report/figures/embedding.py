@@ -23,14 +23,11 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
     by_class, errors, by_split, pca = figure.subplots(2, 2).flat
     _by_class(by_class, table, "tsne")
     _by_class(pca, table, "pca")
-    for split, colour in zip(table["split"].unique(), (style.CYAN, style.BLUE, style.GREY), strict=False):
+    for split, colour in zip(table["split"].unique(), (style.CYAN, style.BLUE), strict=False):
         own = table[table["split"] == split]
         _scatter(by_split, own, "tsne", colour, label=f"{split}: {len(own):,}")
-    known = table["label"] != ""
-    wrong = table[known & ~table["correct"]]
+    wrong = table[~table["correct"]]
     _scatter(errors, table[table["correct"]], "tsne", "#d5d9de")
-    if not known.all():
-        _scatter(errors, table[~known], "tsne", style.YELLOW, label=f"not taught: {(~known).sum():,}")
     told = [f"{row.file}: {row.label} → {row.prediction}, {row.split}" for row in wrong.itertuples()]
     dots = errors.scatter(wrong["tsne_x"], wrong["tsne_y"], s=26, color=style.RED, label=f"wrong: {len(wrong):,}")
     style.hover(dots, told)
@@ -47,7 +44,7 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
         axis.set(xticks=[], yticks=[], title=title)
         axis.spines[:].set(visible=True, color="#dfe4ea")
         if axis in (errors, by_split) and axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="upper left", markerscale=1.5, frameon=True, edgecolor="none")
+            axis.legend(loc="upper left", markerscale=1.5)
     return figure
 
 

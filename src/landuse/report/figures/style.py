@@ -37,7 +37,7 @@ _SETTINGS: Any = {
     "ytick.color": RULE,
     "xtick.labelcolor": QUIET,
     "ytick.labelcolor": QUIET,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
     "legend.fontsize": 9,
     "svg.fonttype": "none",  # text stays text: small, and it can be selected
 }
