@@ -10,7 +10,7 @@ import pytest
 import small
 from sklearn.neighbors import KNeighborsClassifier
 
-from landuse.evaluation import explain
+from landuse.report import explain
 from landuse.report.explain import embedding
 
 COLUMNS = ["file", "class", "label", "prediction", "split", "correct", "pca_x", "pca_y", "tsne_x", "tsne_y"]

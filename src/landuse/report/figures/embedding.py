@@ -4,7 +4,6 @@ from itertools import cycle
 from typing import Any
 
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,19 +48,20 @@ def embedding(table: pd.DataFrame, tiles: int) -> Figure:
 
 
 def _by_class(axis: Axes, table: pd.DataFrame, map_: str) -> None:
-    groups = table.groupby("class")
-    for colour, (name, own) in zip(cycle(_COLOURS), groups, strict=False):
-        _scatter(axis, own, map_, colour, label=str(name))
+    colours = dict(zip(sorted(table["class"].unique()), cycle(_COLOURS), strict=False))
+    _scatter(axis, table, map_, table["class"].map(colours))
+    for name, colour in colours.items():
+        axis.scatter([], [], s=11, color=colour, label=str(name))
     if map_ == "pca":  # the classes lie over each other there; the colours are those of the map by t-SNE
         return
-    for name, own in groups:
+    for name, own in table.groupby("class"):
         x, y = own[[f"{map_}_x", f"{map_}_y"]].median()
-        size = 9 if len(groups) <= 12 else 6
-        text = axis.text(x, y, str(name), size=size, weight="bold", ha="center", va="center")
-        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+        size = 9 if len(colours) <= 12 else 6
+        ground = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+        axis.text(x, y, str(name), size=size, weight="bold", ha="center", va="center", bbox=ground)
 
 
-def _scatter(axis: Axes, table: pd.DataFrame, map_: str, colour: str, **kwargs: Any) -> None:
-    """As pixels within the page: thousands of shapes make it slow."""
+def _scatter(axis: Axes, table: pd.DataFrame, map_: str, colours: Any, label: str | None = None) -> None:
+    """As pixels within the page, one picture for all points: thousands of shapes make it slow."""
     x, y = table[f"{map_}_x"], table[f"{map_}_y"]
-    axis.scatter(x, y, s=11, color=colour, linewidths=0, alpha=0.8, rasterized=True, **kwargs)
+    axis.scatter(x, y, s=11, c=colours, linewidths=0, alpha=0.8, rasterized=True, label=label)
