@@ -1,13 +1,18 @@
 """The model card says what holds for this model, and nothing else."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import rasterio
+from PIL import Image
 
 from landuse.report import documents
 from landuse.report.inputs import Explained, Inputs
@@ -236,3 +241,48 @@ def test_page_and_card_say_the_same(render: Callable[..., str], two: tuple[Input
     for caution in cautions:
         plain = re.sub(r"</?code>", "`", caution).replace("\u00a0", " ").replace("&#39;", "'")
         assert f"- {plain.strip()}\n" in card
+
+
+def network(bands: int, dtype: str) -> bytes:
+    """An ONNX file as the export writes it, of a linear classifier on the mean of each band."""
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    weights = onnx.numpy_helper.from_array(np.linspace(-1, 1, 2 * bands, dtype=np.float32).reshape(bands, 2) / 100, "w")
+    axes = onnx.numpy_helper.from_array(np.array([1, 2]), "axes")
+    nodes = [
+        onnx.helper.make_node("Cast", ["pixels"], ["float"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("ReduceMean", ["float", "axes"], ["means"], keepdims=0),
+        onnx.helper.make_node("MatMul", ["means", "w"], ["logits"]),
+        onnx.helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    pixels = onnx.helper.make_tensor_value_info("pixels", kind, ["n", 8, 8, bands])
+    answer = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["n", 2])
+    graph = onnx.helper.make_graph(nodes, "it", [pixels], [answer], [weights, axes])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    onnx.helper.set_model_props(model, {"classes": json.dumps(["City", "Farmland"])})
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.filterwarnings("error", "ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (13, "uint16")])
+def test_its_code_works(
+    render: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    bands: int,
+    dtype: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.onnx").write_bytes(network(bands, dtype))
+    tile = np.random.default_rng(0).integers(0, 200, (8, 8, bands)).astype(dtype)
+    if bands == 3:
+        Image.fromarray(tile).save("tile.png")
+    else:
+        with rasterio.open("tile.tif", "w", driver="GTiff", width=8, height=8, count=bands, dtype=dtype) as file:
+            file.write(np.moveaxis(tile, -1, 0))
+    (code,) = re.findall(r"```python\n(.*?)```", render(dtype=dtype), re.DOTALL)
+    exec(compile(code, "card", "exec"), {})
+    printed = {name: float(value) for name, value in (line.split() for line in capsys.readouterr().out.splitlines())}
+    logits = tile.mean((0, 1)) @ (np.linspace(-1, 1, 2 * bands).reshape(bands, 2) / 100)
+    powers = np.exp(logits - logits.max())
+    assert printed == pytest.approx(dict(zip(["City", "Farmland"], powers / powers.sum(), strict=True)), abs=1e-4)

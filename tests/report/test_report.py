@@ -244,7 +244,7 @@ def test_pictures_beyond_the_budget_are_left_out_and_counted(two: Found) -> None
 
 
 def test_the_whole_page_stays_small(html: str) -> None:
-    assert len(html) < 1.2 * MEGABYTES
+    assert len(html) < MEGABYTES
 
 
 def test_a_tile_of_an_untaught_class_says_so(two: Found) -> None:

@@ -35,10 +35,9 @@ def draw(inputs: Inputs, explained: Explained, folder: Path = PLOTS) -> dict[str
         for name, chart in _charts(inputs, explained).items():
             if not (chart.file or chart.filled):
                 continue
-            figure = chart.draw()
+            figure = style.arranged(chart.draw())
             if chart.file:
                 save_figure(figure, folder / f"{name}.png")
-                figure.set_layout_engine("none")  # all is in its place
             if chart.filled:
                 found[name] = style.svg(figure, name, chart.about)
     return found

@@ -41,8 +41,8 @@ def intervals(
         if of["value"] is None:
             continue
         if of["low"] is not None:
-            axis.plot([of["low"], of["high"]], [place, place], color=colour, lw=2, alpha=0.6, solid_capstyle="butt")
-        style.hover(axis.scatter(of["value"], place, s=40, color=colour, zorder=3), [with_span(of)])
+            axis.plot([of["low"], of["high"]], [place, place], color=colour, lw=1.6, marker="|", ms=9)
+        style.hover(axis.scatter(of["value"], place, s=26, color=colour, zorder=3), [with_span(of)])
     axis.set_yticks(range(len(entries)), [_short(name) for name, _, _ in entries], color=style.TEXT)
     axis.set_ylim(len(entries) - 0.5, -0.5)
     ends = [of[end] for _, of, _ in entries for end in ("low", "value") if of[end] is not None]
@@ -118,7 +118,7 @@ def roc(curves: pd.DataFrame, labels: Mapping[str, Any], tiles: int) -> Figure:
 
     curves: label, x, y; labels: name -> roc_auc with its interval, all that there are; tiles: of the test.
     """
-    figure, axis = style.plain(style.NARROW, 4.6)
+    figure, axis = style.plain(style.NARROW, _height(curves))
     lowest = 10 ** np.floor(np.log10(0.5 / max(tiles, 1)))
     starts = []
     for colour, (name, x, y) in _each(curves):
@@ -138,7 +138,7 @@ def roc(curves: pd.DataFrame, labels: Mapping[str, Any], tiles: int) -> Figure:
 
 def precision_recall(curves: pd.DataFrame, labels: Mapping[str, Any]) -> Figure:
     """Precision over recall. Both axes are enlarged towards the perfect corner, as far as the worst curve allows."""
-    figure, axis = style.plain(style.NARROW, 4.6)
+    figure, axis = style.plain(style.NARROW, _height(curves))
     even = []  # break-even points
     for colour, (name, x, y) in _each(curves):
         told = f"{name}: AP {_number(labels[name]['average_precision'])}"
@@ -150,6 +150,11 @@ def precision_recall(curves: pd.DataFrame, labels: Mapping[str, Any]) -> Figure:
     axis.xaxis.set_major_formatter(style.percent)
     _finish(figure, axis, "Precision and recall", len(even), len(labels))
     return figure
+
+
+def _height(curves: pd.DataFrame) -> float:
+    """In inches; the legend has a line for each curve."""
+    return 3.9 + 0.17 * curves["label"].nunique()
 
 
 def _each(curves: pd.DataFrame) -> Any:
@@ -177,7 +182,7 @@ def _finish(figure: Figure, axis: Axes, title: str, curves: int, labels: int) ->
     axis.set_title(title)
     axis.yaxis.set_major_formatter(style.percent)
     if axis.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower left", ncols=1 if curves < 3 else 2, fontsize=7.5)
+        figure.legend(loc="outside lower left", fontsize=8)
 
 
 def _number(of: Interval) -> str:

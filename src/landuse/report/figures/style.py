@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Paul Tol's bright scheme, safe for colour-blind readers
 BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = BRIGHT = (
@@ -36,7 +37,7 @@ _SETTINGS: Any = {
     "ytick.color": RULE,
     "xtick.labelcolor": QUIET,
     "ytick.labelcolor": QUIET,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
     "legend.fontsize": 9,
     "svg.fonttype": "none",  # text stays text: small, and it can be selected
 }
@@ -63,6 +64,13 @@ def plain(width: float, height: float) -> tuple[Figure, Axes]:
     axis = figure.add_subplot()
     axis.grid(True)
     return figure, axis
+
+
+def arranged(figure: Figure) -> Figure:
+    """Give everything its place, once for all files that a figure is saved to."""
+    ConstrainedLayoutEngine().execute(figure)
+    figure.set_layout_engine("none")
+    return figure
 
 
 def percent(value: float, _: object = None) -> str:

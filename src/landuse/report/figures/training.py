@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from landuse.report.figures import style
 
@@ -39,8 +39,8 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     for axis in axes[0, 1], axes[1, 0]:
         axis.yaxis.set_major_formatter(style.percent)
     axes[1, 1].set_yscale("log")
-    axes[1, 1].yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
-    axes[1, 1].yaxis.set_minor_formatter("")
+    axes[1, 1].yaxis.set_major_formatter(LogFormatter())
+    axes[1, 1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
     for axis in axes[1]:
         axis.set_xlabel("epoch")
     return figure
