@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 
@@ -25,26 +26,19 @@ from conftest import ROOT
 from trained import build, spec
 from workspace import clean_environment
 
+import stages
 from landuse import cli, params
 from landuse.comparison import experiments
 from landuse.core.errors import user_errors
 from landuse.core.paths import LABELS
 from landuse.data import labels
 from landuse.data.splits import stage as splits
-from landuse.evaluation import stage as evaluation
-from landuse.export import stage as export
+from landuse.report import explain
 from landuse.tracking import outputs, store
-from landuse.training import stage as training
 from landuse.tuning import lr_find, search, speed
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-RUN = {
-    "map_to_binary": labels.run,
-    "split": splits.run,
-    "train": training.run,
-    "evaluate": evaluation.run,
-    "export": export.run,
-}
+RUN = {name: run for name, run in stages.RUN.items() if name != "download"}  # which reads no output
 LEARNS = ["data/tiles", "data/split.csv"]
 READS = {  # by the commands; what compare, cache and repair read is damaged in their own tests
     "summary": ["reports/evaluate.json", "models/model/model.json"],
@@ -70,10 +64,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content["mapping"] |= {"preset": "mine", "tables": {"mine": {"City": ["Highway"], "Farmland": ["Pasture"]}}}
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_size": 32}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
-    here = Path.cwd()
-    os.chdir(folder)
-    labels.run(params.load("map_to_binary"))
-    os.chdir(here)
+    with chdir(folder):
+        labels.run(params.load("map_to_binary"))
+    stages.finish(folder)
     return folder
 
 
@@ -94,6 +87,7 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(splits, "_deal", reached)
     monkeypatch.setattr(outputs, "up_to_date", lambda: STAGES)
     monkeypatch.setattr(search, "open_study", reached)
+    monkeypatch.setattr(explain, "write", reached)
     monkeypatch.setattr(search, "check", lambda *_: None)  # of the space: it takes longer than all the rest
     for room, work in ((lr_find, "sweep"), (speed, "measure")):
         monkeypatch.setattr(room, work, reached)
@@ -158,6 +152,9 @@ def other_types(file: Path) -> None:
         file.write_text(json.dumps(dict.fromkeys(json.loads(file.read_text()), "x")))
     elif file.suffix == ".csv":
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    elif file.suffix == ".npz":
+        with np.load(file) as arrays:
+            np.savez(file, **{name: array.astype(np.int16) for name, array in arrays.items()})
     else:
         file.write_bytes(file.read_bytes() + b"\0")
 

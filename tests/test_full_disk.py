@@ -15,33 +15,22 @@ from conftest import DEFAULTS, ROOT
 from PIL import Image
 from trained import build, spec
 
+import stages
 from landuse import cli, params, tracking
 from landuse.core.errors import user_errors
-from landuse.data import labels, writer
-from landuse.data.splits import stage as splits
-from landuse.evaluation import stage as evaluation
-from landuse.export import stage as export
-from landuse.training import stage as training
+from landuse.data import labels
+from stages import RUN
 
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
 
 DVC_YAML = yaml.safe_load((DEFAULTS / "dvc.yaml").read_text())
-RUN = {
-    "download": writer.run,
-    "map_to_binary": labels.run,
-    "split": splits.run,
-    "train": training.run,
-    "evaluate": evaluation.run,
-    "export": export.run,
-}
 
 
 @pytest.fixture
 def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, as training leaves it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "check", lambda _: None)
-    monkeypatch.setattr(tracking, "track", lambda *_, **__: "")
+    stages.untracked(monkeypatch)
     monkeypatch.setattr(tracking, "run", lambda *_: nullcontext())
     build(tmp_path, spec())
     for code in ("src", "stages"):

@@ -1,5 +1,6 @@
 """Answers on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,15 @@ def test_the_same_answers_give_the_same_bytes_and_are_read_again(tmp_path: Path)
     for name in ("a", "b"):
         ANSWERS.save(tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    read = Answers.load(tmp_path / "a.npz")
+    read = Answers.load(tmp_path / "a.npz", 5)
     for name, array in vars(ANSWERS).items():
         assert np.array_equal(getattr(read, name), array) and getattr(read, name).dtype == array.dtype
     assert len(read) == 5
 
 
-@pytest.mark.parametrize("fault", ["missing", "empty", "cut", "flipped", "text", "shape", "dtype", "lacking"])
+@pytest.mark.parametrize(
+    "fault", ["missing", "empty", "cut", "flipped", "text", "others", "labels", "shape", "dtype", "lacking"]
+)
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, fault: str) -> None:
     file = tmp_path / "test.npz"
     ANSWERS.save(file)
@@ -40,6 +43,10 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, fault: str) -> 
         file.unlink()
     elif fault in contents:
         file.write_bytes(contents[fault])
+    elif fault in ("others", "labels"):
+        replace(ANSWERS, **{"others": {"rows": np.arange(1, 6)}, "labels": {"targets": np.full(5, 3)}}[fault]).save(
+            file
+        )
     else:
         changed = {
             "shape": {"logits": arrays["features"]},
@@ -51,4 +58,4 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, fault: str) -> 
             del arrays["targets"]
         np.savez(file, **arrays)
     with pytest.raises(UserError, match=r"test\.npz.*'dvc repro evaluate'"):
-        Answers.load(file)
+        Answers.load(file, 5)

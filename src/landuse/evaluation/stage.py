@@ -34,18 +34,17 @@ def run(p: params.Params) -> None:
     Raises:
         UserError: inputs are missing, or the model predicts values that are not numbers.
     """
-    tracking.check("evaluate")
     store, settings = open_store(), p.evaluate
     split = read_split(store)
     names = labels_of(split)
-    found = {part: Answers.load(answers.FOLDER / f"{part}.npz") for part in answers.PARTS if _has(part)}
+    found = {part: Answers.load(answers.FOLDER / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
     val, test = found["val"], found["test"]
     members = read_json(answers.FOLDER / "members.json", "evaluate", list[dict[str, Any]])
     places = None if p.split.method in _PLACES_MIXED else _coordinates(store, val)
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
     log_p = fitted.scaling.log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
-    many = Answers.load(answers.FOLDER / "views.npz") if _has("views") else test
+    many = Answers.load(answers.FOLDER / "views.npz", len(split)) if _has("views") else test
     report = {
         **scores.measure(settings, tiles, probabilities, _guesses(), names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from landuse import params
 from landuse.core.files import atomic, write_json
-from landuse.core.outputs import first_fault
+from landuse.core.outputs import damaged, first_fault, read_bytes
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.spec import ModelSpec
@@ -79,6 +79,15 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
 
 
 def load(folder: Path = FOLDER) -> tuple[Classifier, ModelSpec]:
-    """Load a trained model, ready to predict, on the CPU."""
-    spec = parse((folder / SPEC).read_bytes())
-    return restore(spec, (folder / WEIGHTS).read_bytes()), spec
+    """Load a trained model, ready to predict, on the CPU.
+
+    Raises:
+        UserError: a file of it is missing or damaged.
+    """
+    file = folder / SPEC
+    try:
+        spec = parse(read_bytes(file, "train"))
+        file = folder / WEIGHTS
+        return restore(spec, read_bytes(file, "train")), spec
+    except ValueError as error:
+        raise damaged(file, "train", error) from error

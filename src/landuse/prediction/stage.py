@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landuse import params
+from landuse import params, tracking
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
 from landuse.model import baselines
@@ -34,6 +34,7 @@ def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
     loaded = members.load(p.ensemble.members)
     members.refuse_other_tiles(loaded[0].spec, labels_of(split), store.info)
+    tracking.check("evaluate")
     networks, device = [member.model for member in loaded], pick_device()
 
     def write(path: Path, tiles: pd.DataFrame, views: int) -> None:

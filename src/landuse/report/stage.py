@@ -24,7 +24,7 @@ def run(p: params.Params) -> None:
     """
     store = open_store()
     inputs = Inputs.read(store)
-    val, test = (Answers.load(answers.FOLDER / f"{part}.npz") for part in ("val", "test"))
+    val, test = (Answers.load(answers.FOLDER / f"{part}.npz", len(store.images)) for part in ("val", "test"))
     model, _ = saved.load()
     names = inputs.spec.classes
     logits = np.concatenate([val.pooled(), test.pooled()])

@@ -50,27 +50,33 @@ class Answers:
             np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path, stage: str = "evaluate") -> Self:
-        """Read what ``save`` wrote.
+    def load(cls, path: Path, tiles: int) -> Self:
+        """Read what ``save`` wrote of a store of so many tiles.
 
         Raises:
-            UserError: the file is missing or damaged.
+            UserError: the file is missing or damaged, or of other tiles.
         """
+        stage = "evaluate"
+        content = io.BytesIO(read_bytes(path, stage))
         try:
-            with np.load(io.BytesIO(read_bytes(path, stage)), allow_pickle=False) as found:
+            with np.load(content, allow_pickle=False) as found:
                 answers = cls(**{field.name: found[field.name] for field in fields(cls)})
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise damaged(path, stage, error) from None
-        if fault := answers._fault():
+        if fault := answers._fault(tiles):
             raise damaged(path, stage, fault)
         return answers
 
-    def _fault(self) -> str | None:
+    def _fault(self, tiles: int) -> str | None:
         dimensions = {"rows": 1, "targets": 1, "logits": 4, "features": 2, "statistics": 2}
         for name, count in dimensions.items():
             array: npt.NDArray[Any] = getattr(self, name)
             if array.ndim != count or array.dtype != _DTYPES.get(name, np.float32) or len(array) != len(self.rows):
                 return f"its {name} are {array.shape} {array.dtype}"
+        if not len(self) or self.rows.min() < 0 or self.rows.max() >= tiles:
+            return "its answers are not to the tiles in data/tiles"
+        if not -1 <= self.targets.min() <= self.targets.max() < self.logits.shape[-1]:
+            return "it names labels that it has no logits of"
         return None
 
 
