@@ -12,6 +12,7 @@ from run_facts import collapse, data, history, interval, ood, spec, split
 
 from landuse.data.sources.sample.landscape import CLASSES
 from landuse.evaluation import curves, metrics
+from landuse.evaluation.pairs import differences
 from landuse.report import charts
 from landuse.report.gallery import Exhibit, Gallery
 from landuse.report.inputs import Explained, Inputs
@@ -26,6 +27,11 @@ MIXED = {
 PARTS = ["train", "val", "test"]
 
 Paint = Callable[[str], np.ndarray]
+
+
+def _gain(truth: np.ndarray, first: np.ndarray, second: np.ndarray, names: list[str]) -> dict[str, float | None]:
+    found = differences(truth, first[None], second[None], len(names), resamples=200)["accuracy"]
+    return metrics.interval(found.value, found.low, found.high)
 
 
 def painted(name: str) -> np.ndarray:
@@ -159,7 +165,10 @@ def measured(names: list[str], truth: np.ndarray, shares: np.ndarray) -> dict[st
         "confidence": 0.95,
         "labels": {name: labels[name] | ranked[name] for name in names},
         "classes": classes,
-        "baselines": {k: {key: v[key] for key in ("accuracy", "macro_f1")} for k, v in baselines.items()},
+        "baselines": {
+            k: {key: v[key] for key in ("accuracy", "macro_f1")} | {"gain": _gain(truth, predicted, guesses[k], names)}
+            for k, v in baselines.items()
+        },
         "views": {
             "n": 8,
             "tiles": 1000,

@@ -26,8 +26,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").touch()
     baselines = {
-        "majority": {"accuracy": measure(0.5), "macro_f1": measure(0.3333)},
-        "band_statistics": {"accuracy": measure(0.87), "macro_f1": measure(0.86)},
+        "majority": {"accuracy": measure(0.5), "macro_f1": measure(0.3333), "gain": measure(0.49)},
+        "band_statistics": {"accuracy": measure(0.87), "macro_f1": measure(0.86), "gain": measure(0.12)},
     }
     found = {
         "confidence": 0.95,

@@ -20,9 +20,15 @@ class Baseline(TypedDict):
     macro_f1: Measure
 
 
+class Compared(Baseline):
+    """gain: in accuracy, of the model over the baseline, on the same tiles."""
+
+    gain: Measure
+
+
 class Headline(Baseline):
     """reports/evaluate.json, as the summary shows it."""
 
     n: int
     confidence: float
-    baselines: dict[str, Baseline]
+    baselines: dict[str, Compared]

@@ -99,8 +99,8 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
 
 
 def _beats_all(e: Mapping[str, Any]) -> bool:
-    low, highs = e["accuracy"]["low"], [found["accuracy"]["high"] for found in e["baselines"].values()]
-    return low is not None and all(high is not None and low > high for high in highs)
+    """Whether the gain over each baseline, tile by tile, is above zero with its whole interval."""
+    return all((found["gain"]["low"] or 0) > 0 for found in e["baselines"].values())
 
 
 def _best_baseline(e: Mapping[str, Any]) -> dict[str, Any] | None:
