@@ -28,8 +28,9 @@ ROOMS = {
     "map_to_binary": "data.labels",
     "split": "data.splits.stage",
     "train": "training.stage",
-    "evaluate": "evaluation.stage",
+    "evaluate": "prediction.stage",  # its first half
     "export": "export.stage",
+    "report": "report.stage",
 }
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
