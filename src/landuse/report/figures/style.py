@@ -68,7 +68,8 @@ def plain(width: float, height: float) -> tuple[Figure, Axes]:
 
 def arranged(figure: Figure) -> Figure:
     """Give everything its place, once for all files that a figure is saved to."""
-    ConstrainedLayoutEngine().execute(figure)
+    if any(axis.get_subplotspec() for axis in figure.axes):  # there is nothing to arrange otherwise, and it warns
+        ConstrainedLayoutEngine().execute(figure)
     figure.set_layout_engine("none")
     return figure
 
