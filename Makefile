@@ -40,7 +40,7 @@ test: install ## Lint, check types and layers, run all tests and the pipeline en
 	OMP_NUM_THREADS=1 pytest -n 2
 
 fast-test: install ## Run the tests that take seconds
-	pytest -m "not long and not real"
+	OMP_NUM_THREADS=1 pytest -n 2 -m "not long and not real"
 
 format: install ## Format the code and mend what ruff can
 	ruff check --fix .

@@ -194,6 +194,7 @@ def outcome(name: str, file: Path, capsys: pytest.CaptureFixture[str]) -> str | 
     return None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*RUN, *READS])
 def test_every_damaged_input_is_named_with_the_remedy(
     here: Path, made: Path, name: str, capsys: pytest.CaptureFixture[str]

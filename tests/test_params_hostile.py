@@ -70,6 +70,7 @@ def outcome(content: dict[str, Any]) -> str | None:
     return None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("section", CONTENT)
 def test_every_leaf_takes_what_it_is_for_and_refuses_the_rest(section: str) -> None:
     for path, value in LEAVES.items():

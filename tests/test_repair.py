@@ -104,6 +104,7 @@ def test_what_a_dvc_at_work_may_be_writing_is_left_alone(root: Path) -> None:
     assert (root / "dvc.lock").read_text() == ""
 
 
+@pytest.mark.long
 def test_broken_tables_of_locks_and_messages_go_and_whole_ones_stay(root: Path) -> None:
     tmp = root / ".dvc/tmp"
     tables, queue = [tmp / "rwlock", tmp / "exps/rwlock"], tmp / "exps/celery/broker/in"

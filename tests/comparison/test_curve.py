@@ -70,6 +70,7 @@ def test_a_param_that_cannot_be_drawn_is_one_line() -> None:
         curve.trace("train.freeze", sweep(train__freeze="none"))
 
 
+@pytest.mark.long
 def test_the_picture_is_written_in_the_same_bytes_twice(tmp_path: Path) -> None:
     series, _ = curve.trace(BY, [*sweep(train__freeze="none"), *sweep(1, train__freeze="backbone")])
     save_figure(curve.draw(BY, series), tmp_path / "a.png")

@@ -203,6 +203,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
 
 
+@pytest.mark.long
 def test_threads_that_wait_sleep_and_leave_the_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from landuse.core.errors import user_errors\nwith user_errors():\n    import torch"
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)

@@ -133,6 +133,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
 
 
+@pytest.mark.long
 def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.Workspace) -> None:
     settings = params.load("evaluate")
     evaluate(settings)
@@ -153,6 +154,7 @@ def test_the_stage_measures_the_test_tiles_in_the_same_bytes(workspace: trained.
     assert report["accuracy"]["value"] == pytest.approx(table["correct"].mean(), abs=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 def test_the_metrics_of_dvc_are_a_few_numbers_out_of_the_report() -> None:
     evaluate(params.load("evaluate"))
@@ -168,6 +170,7 @@ def test_the_metrics_of_dvc_are_a_few_numbers_out_of_the_report() -> None:
     assert {"accuracy", "macro_f1"} <= compared.keys()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 def test_the_report_has_all_sections() -> None:
     evaluate(params.load("evaluate"))
@@ -181,6 +184,7 @@ def test_the_report_has_all_sections() -> None:
     assert report["abstention"]["coverage"]["value"] == pytest.approx(kept.mean(), abs=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 @pytest.mark.parametrize(("method", "judged_on"), [("stratified", "in parts of"), ("spatial", "in regions of")])
 def test_scaling_must_carry_over_where_the_split_keeps_places_apart(method: str, judged_on: str) -> None:
@@ -195,6 +199,7 @@ def test_scaling_must_carry_over_where_the_split_keeps_places_apart(method: str,
     assert judged_on in json.loads(Path("reports/evaluate.json").read_text())["calibration"]["reason"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 def test_so_many_strangers_are_asked_as_params_allow() -> None:
     settings = params.load("evaluate")
@@ -203,6 +208,7 @@ def test_so_many_strangers_are_asked_as_params_allow() -> None:
     assert json.loads(Path("reports/evaluate.json").read_text())["ood"]["n"] == 7
 
 
+@pytest.mark.long
 def test_an_ensemble_is_measured_beside_its_members(workspace: trained.Workspace) -> None:
     other = workspace.path / "elsewhere"
     shutil.copytree(workspace.path / "models/model", other)
@@ -218,6 +224,7 @@ def test_an_ensemble_is_measured_beside_its_members(workspace: trained.Workspace
     assert found["gain"]["value"] == pytest.approx(gain, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 def test_the_gain_of_eight_views_is_measured_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "_ASKED", 30)
@@ -229,6 +236,7 @@ def test_the_gain_of_eight_views_is_measured_where_it_is_asked_for(monkeypatch: 
     assert json.loads(Path("models/calibration.json").read_text())["views"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("workspace")
 def test_views_change_how_sure_the_model_is() -> None:
     settings = params.load("evaluate")
@@ -242,6 +250,7 @@ def test_views_change_how_sure_the_model_is() -> None:
     assert json.loads(Path("reports/evaluate.json").read_text())["views"]["tiles"] == len(after)
 
 
+@pytest.mark.long
 def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_written(workspace: trained.Workspace) -> None:
     file = workspace.path / "models/model/weights.safetensors"
     weights = load_file(file)
@@ -252,6 +261,7 @@ def test_a_model_that_predicts_no_numbers_is_refused_and_nothing_is_written(work
     assert outputs(workspace.path) == before
 
 
+@pytest.mark.long
 def test_numbers_about_answers_need_neither_torch_nor_a_model() -> None:
     code = (
         "import sys, landuse.evaluation.stage; "

@@ -84,6 +84,7 @@ def test_weights_stand_for_repeated_tiles() -> None:
         assert precisions[k] == pytest.approx(sk.average_precision_score(truth[chosen], score[chosen]))
 
 
+@pytest.mark.long
 def test_the_fast_bootstrap_gives_the_interval_of_the_plain_one() -> None:
     truth, predicted, probabilities = predictions(3, count=300)
     fast = metrics.summarise(truth, predicted, 3, 0.95, 4000, np.random.default_rng(1))["macro_f1"]

@@ -50,6 +50,7 @@ def test_auroc_and_fpr_agree_with_scikit_learn_ties_included(decimals: int) -> N
     assert found["fpr95"]["value"] == pytest.approx(fpr[tpr >= 0.95].min(), abs=1e-6)
 
 
+@pytest.mark.long
 def test_intervals_are_those_of_the_plain_bootstrap() -> None:
     rng = RNG(0)
     inside, outside = rng.normal(1.5, 1, 200), rng.normal(0, 1, 120)

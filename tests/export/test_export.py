@@ -36,6 +36,7 @@ def snapshot() -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in Path().rglob("*") if file.is_file()}
 
 
+@pytest.mark.long
 def test_it_writes_the_model_and_its_description(
     workspace: Workspace, tracked: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,6 +59,7 @@ def test_it_writes_the_model_and_its_description(
     assert len(shown.out.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_again_gives_the_same_bytes_and_replaces_what_was_there(workspace: Workspace) -> None:
     export.run(workspace.params)
     first = snapshot()
@@ -76,10 +78,12 @@ def refused(workspace: Workspace, match: str, **settings: object) -> None:
     assert snapshot() == before
 
 
+@pytest.mark.long
 def test_a_difference_beyond_the_tolerance_is_refused(workspace: Workspace) -> None:
     refused(workspace, r"does not agree .* for 0 of 20 test tiles, .*export.tolerance 1e-12", tolerance=1e-12)
 
 
+@pytest.mark.long
 def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(onnx_file._Deployed):
         def forward(self, pixels: Tensor) -> Tensor:
@@ -89,12 +93,14 @@ def test_a_file_that_preprocesses_otherwise_is_refused(workspace: Workspace, mon
     refused(workspace, r"another class for [1-9]\d* of 20 test tiles", tolerance=2.0)
 
 
+@pytest.mark.long
 def test_a_file_without_the_temperature_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     original = onnx_file._Deployed
     monkeypatch.setattr(onnx_file, "_Deployed", lambda predictor, _: original(predictor, Scaling()))
     refused(workspace, r"another class for 0 of 20 test tiles, largest probability difference")
 
 
+@pytest.mark.long
 def test_probabilities_that_are_no_numbers_are_refused(workspace: Workspace) -> None:
     model, described = saved.load()
     with torch.no_grad():
@@ -129,6 +135,7 @@ def test_another_model_than_the_evaluated_one_is_refused(workspace: Workspace) -
     )
 
 
+@pytest.mark.long
 def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None:
     answer(Path(), views=8)
     export.run(workspace.params)
@@ -138,6 +145,7 @@ def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None
     assert np.allclose(*answers, atol=1e-5)
 
 
+@pytest.mark.long
 def test_no_output_names_this_machine(workspace: Workspace) -> None:
     export.run(workspace.params)
     for file in (*FOLDER.iterdir(), Path("reports/export.json")):

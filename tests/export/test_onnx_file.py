@@ -66,6 +66,7 @@ def test_it_answers_as_the_network_does(
     assert capfd.readouterr() == ("", ""), "the exporter talks"
 
 
+@pytest.mark.long
 def test_the_power_of_the_scaling_is_inside() -> None:
     described = spec()
     model, tiles = network(described), pixels(described, 20)
@@ -77,6 +78,7 @@ def test_the_power_of_the_scaling_is_inside() -> None:
     assert np.abs(onnx_file.predict(exported_of(described), tiles, np.arange(20), 7) - expected).max() > 1e-3
 
 
+@pytest.mark.long
 def test_members_and_views_are_inside(exported: tuple[ModelSpec, bytes]) -> None:
     """Two networks of other kinds and input sizes; the views are made by turning here, by flipping there."""
     described = spec()
@@ -146,6 +148,7 @@ def test_differences_are_counted() -> None:
     assert np.isnan(onnx_file.compare(other, reference).largest_difference)
 
 
+@pytest.mark.long
 def test_an_opset_from_the_future_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     described = spec()
     with pytest.raises(UserError, match=r"opset is 99, which the installed onnx does not know \(its last is \d+\)"):

@@ -86,6 +86,7 @@ def assert_the_same(first: Classifier, second: Classifier) -> None:
         torch.testing.assert_close(first.eval()(PIXELS), second.eval()(PIXELS))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "variant"), NETWORKS)
 def test_prefix_and_rest_are_the_network_whatever_is_frozen(name: str, variant: dict[str, str]) -> None:
     model = named(name, **variant)

@@ -125,6 +125,7 @@ def test_small_networks_have_no_imagenet_weights(name: str) -> None:
         backbones.build(name, 3, load=loader("imagenet", name))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "variant"),
     [

@@ -123,6 +123,7 @@ def test_a_name_that_leads_nowhere_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_experiments_and_revisions_are_read_from_the_cache(own: ModelSpec, monkeypatch) -> None:
     """Each experiment copies the model of its name; the workspace keeps the first."""
     changed(own, "store/second", identity="2" * 64)

@@ -39,6 +39,7 @@ def drawn(two: tuple[Inputs, Explained], tmp_path_factory: pytest.TempPathFactor
     return folder, {name: str(found) for name, found in charts.draw(*two, folder).items()}
 
 
+@pytest.mark.long
 def test_files_and_pictures_of_the_page_are_drawn_in_the_same_bytes_again(
     drawn: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

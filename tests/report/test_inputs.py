@@ -87,6 +87,7 @@ def flipped(file: Path, step: int) -> Iterator[None]:
     file.write_bytes(whole)
 
 
+@pytest.mark.long
 def test_what_passes_for_a_result_can_be_written_into_page_and_card(
     store: TileStore, two: tuple[Inputs, Explained]
 ) -> None:

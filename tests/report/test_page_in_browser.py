@@ -76,6 +76,7 @@ def requests_of(browser: Browser) -> list[str]:
     return [url for url in urls if not url.startswith("data:")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_is_asked_for_nothing_fails_and_nothing_sticks_out(
     browser: Browser, pages: dict[str, str], size: str
@@ -91,6 +92,7 @@ def test_nothing_is_asked_for_nothing_fails_and_nothing_sticks_out(
         assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_all_text_can_be_read_by_day_and_by_night(browser: Browser, pages: dict[str, str], size: str) -> None:
     colours = []

@@ -72,6 +72,7 @@ def test_the_same_inputs_give_the_same_bytes(ten: Found) -> None:
     assert documents.page(*ten, {}) == documents.page(*reported.found(), {})
 
 
+@pytest.mark.long
 def test_every_section_is_there_and_can_be_reached(html: str) -> None:
     page = Page(html)
     assert len(page.ids) == len(set(page.ids))
@@ -132,6 +133,7 @@ def test_views_and_members_are_told_where_they_were_measured(two: Found) -> None
     assert "+0.40 points −0.10 to +0.90" in words
 
 
+@pytest.mark.long
 def test_names_cannot_become_markup() -> None:
     evil = ["<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "it's | a 'label'"]
     found = reported.found(evil, 200, 50, paint=lambda _: np.full((64, 64, 3), 90, dtype=np.uint8))

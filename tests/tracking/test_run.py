@@ -13,6 +13,7 @@ from landuse import tracking
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``")  # SQLAlchemy to MLflow, on first use
 
 
+@pytest.mark.long
 def test_training_shows_live_and_ends_finished(root: Path) -> None:
     with tracking.run(IDENTITY, PARAMS, TAGS) as tracked:
         tracked.epoch(row(1), {"tiles_per_second": 800.0})
@@ -53,6 +54,7 @@ def test_a_failure_ends_failed_and_keeps_its_error(root: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_killed_run_is_continued(root: Path) -> None:
     killed = python(
         """

@@ -36,6 +36,7 @@ def test_a_temporary_experiment_logs_where_it_came_from(root: Path, monkeypatch:
     assert {file.name for file in temporary.iterdir()} == {"data", "metrics", "models", "plots", "reports", "dvc.yaml"}
 
 
+@pytest.mark.long
 def test_a_database_is_made_whole_or_not_at_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of MLflow's tables would be in its way for ever: 'table trace_info already exists'."""
     write_outputs(root)
@@ -54,6 +55,7 @@ def test_a_database_is_made_whole_or_not_at_all(root: Path, monkeypatch: pytest.
     assert not (root / "mlflow.db.part").exists()
 
 
+@pytest.mark.long
 def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:
     write_outputs(root)
     tracking.track("train")

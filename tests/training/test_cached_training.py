@@ -68,6 +68,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("precision", "augment", "extra"),
     [
@@ -116,6 +117,7 @@ def test_it_is_the_training_of_the_whole_network(tmp_path: Path, augment: str, b
         torch.testing.assert_close(found[0][name], tensor, rtol=1e-7, atol=1e-9, msg=name)
 
 
+@pytest.mark.long
 def test_chosen_views_are_the_same_kept_or_not_and_not_the_endless_ones(tmp_path: Path, computed: list[int]) -> None:
     p = load(tmp_path, PHASES[:2], {"train.frozen_views": 3}, augment="d000")
     plain = fit(p)
@@ -142,6 +144,7 @@ def test_where_views_are_endless_only_validation_is_kept(tmp_path: Path, augment
     assert len([each for each in (tmp_path / "features").iterdir() if each.is_dir()]) == 1
 
 
+@pytest.mark.long
 def test_stopped_at_any_batch_it_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each state is after a batch; it stops after every third; what was kept until then is used again."""
     monkeypatch.chdir(tmp_path)

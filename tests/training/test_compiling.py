@@ -48,6 +48,7 @@ def test_a_compiled_training_is_the_plain_one_and_leaves_nothing_in_the_network(
     assert min(speeds) > 100  # without the batches that compiled
 
 
+@pytest.mark.long
 def test_a_missing_compiler_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))

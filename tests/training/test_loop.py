@@ -54,6 +54,7 @@ def test_phases_follow_each_other_from_the_best_weights(tmp_path: Path) -> None:
         assert same == (stage in ("stem", "layer1", "layer2")), name
 
 
+@pytest.mark.long
 def test_best_weights_of_earlier_phases_are_kept_if_asked_for(tmp_path: Path) -> None:
     phases = [{"freeze": "backbone", "epochs": 2, "lr": 0.01}, {"epochs": 1}, {"epochs": 1}]
     done = {}
@@ -150,6 +151,7 @@ def _explosive(p: params.Params) -> params.Params:
     return p.model_copy(update={"recipes": {"fast": recipe.model_copy(update={"phases": phases})}})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("extra", [{}, {"ema": 0.8, "accumulate": 2}, {"swa": 0.0, "augment": "mixup"}])
 def test_going_on_from_any_batch_ends_in_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]

@@ -64,6 +64,7 @@ def test_no_suggestion_where_the_loss_does_not_fall(loss: np.ndarray) -> None:
     assert lr_find.suggestion(curve(loss)) is None
 
 
+@pytest.mark.long
 def test_a_network_is_swept_until_its_loss_explodes(tmp_path: Path) -> None:
     p, prepared = ready(tmp_path)
     table = lr_find.sweep(p, p.recipe.phases[0], prepared)
@@ -95,6 +96,7 @@ def test_stages_keep_their_ratios_and_batches_are_accumulated(tmp_path: Path, mo
         assert rates[0] == lr
 
 
+@pytest.mark.long
 def test_the_picture_the_curve_and_the_line_to_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,7 @@ def mlflow_runs(folder: Path) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]))
 
 
+@pytest.mark.long
 def test_trials_are_trained_judged_tracked_and_summed_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["tune", "--trials", "6"])
     told = capsys.readouterr().out
@@ -95,6 +96,7 @@ def test_trials_are_trained_judged_tracked_and_summed_up(folder: Path, capsys: p
         assert child.data.metrics.get("objective") == (trial.value if trial in finished else None)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("folder")
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -148,6 +150,7 @@ def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, ca
     assert "trials: 3 finished, 1 pruned" in told
 
 
+@pytest.mark.long
 def test_settings_that_cannot_train_fail_with_their_reason_and_the_search_goes_on(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +180,7 @@ def test_nothing_that_can_be_trained_is_one_line() -> None:
         search.run(2)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("folder")
 def test_a_changed_space_is_a_new_study_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     settle(trials=1)
@@ -199,6 +203,7 @@ def test_a_changed_space_is_a_new_study_and_says_so(capsys: pytest.CaptureFixtur
     assert "(tune.monitor: val_macro_f1 -> val_loss" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_what_mlflow_lacks_is_filled_in(folder: Path) -> None:
     settle(trials=2)
     search.run()

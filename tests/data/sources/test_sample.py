@@ -50,6 +50,7 @@ def of_class(collection: Collection, name: str) -> np.ndarray:
     return np.stack([collection.read(n).pixels for n in chosen])
 
 
+@pytest.mark.long
 def test_every_class_has_its_number_of_different_tiles(all_bands: Collection) -> None:
     assert [len(of_class(all_bands, name)) for name in CLASSES] == [40] * 10
     assert len({all_bands.read(name).sha256 for name in all_bands.names}) == 400
@@ -59,6 +60,7 @@ def test_every_class_has_its_number_of_different_tiles(all_bands: Collection) ->
     assert tile.pixels.dtype == np.uint16
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bytes_and_rgb_is_made_as_eurosat_made_it(data: Data) -> None:
     rgb, all_bands = sample.collection(small(data, 3)), sample.collection(small(data, 3, bands="all"))
     assert rgb.names == all_bands.names
@@ -72,6 +74,7 @@ def test_the_same_seed_gives_the_same_bytes_and_rgb_is_made_as_eurosat_made_it(d
     assert other.read(other.names[0]).sha256 != rgb.read(rgb.names[0]).sha256
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [8, 50, 128])
 def test_tiles_of_other_sizes(data: Data, size: int) -> None:
     tiles = sample.collection(small(data, 2, tile_size=size))
@@ -134,6 +137,7 @@ def test_red_is_autocorrelated_as_measured(all_bands: Collection, name: str, lag
     assert autocorrelation(red, 8) == pytest.approx(lag8, abs=0.25)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("deviations", "highest"), [(False, 0.93), (True, 0.96)])
 def test_a_linear_classifier_on_band_statistics_does_not_solve_it(
     rgb: Collection, deviations: bool, highest: float

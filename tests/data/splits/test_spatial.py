@@ -133,6 +133,7 @@ def shortest_between_parts(tiles: pd.DataFrame, parts: "pd.Series[str]") -> floa
     return float(6371.0088 * np.arccos(cosine.clip(-1, 1)[apart]).min())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("buffer_km", [1.5, 4.0])
 def test_no_two_parts_come_nearer_than_the_buffer_and_the_test_stays_whole(buffer_km: float) -> None:
     tiles = carpet(60, 48)

@@ -53,6 +53,7 @@ def test_few_tiles_have_a_map_without_warnings(predicted: Callable, count: int) 
     assert (same[COLUMNS[6:]] == 0).all(axis=None)
 
 
+@pytest.mark.long
 def test_all_explanations_are_written_in_the_same_bytes_again(predicted: Callable, tmp_path: Path) -> None:
     p = predicted(count=170, classes=85, errors=20)
     model = small.network(85).eval()

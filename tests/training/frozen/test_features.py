@@ -261,6 +261,7 @@ def small_stem() -> Classifier:
     return model
 
 
+@pytest.mark.long
 def test_the_key_changes_with_all_that_an_entry_depends_on(tmp_path: Path) -> None:
     train, val = tiles()
     brighter = replace(train, images=np.minimum(train.images, 200))

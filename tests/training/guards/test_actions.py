@@ -57,6 +57,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, End]:
     return {action: train(tmp_path_factory.mktemp(action), action) for action in ("fail", "stop", "warn")}
 
 
+@pytest.mark.long
 def test_the_actions_end_in_different_ways(unbroken: dict[str, End]) -> None:
     assert [end[0] for end in unbroken.values()] == ["Collapsed", "done", "done"]
     assert [len(unbroken[action][2]) for action in ("stop", "warn")] == [2, 3]
