@@ -9,5 +9,4 @@ if __name__ == "__main__":
         from landuse.prediction import stage as prediction
 
         loaded = params.load("evaluate")
-        prediction.run(loaded)
-        evaluation.run(loaded)
+        evaluation.run(loaded, prediction.run(loaded))

@@ -17,8 +17,7 @@ from landuse.training import stage as training
 
 def evaluate(p: params.Params) -> None:
     """Both halves of the stage."""
-    prediction.run(p)
-    evaluation.run(p)
+    evaluation.run(p, prediction.run(p))
 
 
 RUN = {

@@ -13,16 +13,16 @@ from conftest import DEFAULTS
 from torch import nn
 
 from landuse import params, sensors
+from landuse.core.paths import ANSWERS, CALIBRATION, MODEL
 from landuse.data import writer
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.splits import stage as splits
 from landuse.evaluation import scores
-from landuse.evaluation.stage import CALIBRATION
 from landuse.model import baselines, saved
 from landuse.model.classifier import Classifier
 from landuse.prediction.members import Member
 from landuse.prediction.predictor import predict
-from landuse.spec import Calibration, ModelSpec, answers
+from landuse.spec import Calibration, ModelSpec
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -115,13 +115,13 @@ def evaluate(folder: Path, described: ModelSpec) -> dict[str, object]:
 
 def answer(folder: Path, views: int = 1) -> None:
     """Leave for the export what the evaluate stage does, of the model on disk alone."""
-    model, described = saved.load(folder / saved.FOLDER)
-    digest = hashlib.sha256((folder / saved.FOLDER / saved.WEIGHTS).read_bytes()).hexdigest()
+    model, described = saved.load(folder / MODEL)
+    digest = hashlib.sha256((folder / MODEL / saved.WEIGHTS).read_bytes()).hexdigest()
     store, split = dealt(folder)
     test = split[split["split"] == "test"]
     rows, targets = (test[column].to_numpy(copy=True) for column in ("row", "target"))
     found = predict([model], views, store.images, rows, targets, torch.device("cpu"))
-    found.save(folder / answers.FOLDER / "test.npz")
+    found.save(folder / ANSWERS / "test.npz")
     calibration = Calibration(
         temperature=TEMPERATURE,
         power=1.0,
@@ -167,7 +167,7 @@ def build(folder: Path, described: ModelSpec, count: int = 132, tests: int = 41)
     )
     writer.write(folder / "data/tiles", source)
     split_table(names, tests).to_csv(folder / "data/split.csv", index=False)
-    saved.save(network(described), described, folder / saved.FOLDER)
+    saved.save(network(described), described, folder / MODEL)
     answer(folder)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(DEFAULTS / name, folder)

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from landuse import params
 from landuse.core.errors import UserError
 from landuse.evaluation import scores
-from landuse.evaluation import stage as evaluation
 from landuse.model import baselines
 from landuse.prediction import stage as prediction
 from landuse.tiles.store import TileStore
+from stages import evaluate
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate.model_copy(update={"bootstrap": 200})
@@ -118,12 +118,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trained.Worksp
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return built
-
-
-def evaluate(settings: params.Params) -> None:
-    """Both halves of the stage."""
-    prediction.run(settings)
-    evaluation.run(settings)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

@@ -10,10 +10,11 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.evaluation import uncertainty
 from landuse.evaluation.scaling import Scaling
+from landuse.spec import Network
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 NAMES = ["a", "b", "c"]
-MEMBERS = [{"seed": 42}]
+MEMBERS: list[Network] = [{"backbone": "a", "seed": 42, "phase": None, "identity": "i", "weights": "w"}]
 
 
 def part(count: int, seed: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -14,13 +14,11 @@ from trained import Workspace, answer, changed
 
 from landuse import tracking
 from landuse.core.errors import UserError
-from landuse.evaluation.stage import CALIBRATION
+from landuse.core.paths import CALIBRATION, EXPORT, MODEL
 from landuse.export import onnx_file
 from landuse.export import stage as export
 from landuse.model import saved
 from landuse.spec.scaling import Scaling
-
-FOLDER = Path("models/export")
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +39,13 @@ def test_it_writes_the_model_and_its_description(
     workspace: Workspace, tracked: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     export.run(workspace.params)
-    assert {file.name for file in FOLDER.iterdir()} == {"model.onnx", "model.json"}
-    described, calibration = (json.loads(file.read_text()) for file in (saved.FOLDER / "model.json", CALIBRATION))
-    assert json.loads((FOLDER / "model.json").read_text()) == described | {"calibration": calibration}
+    assert {file.name for file in EXPORT.iterdir()} == {"model.onnx", "model.json"}
+    described, calibration = (json.loads(file.read_text()) for file in (MODEL / "model.json", CALIBRATION))
+    assert json.loads((EXPORT / "model.json").read_text()) == described | {"calibration": calibration}
     report = json.loads(Path("reports/export.json").read_text())
     assert report["tiles"] == 41
     assert report["opset"] == workspace.params.export.opset
-    assert report["bytes"] == (FOLDER / "model.onnx").stat().st_size
+    assert report["bytes"] == (EXPORT / "model.onnx").stat().st_size
     assert set(report["parity"]) == {"batch_1", "batch_37"}
     for found in report["parity"].values():
         assert found["differing"] == 0
@@ -69,8 +67,8 @@ def test_again_gives_the_same_bytes_and_replaces_what_was_there(workspace: Works
 
 def refused(workspace: Workspace, match: str, **settings: object) -> None:
     """The stage raises a one-line error and changes no file."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "model.onnx").write_bytes(b"of an earlier run")
+    EXPORT.mkdir(parents=True, exist_ok=True)
+    (EXPORT / "model.onnx").write_bytes(b"of an earlier run")
     before = snapshot()
     with pytest.raises(UserError, match=match) as caught:
         export.run(changed(workspace.params, "export", **settings))
@@ -139,7 +137,7 @@ def test_another_model_than_the_evaluated_one_is_refused(workspace: Workspace) -
 def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None:
     answer(Path(), views=8)
     export.run(workspace.params)
-    content = (FOLDER / "model.onnx").read_bytes()
+    content = (EXPORT / "model.onnx").read_bytes()
     rows, turned = np.arange(20), workspace.images[:, ::-1].swapaxes(1, 2).copy()
     answers = [onnx_file.predict(content, images, rows, 20) for images in (workspace.images, turned)]
     assert np.allclose(*answers, atol=1e-5)
@@ -148,7 +146,7 @@ def test_views_are_exported_as_they_were_evaluated(workspace: Workspace) -> None
 @pytest.mark.long
 def test_no_output_names_this_machine(workspace: Workspace) -> None:
     export.run(workspace.params)
-    for file in (*FOLDER.iterdir(), Path("reports/export.json")):
+    for file in (*EXPORT.iterdir(), Path("reports/export.json")):
         content = file.read_bytes()
         for word in (str(workspace.path), str(ROOT), sys.prefix, str(Path.home())):
             assert os.fsencode(word) not in content, (file, word)

@@ -17,7 +17,21 @@ def test_what_is_written_is_read_again() -> None:
 
 
 def test_fields_of_a_newer_version_are_kept() -> None:
-    newer = WRITTEN.model_dump() | {"version": 3, "sensor": {"name": "Sentinel-2C"}}
+    network = {"backbone": "a", "seed": 1, "phase": None, "identity": "i", "weights": "w", "sensor": "Sentinel-2C"}
+    calibration = {
+        "temperature": 1.5,
+        "power": 1.0,
+        "reason": "a test",
+        "coverage": 0.95,
+        "abstention_threshold": 0.6,
+        "conformal_method": "lac",
+        "conformal_coverage": 0.99,
+        "conformal_quantile": None,
+        "views": 1,
+        "members": [network],
+        "drift": 0.1,
+    }
+    newer = WRITTEN.model_dump() | {"version": 3, "sensor": {"name": "Sentinel-2C"}, "calibration": calibration}
     assert ModelSpec.parse(json.dumps(newer).encode()).model_dump() == newer
 
 

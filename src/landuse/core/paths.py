@@ -10,18 +10,21 @@ LABELS = Path("data/labels.csv")  # map_to_binary
 SPLIT = Path("data/split.csv")  # split
 NEAR_DUPLICATES = Path("data/near_duplicates.csv")
 SPLIT_REPORT = Path("reports/split.json")
-MODEL = Path("models/model")  # train
+MODEL = Path("models/model")  # train: model.json and weights
 HISTORY = Path("plots/history.csv")
 TRAIN_METRICS = Path("metrics/train.json")
 COLLAPSE = Path("reports/collapse.json")
-PREDICTIONS = Path("data/predictions.csv")  # evaluate
+ANSWERS = Path("models/answers")  # evaluate
 CALIBRATION = Path("models/calibration.json")
+PREDICTIONS = Path("data/predictions.csv")
 METRICS = Path("metrics/evaluate.json")  # what people compare
 EVALUATION = Path("reports/evaluate.json")
-PAGE = Path("reports/index.html")
-PLOTS = Path("plots")
-EXPORT = Path("models/export")  # export
+CURVES = Path("reports/curves.csv")
+EXPORT = Path("models/export")  # export: model.onnx and model.json
 EXPORT_REPORT = Path("reports/export.json")
+PAGE = Path("reports/index.html")  # report
+CARD = EXPORT / "MODEL_CARD.md"
+PLOTS = Path("plots")  # train, evaluate, report
 
 
 def workspace() -> Path:

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,39 +11,35 @@ import pandas as pd
 from landuse import params, tracking
 from landuse.core.files import write_csv, write_json
 from landuse.core.outputs import read_bytes, read_json
+from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
 from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
-from landuse.spec import Answers, Calibration, answers
+from landuse.spec import Answers, Calibration, Network, answers
 from landuse.tiles.split import labels_of, read_split
-from landuse.tiles.store import TileStore, open_store
+from landuse.tiles.store import TileStore
 
-PREDICTIONS = Path("data/predictions.csv")
-CALIBRATION = Path("models/calibration.json")
-METRICS = Path("metrics/evaluate.json")  # what people compare
-DETAILS = Path("reports/evaluate.json")
-CURVES = Path("reports/curves.csv")
-PLOTS = Path("plots")
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
 
 Floats = npt.NDArray[np.float64]
 
 
-def run(p: params.Params) -> None:
+def run(p: params.Params, store: TileStore) -> None:
     """Fit the calibration on the answers to validation tiles, measure on those to test tiles; write what was found.
 
+    store: the tiles that the answers are to.
+
     Raises:
-        UserError: inputs are missing, or the model predicts values that are not numbers.
+        UserError: the split, or the answers, are missing or damaged.
     """
-    store, settings = open_store(), p.evaluate
-    split = read_split(store)
+    settings, split = p.evaluate, read_split(store)
     names = labels_of(split)
-    found = {part: Answers.load(answers.FOLDER / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
+    found = {part: Answers.load(ANSWERS / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
     val, test = found["val"], found["test"]
-    members = read_json(answers.FOLDER / "members.json", "evaluate", list[dict[str, Any]])
+    members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
     places = None if p.split.method in _PLACES_MIXED else _coordinates(store, val)
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
     log_p = fitted.scaling.log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
-    many = Answers.load(answers.FOLDER / "views.npz", len(split)) if _has("views") else test
+    many = Answers.load(ANSWERS / "views.npz", len(split)) if _has("views") else test
     report = {
         **scores.measure(settings, tiles, probabilities, _guesses(), names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
@@ -55,7 +50,7 @@ def run(p: params.Params) -> None:
     write_json(CALIBRATION, fitted.model_dump())
     write_csv(PREDICTIONS, _predictions(tiles, probabilities, names))
     write_json(METRICS, _headline(report))
-    write_json(DETAILS, report)
+    write_json(EVALUATION, report)
     _write_plots(test, probabilities, fitted, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
@@ -65,11 +60,11 @@ def run(p: params.Params) -> None:
 
 
 def _has(name: str) -> bool:
-    return (answers.FOLDER / f"{name}.npz").is_file()
+    return (ANSWERS / f"{name}.npz").is_file()
 
 
 def _guesses() -> dict[str, npt.NDArray[np.int64]]:
-    with np.load(io.BytesIO(read_bytes(answers.FOLDER / "baselines.npz", "evaluate"))) as stored:
+    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
         return dict(stored)
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from landuse import params
 from landuse.evaluation import abstention, conformal, reliability, scaling
-from landuse.spec import Calibration
+from landuse.spec import Calibration, Network
 from landuse.spec.scaling import Scaling
 
 Floats = npt.NDArray[np.float64]
@@ -18,7 +18,7 @@ def fit(
     logits: npt.NDArray[Any],
     targets: Ints,
     settings: params.Evaluate,
-    members: list[dict[str, Any]],
+    members: list[Network],
     coordinates: Floats | None = None,
 ) -> Calibration:
     """Choose everything on validation tiles.

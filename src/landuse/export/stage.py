@@ -1,6 +1,5 @@
 """The stage export: what was evaluated as one ONNX file that agrees with it, and its description."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,17 +7,13 @@ import numpy as np
 from landuse import params, tracking
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
-from landuse.core.outputs import damaged, read_bytes
+from landuse.core.paths import ANSWERS, CALIBRATION, EXPORT, EXPORT_REPORT
 from landuse.export import onnx_file
 from landuse.prediction import members
 from landuse.prediction.predictor import Predictor
-from landuse.spec import Answers, Calibration, answers
-from landuse.spec.model import parse_calibration
+from landuse.spec import Answers, Calibration
 from landuse.tiles.store import TileStore, open_store
 
-FOLDER = Path("models/export")
-REPORT = Path("reports/export.json")
-_CALIBRATION = Path("models/calibration.json")
 _BATCH_SIZES = (1, 37)  # one tile, as a service gets it; and a number that no shape in a network divides
 _ALONE = 100  # tiles that come one by one
 
@@ -31,33 +26,26 @@ def run(p: params.Params) -> None:
             probability differs by ``export.tolerance`` or more. Nothing is written then.
     """
     store = open_store()
-    calibration, test = _read_calibration(), Answers.load(answers.FOLDER / "test.npz", len(store.images))
+    calibration, test = Calibration.read(CALIBRATION, "evaluate"), Answers.load(ANSWERS / "test.npz", len(store.images))
     found = members.load(p.ensemble.members)
     if [member.facts() for member in found] != calibration.members:
         raise UserError(
-            f"{_CALIBRATION} is of another model or ensemble than models/model: run 'dvc repro evaluate' first"
+            f"{CALIBRATION} is of another model or ensemble than models/model: run 'dvc repro evaluate' first"
         )
     tracking.check("export")
     spec, predictor = found[0].spec, Predictor([member.model for member in found], calibration.views)
     content = onnx_file.export(predictor, spec, calibration.scaling, p.export.opset)
     parity = _check(content, test, calibration, store, p.export.tolerance)
-    with atomic(FOLDER / "model.onnx") as part:
+    with atomic(EXPORT / "model.onnx") as part:
         part.write_bytes(content)
-    write_json(FOLDER / "model.json", spec.model_copy(update={"calibration": calibration}).model_dump())
-    write_json(REPORT, {"opset": p.export.opset, "bytes": len(content), "tiles": len(test), "parity": parity})
+    write_json(EXPORT / "model.json", spec.model_copy(update={"calibration": calibration}).model_dump())
+    write_json(EXPORT_REPORT, {"opset": p.export.opset, "bytes": len(content), "tiles": len(test), "parity": parity})
     tracking.track("export")
     worst = max(measured["largest_difference"] for measured in parity.values())
     print(
-        f"{FOLDER / 'model.onnx'}: {len(content) / 1e6:.1f} MB, opset {p.export.opset}; "
+        f"{EXPORT / 'model.onnx'}: {len(content) / 1e6:.1f} MB, opset {p.export.opset}; "
         f"same class as the network for all {len(test):,} test tiles, largest probability difference {worst:.1e}"
     )
-
-
-def _read_calibration() -> Calibration:
-    try:
-        return parse_calibration(read_bytes(_CALIBRATION, "evaluate"))
-    except ValueError as error:
-        raise damaged(_CALIBRATION, "evaluate", error) from None
 
 
 def _check(

@@ -16,11 +16,11 @@ from torch import Tensor
 from landuse import params
 from landuse.core.files import atomic, write_json
 from landuse.core.outputs import damaged, first_fault, read_bytes
+from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.spec import ModelSpec
 
-FOLDER = Path("models/model")
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 
 
@@ -32,7 +32,7 @@ def build(spec: ModelSpec) -> Classifier:
 
 
 def save(
-    model: Classifier, spec: ModelSpec, folder: Path = FOLDER, phases: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: Classifier, spec: ModelSpec, folder: Path = MODEL, phases: Mapping[str, Mapping[str, Tensor]] | None = None
 ) -> None:
     """Write both files, whole or not at all. phases: weights of earlier phases to keep beside them, by name."""
     with atomic(folder) as part:
@@ -49,7 +49,7 @@ def _bytes(weights: Mapping[str, Tensor]) -> bytes:
     return to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
 
 
-def phase_file(name: str, folder: Path = FOLDER) -> Path:
+def phase_file(name: str, folder: Path = MODEL) -> Path:
     """Return where the weights of an earlier phase are kept."""
     return folder / "phases" / f"{name}.safetensors"
 
@@ -78,7 +78,7 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
     return model.eval()
 
 
-def load(folder: Path = FOLDER) -> tuple[Classifier, ModelSpec]:
+def load(folder: Path = MODEL) -> tuple[Classifier, ModelSpec]:
     """Load a trained model, ready to predict, on the CPU.
 
     Raises:

@@ -13,10 +13,10 @@ from typing import Any
 
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.outputs import damaged, read_bytes
-from landuse.core.paths import repository
+from landuse.core.paths import MODEL, repository
 from landuse.model import saved
 from landuse.model.classifier import Classifier
-from landuse.spec import ModelSpec
+from landuse.spec import ModelSpec, Network
 
 _PHASE = "phase:"
 # what must be equal to answer the same question of the same pixels
@@ -32,7 +32,7 @@ class Member:
     phase: str | None
     digest: str
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> Network:
         """Who it is, for model.json and the model card; the same network has the same facts under any name."""
         return {
             "backbone": self.spec.backbone,
@@ -50,8 +50,8 @@ def load(names: Sequence[str] = ()) -> list[Member]:
         UserError: a member cannot be found or read, answers another question than this model, was trained on other
             tiles or another split, or is there twice.
     """
-    own = _restore(str(saved.FOLDER), *_of_folder(saved.FOLDER))
-    found = {str(saved.FOLDER): own}
+    own = _restore(str(MODEL), *_of_folder(MODEL))
+    found = {str(MODEL): own}
     for name in names:
         folder = repository() / name
         if name.startswith(_PHASE):
@@ -79,7 +79,7 @@ def refuse_other_tiles(spec: ModelSpec, labels: list[str], info: Mapping[str, An
         own = getattr(spec, field)
         if own != value:
             reason = f"its {field} are {_short(own)}, those of the tiles {_short(value)}"
-            raise damaged(saved.FOLDER / saved.SPEC, "train", reason)
+            raise damaged(MODEL / saved.SPEC, "train", reason)
 
 
 def _restore(name: str, described: bytes, weights: bytes) -> Member:
@@ -102,8 +102,8 @@ def _member(name: str, spec: ModelSpec, weights: bytes, phase: str | None = None
 
 
 def _broken(name: str, file: str, reason: Exception) -> UserError:
-    if name == str(saved.FOLDER):
-        return damaged(saved.FOLDER / file, "train", reason)
+    if name == str(MODEL):
+        return damaged(MODEL / file, "train", reason)
     told = f"the {file} of {name} is damaged, or of another version of landuse ({reason})"
     return UserError(f"ensemble.members: {told}: train that model again")
 
@@ -140,7 +140,7 @@ def _phase(name: str, own: ModelSpec) -> Member:
         raise UserError(f"ensemble.members: no weights of an earlier phase {phase!r}{known}")
     own_size = {own.params[f"{key}.name"]: own.params[f"{key}.input_size"] for key in _phases(own)}
     if phase not in own_size:
-        raise damaged(saved.FOLDER / saved.SPEC, "train", f"its params name no phase {phase!r}")
+        raise damaged(MODEL / saved.SPEC, "train", f"its params name no phase {phase!r}")
     spec = own.model_copy(update={"input_size": own_size[phase] or own.input_size})
     return _member(name, spec, read_bytes(file, "train"), phase)
 
@@ -159,7 +159,7 @@ def _of_revision(name: str) -> tuple[bytes, bytes]:
     try:
         # not the workspace: a queued experiment runs in a copy that has neither the other experiments nor the cache
         with Repo(str(repository()), rev=name) as repo:
-            files = [(saved.FOLDER / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
+            files = [(MODEL / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
             described, weights = (repo.dvcfs.read_bytes(file) for file in files)
     except (DvcException, SCMError, FileNotFoundError) as error:
         raise UserError(

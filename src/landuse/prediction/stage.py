@@ -9,20 +9,24 @@ import pandas as pd
 from landuse import params, tracking
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
+from landuse.core.paths import ANSWERS
 from landuse.model import baselines
 from landuse.model.predict import pick_device
 from landuse.prediction import members
 from landuse.prediction.predictor import predict
 from landuse.spec import answers
 from landuse.tiles.split import labels_of, read_split
-from landuse.tiles.store import open_store
+from landuse.tiles.store import TileStore, open_store
 
 _ALL_VIEWS = 8
 _ASKED = 1000  # test tiles by which the gain of more views is measured
 
 
-def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
+def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
     """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
+
+    Returns:
+        The tiles.
 
     Raises:
         UserError: inputs are missing, a part has no tile, or the model is not of these tiles or answers no numbers.
@@ -62,6 +66,7 @@ def run(p: params.Params, folder: Path = answers.FOLDER) -> None:
         with (made / "baselines.npz").open("wb") as file:
             np.savez(file, **guesses)
         write_json(made / "members.json", [member.facts() for member in loaded])
+    return store
 
 
 def _some(tiles: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:

@@ -9,28 +9,36 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.core.geography import PLACE
-from landuse.core.outputs import damaged, read_bytes, read_csv, read_json
+from landuse.core.outputs import read_csv, read_json
+from landuse.core.paths import (
+    CALIBRATION,
+    COLLAPSE,
+    CURVES,
+    EVALUATION,
+    EXPORT,
+    EXPORT_REPORT,
+    HISTORY,
+    PLOTS,
+    SPLIT_REPORT,
+    TRAIN_METRICS,
+)
 from landuse.core.results import HISTORY_COLUMNS
 from landuse.report.gallery import Gallery
-from landuse.report.results import Collapse, Evaluate, Export, Members, Split, Train
+from landuse.report.results import Collapse, Evaluate, Export, Split, Train
 from landuse.spec import Calibration, ModelSpec
-from landuse.spec.model import parse_calibration
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore
 
-PLOTS = Path("plots")
-_CALIBRATION = Path("models/calibration.json")
-_EXPORTED = Path("models/export/model.json")
-_TABLES: dict[str, tuple[str, str, dict[str, str]]] = {  # name -> file, stage, columns
-    "history": ("plots/history.csv", "train", HISTORY_COLUMNS),
-    "curves": ("reports/curves.csv", "evaluate", {"curve": "str", "label": "str", "x": "float64", "y": "float64"}),
+_TABLES: dict[str, tuple[Path, str, dict[str, str]]] = {  # name -> file, stage, columns
+    "history": (HISTORY, "train", HISTORY_COLUMNS),
+    "curves": (CURVES, "evaluate", {"curve": "str", "label": "str", "x": "float64", "y": "float64"}),
     "reliability": (
-        "plots/reliability.csv",
+        PLOTS / "reliability.csv",
         "evaluate",
         {"stage": "str"} | dict.fromkeys(("confidence", "accuracy", "count", "low", "high"), "float64"),
     ),
     "abstention": (
-        "plots/abstention.csv",
+        PLOTS / "abstention.csv",
         "evaluate",
         dict.fromkeys(("coverage", "accuracy", "low", "high", "threshold"), "float64"),
     ),
@@ -67,18 +75,17 @@ class Inputs:
             UserError: one is missing or damaged.
         """
         tiles = read_split(store)
-        read_json(_CALIBRATION, "evaluate", Members)
         return cls(
-            spec=_parsed(_EXPORTED, "export", ModelSpec.parse),
-            calibration=_parsed(_CALIBRATION, "evaluate", parse_calibration),
+            spec=ModelSpec.read(EXPORT / "model.json", "export"),
+            calibration=Calibration.read(CALIBRATION, "evaluate"),
             data=store.info,
             tiles=tiles.join(store.index[store.index.columns.intersection(PLACE)]),
-            split=read_json(Path("reports/split.json"), "split", Split),
-            train=read_json(Path("metrics/train.json"), "train", Train),
-            collapse=read_json(Path("reports/collapse.json"), "train", Collapse),
-            evaluate=read_json(Path("reports/evaluate.json"), "evaluate", Evaluate),
-            export=read_json(Path("reports/export.json"), "export", Export),
-            **{name: read_csv(Path(file), stage, columns) for name, (file, stage, columns) in _TABLES.items()},
+            split=read_json(SPLIT_REPORT, "split", Split),
+            train=read_json(TRAIN_METRICS, "train", Train),
+            collapse=read_json(COLLAPSE, "train", Collapse),
+            evaluate=read_json(EVALUATION, "evaluate", Evaluate),
+            export=read_json(EXPORT_REPORT, "export", Export),
+            **{name: read_csv(file, stage, columns) for name, (file, stage, columns) in _TABLES.items()},
         )
 
 
@@ -96,10 +103,3 @@ class Explained:
     suspects: pd.DataFrame
     galleries: tuple[Gallery, ...]
     chosen_from: int
-
-
-def _parsed(path: Path, stage: str, parse: Any) -> Any:
-    try:
-        return parse(read_bytes(path, stage))
-    except ValueError as error:
-        raise damaged(path, stage, error) from None

@@ -166,21 +166,6 @@ class Member(TypedDict):
     accuracy: Measure
 
 
-class Network(TypedDict):
-    """One of those that answer together."""
-
-    backbone: str
-    seed: int
-    phase: str | None
-    weights: str
-
-
-class Members(TypedDict):
-    """models/calibration.json, as far as ``Calibration`` leaves it open."""
-
-    members: list[Network]
-
-
 class Ensemble(TypedDict):
     members: list[Member]
     gain: Measure

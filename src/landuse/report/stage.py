@@ -1,19 +1,15 @@
 """The stage report: pictures, explanations, the page and the model card, of what the other stages wrote."""
 
-from pathlib import Path
-
 import numpy as np
 
 from landuse import params, tracking
 from landuse.core.files import write_text
+from landuse.core.paths import ANSWERS, CARD, PAGE
 from landuse.model import saved
 from landuse.report import charts, documents, explain
 from landuse.report.inputs import Explained, Inputs
-from landuse.spec import Answers, answers
+from landuse.spec import Answers
 from landuse.tiles.store import open_store
-
-PAGE = Path("reports/index.html")
-CARD = Path("models/export/MODEL_CARD.md")
 
 
 def run(p: params.Params) -> None:
@@ -24,7 +20,7 @@ def run(p: params.Params) -> None:
     """
     store = open_store()
     inputs = Inputs.read(store)
-    val, test = (Answers.load(answers.FOLDER / f"{part}.npz", len(store.images)) for part in ("val", "test"))
+    val, test = (Answers.load(ANSWERS / f"{part}.npz", len(store.images)) for part in ("val", "test"))
     model, _ = saved.load()
     names = inputs.spec.classes
     logits = np.concatenate([val.pooled(), test.pooled()])

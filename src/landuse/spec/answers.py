@@ -14,7 +14,6 @@ import numpy.typing as npt
 from landuse.core.files import atomic
 from landuse.core.outputs import damaged, read_bytes
 
-FOLDER = Path("models/answers")
 PARTS = ("val", "test", "aside")  # of the split, each in a file
 _DTYPES = {"rows": np.int64, "targets": np.int64}  # the others are float32
 

@@ -1,10 +1,12 @@
 """What a model takes and gives: the content of model.json."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
-from landuse.core.outputs import as_json, first_fault
+from landuse.core.outputs import as_json, damaged, first_fault, read_bytes
 from landuse.spec.scaling import Scaling
 
 VERSION = 2  # 1: without radiometric_offset, ground_resolution and calibration
@@ -12,7 +14,44 @@ VERSION = 2  # 1: without radiometric_offset, ground_resolution and calibration
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Calibration(BaseModel):
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")  # what a newer version added is kept
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Return what a JSON file says.
+
+        Raises:
+            ValueError: it is no JSON, or lacks a field or has one of another kind; says which.
+        """
+        as_json(content, dict[str, Any])
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise ValueError(first_fault(error)) from None
+
+    @classmethod
+    def read(cls, path: Path, stage: str) -> Self:
+        """Read the file of it that a stage wrote; raises UserError where that is missing or damaged."""
+        content = read_bytes(path, stage)
+        try:
+            return cls.parse(content)
+        except ValueError as error:
+            raise damaged(path, stage, error) from None
+
+
+@with_config(ConfigDict(extra="allow"))
+class Network(TypedDict):
+    """One of those that answer together. phase: of its training, None for the end. weights: their SHA-256."""
+
+    backbone: str
+    seed: int | None
+    phase: str | None
+    identity: str
+    weights: str
+
+
+class Calibration(_Form):
     """What evaluation chose on validation tiles for the answers of a model or an ensemble.
 
     temperature, power: of the logits, see ``Scaling``. reason: of that
@@ -20,8 +59,6 @@ class Calibration(BaseModel):
     conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
     views: of each tile, 1 or the 8 flips and turns. members: the networks that answer together.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     temperature: Positive
     power: Positive
@@ -32,17 +69,15 @@ class Calibration(BaseModel):
     conformal_coverage: float
     conformal_quantile: float | None
     views: Literal[1, 8]
-    members: list[dict[str, Any]]
+    members: list[Network]
 
     @property
     def scaling(self) -> Scaling:
         return Scaling(self.temperature, self.power)
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
-
-    Fields that a newer version added are kept when a spec is read and written again.
 
     version: of this form. head: a section ``Head`` of the params. bands: in the order of the channels. units: of the
     stored pixel values, as is radiometric_offset, which is added to digital numbers before scaling. tile_size: pixels
@@ -50,8 +85,6 @@ class ModelSpec(BaseModel):
     std: of each band, in ``units``. weights: where training started from. identity: digest of all that made the
     weights (params, data, code). params: the train stage's, flat.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     version: int = 1
     backbone: str
@@ -76,25 +109,3 @@ class ModelSpec(BaseModel):
     params_digest: str
     identity: str
     params: dict[str, Any]
-
-    @classmethod
-    def parse(cls, content: bytes) -> Self:
-        """Return what a model.json says.
-
-        Raises:
-            ValueError: it is no JSON, or lacks a field or has one of another kind; says which.
-        """
-        as_json(content, dict[str, Any])
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise ValueError(first_fault(error)) from None
-
-
-def parse_calibration(content: bytes) -> Calibration:
-    """Return what models/calibration.json says; raises as ``ModelSpec.parse`` does."""
-    as_json(content, dict[str, Any])
-    try:
-        return TypeAdapter(Calibration).validate_json(content)
-    except ValidationError as error:
-        raise ValueError(first_fault(error)) from None

@@ -1,6 +1,5 @@
 """Training: from a split tile store to a model on disk and its history."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ import torch
 from landuse import params, tracking
 from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
-from landuse.core.paths import repository
+from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
 from landuse.core.process import configure, return_memory
 from landuse.model import saved
 from landuse.spec import ModelSpec
@@ -19,14 +18,10 @@ from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import Prepared, prepare
 
-HISTORY = Path("plots/history.csv")
-METRICS = Path("metrics/train.json")
-COLLAPSE = Path("reports/collapse.json")
-
 
 @distributed.group()
 def run(p: params.Params) -> None:
-    """Train the chosen backbone by the chosen recipe; write the model, metrics, history, curves and guards' findings.
+    """Train the chosen backbone by the chosen recipe; write the model, metrics, history and what the guards found.
 
     A training of the same params, data and code that was interrupted is continued. Under ``torchrun`` several processes
     train as one.
@@ -65,7 +60,7 @@ def run(p: params.Params) -> None:
         saved.save(ready.model, spec, phases=kept)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)
-        write_json(METRICS, _summary(table, best.epoch))
+        write_json(TRAIN_METRICS, _summary(table, best.epoch))
         write_json(COLLAPSE, guards.report())
     if checkpointer.signal:  # it came after the last batch
         raise Interrupted("stopped when all was trained and written: the same command goes on", checkpointer.signal)

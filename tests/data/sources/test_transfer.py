@@ -1,5 +1,6 @@
 """Servers that misbehave in every way we could think of: each ends soon, with the file or with one clear line."""
 
+import errno
 import gzip
 import hashlib
 import itertools
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from urllib3.response import HTTPResponse
 
 from landuse.core.errors import UserError
 from landuse.data.sources import fetch, transfer
@@ -256,6 +258,28 @@ def test_every_misbehaviour_ends_in_the_file_or_in_one_line(
         assert str(error.value).isprintable()
         assert len(str(error.value)) < 300
     assert len(visits) <= 10
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EBADF, "Bad file descriptor"), RuntimeError("released to the pool")])
+def test_a_read_that_ends_in_the_moment_it_is_given_up_is_one_line_too(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The connection is gone before it could be shut down."""
+    shut_down = HTTPResponse.shutdown
+    gone = []
+
+    def too_late(response: HTTPResponse) -> None:
+        shut_down(response)
+        gone.append(response)
+        raise error
+
+    monkeypatch.setattr(HTTPResponse, "shutdown", too_late)
+    monkeypatch.setattr(transfer, "_STALL", 0.2)
+    monkeypatch.setattr(fetch, "PATIENCE", 1.0)
+    url, _ = serve(says(LENGTH, body=CONTENT[:HALF], then=Visit.wait))
+    with pytest.raises(UserError, match="fewer than"):
+        fetch.fetch([Address(url, CHECKSUM)], "a remedy")
+    assert gone
 
 
 def test_the_constants_keep_the_promise() -> None:

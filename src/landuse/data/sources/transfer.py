@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, responses
 from pathlib import Path
@@ -240,7 +241,8 @@ def _chunk(response: requests.Response, deadline: float) -> bytes:
     try:
         return _within(deadline - time.monotonic(), lambda: bytes(response.raw.read(_CHUNK)))
     except TimeoutError:
-        response.raw.shutdown()  # wakes the thread that reads: closing would wait for it
+        with suppress(OSError, RuntimeError):  # unless its read has ended, and let go of the connection, in this moment
+            response.raw.shutdown()  # wakes the thread that reads: closing would wait for it
         raise _BrokenError(f"fewer than {_CHUNK:,} bytes within {_STALL:.0f} s") from None
     except (OSError, HTTPError):
         raise _BrokenError("the connection broke") from None

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from landuse.core.files import write_csv
+from landuse.core.paths import PLOTS
 from landuse.model.classifier import Classifier
 from landuse.report.explain import embedding, galleries, suspects
 from landuse.report.gallery import Gallery
-from landuse.report.inputs import PLOTS
 from landuse.tiles.store import TileStore
 
 
