@@ -9,7 +9,7 @@ from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes th
 from landuse.core.outputs import as_json, damaged, first_fault, read_bytes
 from landuse.spec.scaling import Scaling
 
-VERSION = 2  # 1: without radiometric_offset, ground_resolution and calibration
+VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -76,6 +76,13 @@ class Calibration(_Form):
         return Scaling(self.temperature, self.power)
 
 
+class OutOfDistribution(_Form):
+    """How to score strangers: distance to the k-th nearest reference tile, k = neighbours, divided by the limit."""
+
+    neighbours: int
+    limit: Positive
+
+
 class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
 
@@ -84,6 +91,10 @@ class ModelSpec(_Form):
     a side as stored; input_size: as the backbone works at. ground_resolution: metres a pixel; None: unknown. mean,
     std: of each band, in ``units``. weights: where training started from. identity: digest of all that made the
     weights (params, data, code). params: the train stage's, flat.
+
+    What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
+    smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
+    columns the answers; ood: None where there is no reference to compare with.
     """
 
     version: int = 1
@@ -109,3 +120,7 @@ class ModelSpec(_Form):
     params_digest: str
     identity: str
     params: dict[str, Any]
+    precision: Literal["fp32", "int8"] = "fp32"
+    limits: list[tuple[float, float]] | None = None
+    confusion: list[list[int]] | None = None
+    ood: OutOfDistribution | None = None

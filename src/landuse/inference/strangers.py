@@ -1,0 +1,55 @@
+"""How strange a tile is: the distance to the nearest reference tiles, in the features of a middle stage."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from landuse.core.errors import UserError
+from landuse.spec import ModelSpec
+
+Floats = npt.NDArray[np.float32]
+_ROWS = 4096  # tiles compared at once: their distances take memory
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Validation tiles of known labels: (n, F) features of length 1, and what is made of distances to them."""
+
+    features: Floats
+    neighbours: int
+    limit: float  # distance under which 95 % of the validation tiles stay
+
+    @classmethod
+    def read(cls, path: Path, spec: ModelSpec) -> Self | None:
+        """Read reference.npz; None where the model has no such score.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        if spec.ood is None:
+            return None
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
+                features = found["features"].astype(np.float32)
+        except FileNotFoundError:
+            raise UserError(f"no {path}: copy the whole folder that 'dvc repro export' made") from None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} is damaged ({error}): copy it again") from None
+        return cls(features, spec.ood.neighbours, spec.ood.limit)
+
+    def score(self, features: Floats) -> Floats:
+        """(n, F) -> (n,) distance to the k-th nearest of the reference tiles (Sun et al. 2022), by the limit."""
+        scores = np.empty(len(features), dtype=np.float32)
+        nearest = min(self.neighbours, len(self.features)) - 1
+        for start in range(0, len(features), _ROWS):
+            part = features[start : start + _ROWS]
+            unit = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            likeness = unit @ self.features.T
+            last = -np.partition(-likeness, nearest, axis=1)[:, nearest]
+            scores[start : start + _ROWS] = np.sqrt(np.maximum(2 - 2 * last, 0)) / self.limit
+        return scores
