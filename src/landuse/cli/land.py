@@ -15,6 +15,12 @@ def _scene(options: argparse.Namespace) -> None:
     print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")
 
 
+def _view(options: argparse.Namespace) -> None:
+    from landuse.inference.view import write_page
+
+    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
+
+
 COMMANDS: dict[str, Command] = {
     "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
@@ -22,5 +28,9 @@ COMMANDS: dict[str, Command] = {
                    "help": "another number, another scene (default: %(default)s)"},
         "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
+    }),
+    "view": (_view, "a map as one HTML page to look at", {
+        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
+        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
     }),
 }  # fmt: skip
