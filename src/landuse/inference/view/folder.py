@@ -52,9 +52,9 @@ class Summary(TypedDict):
     """What the page tells of summary.json."""
 
     model: Source
-    shape: list[int]
+    shape: Annotated[list[int], Field(min_length=2, max_length=2)]
     cell_metres: float
-    classes: list[str]
+    classes: Annotated[list[str], Field(min_length=1)]
     colours: dict[str, Colour]
     counts: dict[str, Count]
     valid_cells: int
