@@ -52,11 +52,16 @@ def test_counted_hectares_are_said_to_be_counted(tmp_path: Path) -> None:
     counts = mapped.write_map(tmp_path)["counts"]
     page = write_page(tmp_path).read_text()
     assert "Hectares as counted" in page and "Corrected" not in page
-    assert f"<td>{counts['City']['hectares']:,.0f}<small>{100 * counts['City']['share']:.1f}\u00a0%</small></td>" in page
+    assert (
+        f"<td>{counts['City']['hectares']:,.0f}<small>{100 * counts['City']['share']:.1f}\u00a0%</small></td>" in page
+    )
 
 
 def test_corrected_hectares_come_with_their_interval_and_land_that_the_model_does_not_know(tmp_path: Path) -> None:
-    area = {"City": {"hectares": 1234.5, "low": 1100, "high": 1400.2}, "Unknown": {"hectares": 3, "low": 0.0, "high": 9}}
+    area = {
+        "City": {"hectares": 1234.5, "low": 1100, "high": 1400.2},
+        "Unknown": {"hectares": 3, "low": 0.0, "high": 9},
+    }
     mapped.write_map(tmp_path, area=area)
     page = write_page(tmp_path).read_text()
     assert "<td><b>1,234</b><small>1,100 to 1,400</small></td>" in page

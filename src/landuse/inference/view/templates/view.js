@@ -78,7 +78,8 @@ const legendOf = (map, look, marks) => {
 
 const start = async () => {
   const [map] = await Promise.all(JSON.parse(find("data").textContent).maps.map(opened));
-  const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false}), box = boxOf(map);
+  const moving = !matchMedia("(prefers-reduced-motion: reduce)").matches, box = boxOf(map);
+  const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false, zoomAnimation: moving, inertia: moving});
   for (const [i, name] of ["picture", "cells", "marks"].entries()) view.createPane(name).style.zIndex = 250 + 10 * i;
   view.attributionControl.setPrefix("");
   L.control.scale({imperial: false}).addTo(view);
@@ -126,7 +127,7 @@ const start = async () => {
   };
   opacity.addEventListener("input", fade);
   fade();
-  find("whole").addEventListener("click", () => view.fitBounds(box));
+  find("whole").addEventListener("click", () => view.fitBounds(box, {reset: true})); // stops what moves
 
   const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
     maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
