@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import cos, hypot, isfinite, radians
 from typing import Any
 
+import shapely
 from affine import Affine
-from rasterio.coords import disjoint_bounds
 from rasterio.crs import CRS
 from rasterio.transform import array_bounds, from_origin
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
+from rasterio.warp import transform, transform_bounds
 from rasterio.windows import from_bounds
 
 from landuse.core.errors import UserError
@@ -37,9 +37,10 @@ class Grid:
         left, bottom, right, top = array_bounds(self.height, self.width, self.transform)
         return left, bottom, right, top
 
-    def touches(self, bounds: Sequence[float]) -> bool:
-        left, bottom, right, top = self.bounds
-        return not disjoint_bounds(bounds, (left, bottom, right, top))
+    def touches(self, bounds: Sequence[float], crs: CRS) -> bool:
+        """Whether bounds (two x, two y; in crs) have a place in common with the grid."""
+        there = shapely.box(*transform_bounds(crs, self.crs, *bounds))
+        return bool(there.intersects(shapely.box(*self.bounds)))
 
     def part(self, window: Window) -> "Grid":
         row, column, height, width = window

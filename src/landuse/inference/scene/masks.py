@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 from rasterio.features import rasterize
-from rasterio.warp import transform, transform_bounds
+from rasterio.warp import transform
 
 from landuse.core.errors import UserError
 from landuse.inference.scene import rasters
@@ -95,7 +95,7 @@ def of_file(path: str, grid: Grid) -> Mask:
     raster = rasters.opened(path)
     if raster.crs is None:
         raise UserError(f"the mask {path} has no CRS: give it one (gdal_edit.py -a_srs EPSG:32632 {path})")
-    _check_overlap(path, transform_bounds(raster.crs, grid.crs, *raster.bounds), grid)
+    _check_overlap(path, raster.bounds, raster.crs, grid)
     return RasterMask(path, tuple(raster.indexes))
 
 
@@ -126,12 +126,12 @@ def polygons(path: str, grid: Grid, *, inside: bool) -> PolygonMask:
         return np.column_stack(transform(known, grid.crs, places[:, 0], places[:, 1]))
 
     mask = PolygonMask(tuple(shapely.to_wkb(shapely.transform(shapes, project))), inside)
-    _check_overlap(path, mask.bounds, grid)
+    _check_overlap(path, mask.bounds, grid.crs, grid)
     return mask
 
 
-def _check_overlap(path: str, bounds: Sequence[float], grid: Grid) -> None:
-    if not grid.touches(bounds):
+def _check_overlap(path: str, bounds: Sequence[float], crs: CRS, grid: Grid) -> None:
+    if not grid.touches(bounds, crs):
         raise UserError(f"{path} does not touch the scene: give one of the same place")
 
 

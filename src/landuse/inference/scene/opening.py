@@ -27,7 +27,13 @@ def open_scene(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> 
     Raises:
         UserError: it cannot be read, or is not what the model takes; says what to do.
     """
-    log: Log = []
+    rasters.forget()
+    with rasters.environment():
+        return _open(paths, spec, options)
+
+
+def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene:
+    log: Log = [f"scene: {', '.join(paths)}"]
     product = _find(paths, options, log)
     _check_level(product, spec, options, log)
     chosen = product.pick(spec.bands, log)
@@ -113,7 +119,7 @@ def _grid(chosen: Sequence[Found], spec: ModelSpec, options: SceneOptions, log: 
     for raster in opened:
         if raster.crs != finest.crs:
             raise UserError(f"{raster.name} and {finest.name} have different CRS: give bands of one acquisition")
-        if not pixels.touches(raster.bounds):
+        if not pixels.touches(raster.bounds, raster.crs):
             raise UserError(f"{raster.name} and {finest.name} do not overlap: give bands of one acquisition")
     return pixels
 

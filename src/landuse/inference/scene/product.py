@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from pathlib import PurePath
 
 from landuse import sensors
 from landuse.core.errors import UserError
@@ -57,26 +58,27 @@ class Product:
                 raise UserError(self._lacks([name for name in wanted if not self._has(name)]))
             if len(same) > 1 and not self.many:
                 raise UserError(
-                    f"{name} is there twice, {_place(same[0])} and {_place(same[1])}: "
+                    f"{name} is there twice, as {_place(same[0])} and as {_place(same[1])}: "
                     "give one, or say with --bands what each is"
                 )
             picked.append(same[0])
-        log.append("bands: " + "; ".join(f"{band.name} is {_place(band)}, {band.how}" for band in picked))
+        log += [f"{band.name} is {_place(band)}, {band.how}" for band in picked]
         return tuple(picked)
 
     def _has(self, name: str) -> bool:
         return any(band.name == spelled(name) for band in self.bands)
 
     def _lacks(self, missing: list[str]) -> str:
-        named = sorted({band.name for band in self.bands if band.name})
-        if not named:
+        names = [band.name for band in self.bands if band.name]
+        path, nameless = self.bands[0].path, len(self.bands) - len(names)
+        if nameless:
             return (
-                f"the {len(self.bands)} bands of {self.bands[0].path} have no names: say what they are, in order, like "
-                f"--bands {','.join(sensors.BANDS)[: 4 * len(self.bands) - 1]}, or by number, like --bands B04=3"
+                f"{nameless} of {len(self.bands)} bands of {path} have no names: say which are "
+                f"{', '.join(missing)} (--bands NAME=NUMBER,NAME=NUMBER), or name all in their order"
             )
         return (
-            f"no band {', '.join(missing)} among {', '.join(named)} of {self.bands[0].path}: give a scene that has it, "
-            "or say with --bands what the bands are"
+            f"no band {', '.join(missing)} among {', '.join(sorted({*names}))} of {path}: give a scene that has it, or "
+            "say with --bands what the bands are"
         )
 
 
@@ -103,4 +105,4 @@ def metres_in(text: str) -> float:
 
 
 def _place(band: Found) -> str:
-    return f"band {band.index} of {band.path}"
+    return f"band {band.index} of {PurePath(band.path).name}"

@@ -33,6 +33,11 @@ class Scale(NamedTuple):
     offset: float | None
     source: str
 
+    def __str__(self) -> str:
+        times = f"{self.gain:,g} x " if self.gain != 1 else ""
+        plus = f" {'+' if self.offset > 0 else '-'} {abs(self.offset):,g}" if self.offset else ""
+        return f"{times}value{plus}"
+
 
 def calibrate(
     chosen: Sequence[Found], product: Product, spec: ModelSpec, options: SceneOptions, log: Log
@@ -159,9 +164,6 @@ def _check(dark: dict[Found, float], scales: dict[Found, Scale]) -> None:
 def _say(scales: dict[Found, Scale], chosen: Sequence[Found], dark: dict[Found, float], log: Log) -> None:
     for scale in dict.fromkeys(scales[band] for band in chosen):
         names = ", ".join(str(band.name) for band in chosen if scales[band] == scale)
-        log.append(
-            f"reflectance x 10000 of {names} = {scale.gain:g} x value {scale.offset:+g}, by {scale.source}; "
-            "no less than 1"
-        )
+        log.append(f"{names}: reflectance x 10000 = {scale}, no less than 1, by {scale.source}")
     band = min(dark, key=lambda band: dark[band])
-    log.append(f"the darkest 0.1 % of pixels: up to {dark[band]:,.0f} in {band.name}, before the offset")
+    log.append(f"darkest pixels before the offset: {dark[band]:,.0f} in {band.name}")

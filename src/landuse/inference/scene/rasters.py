@@ -30,7 +30,21 @@ _SETTINGS = {
 _REMOTE = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "https://", "http://", "s3://", "gs://")
 _SMALL = 2**22  # pixels that are looked at from one side to the other; a larger raster is sampled
 _LARGEST = 2**31  # pixels that are all looked at where a sample finds no data
+_EXACT = 1e-9  # pixels that a place may be off where it is interpolated: GDAL takes 0 for no answer
 _LOOK = 512  # pixels a side of that look
+
+
+def environment(path: str = "") -> rasterio.Env:
+    """GDAL's settings; with them its messages go where Python's go, and not to standard error."""
+    # beside a file on a server GDAL would look for others: each look is a request
+    remote = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if path.startswith(_REMOTE) else {}
+    return rasterio.Env(**_SETTINGS, **remote)
+
+
+def forget() -> None:
+    """Close all: files may have changed."""
+    _on_grid.cache_clear()
+    _opened.cache_clear()
 
 
 def opened(path: str) -> Any:
@@ -61,7 +75,7 @@ def read(
     Returns:
         (bands, height, width) values, 0 where not valid, and validity of the same shape.
     """
-    with _LOCK, _environment(path):
+    with _LOCK, environment(path):
         raster, (down, right) = _on_grid(path, grid, method, nodata, os.getpid())
         row, column, height, width = window
         values = np.zeros((len(indexes), height, width), dtype=raster.dtypes[indexes[0] - 1])
@@ -80,7 +94,7 @@ def sample(path: str, indexes: Sequence[int], nodata: float | None) -> list[npt.
 
     From its overviews where it has some, else 12 x 12 windows: corners too, so that a truncated file shows.
     """
-    with _LOCK, _environment(path):
+    with _LOCK, environment(path):
         raster = opened(path)
         shape, whole = [min(side, _LOOK) for side in raster.shape], Part(0, 0, raster.width, raster.height)
         if raster.width * raster.height > _SMALL and not raster.overviews(indexes[0]):
@@ -108,16 +122,10 @@ def nodata_of(path: str, index: int) -> float | None:
     return None if masked or raster.dtypes[index - 1] in ("uint8", "float32", "float64") else 0.0
 
 
-def _environment(path: str) -> rasterio.Env:
-    # beside a file on a server GDAL would look for others: each look is a request
-    remote = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if path.startswith(_REMOTE) else {}
-    return rasterio.Env(**_SETTINGS, **remote)
-
-
 @lru_cache(maxsize=128)
 def _opened(path: str, _: int) -> Any:
     try:
-        with _environment(path), warnings.catch_warnings():
+        with environment(path), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused in words of our own
             return rasterio.open(path)
     except RasterioError as error:
@@ -132,8 +140,11 @@ def _on_grid(path: str, grid: Grid, method: Resampling, nodata: float | None, _:
         return raster, shift
     # all of the grid, so that a pixel is the same in whichever window it is read
     form = {"crs": grid.crs, "transform": grid.transform, "height": grid.height, "width": grid.width}
-    outside = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
-    return WarpedVRT(raster, **form, **outside, resampling=method, tolerance=0), (0, 0)
+    if nodata is None and raster.dtypes[0].startswith("float"):
+        nodata = np.nan
+    alpha = nodata is None and MaskFlags.alpha not in raster.mask_flag_enums[0]
+    outside = {"add_alpha": alpha} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
+    return WarpedVRT(raster, **form, **outside, resampling=method, tolerance=_EXACT), (0, 0)
 
 
 def _read(path: str, raster: Any, indexes: Sequence[int], nodata: float | None, **part: Any) -> Any:
