@@ -42,6 +42,10 @@ class Grid:
         there = shapely.box(*transform_bounds(crs, self.crs, *bounds))
         return bool(there.intersects(shapely.box(*self.bounds)))
 
+    def times(self, raster: Any) -> float:
+        """How many of the grid's pixels a pixel of a raster is wide, where they have the same units."""
+        return abs(raster.transform.a / self.transform.a) if raster.crs == self.crs else 1.0
+
     def part(self, window: Window) -> "Grid":
         row, column, height, width = window
         return Grid(height, width, self.transform @ Affine.translation(column, row), self.crs)
