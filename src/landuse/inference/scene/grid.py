@@ -38,13 +38,15 @@ class Grid:
         return left, bottom, right, top
 
     def touches(self, bounds: Sequence[float], crs: CRS) -> bool:
-        """Whether bounds (two x, two y; in crs) have a place in common with the grid."""
+        """Whether bounds (left, bottom, right, top; in crs) have a place in common with the grid."""
         there = shapely.box(*transform_bounds(crs, self.crs, *bounds))
         return bool(there.intersects(shapely.box(*self.bounds)))
 
-    def times(self, raster: Any) -> float:
-        """How many of the grid's pixels a pixel of a raster is wide, where they have the same units."""
-        return abs(raster.transform.a / self.transform.a) if raster.crs == self.crs else 1.0
+    def times(self, raster: Any) -> tuple[float, float]:
+        """How many of the grid's pixels a pixel of an open raster is wide and high."""
+        t = raster.transform
+        right, down = (hypot(t.a, t.d), hypot(t.b, t.e)) if raster.crs == self.crs else ground_metres(raster)
+        return right / self.transform.a, down / -self.transform.e
 
     def part(self, window: Window) -> "Grid":
         row, column, height, width = window
@@ -95,6 +97,13 @@ def grid_of(raster: Any, metres: float | None, resample: bool, log: list[str]) -
     log.append(f"resampled (--resample): {raster.name} {odd}; read at {wanted} in {_metric(raster).to_string()}")
     height, width = round((top - bottom) / metres), round((right - left) / metres)
     return Grid(height, width, from_origin(left, top, metres, metres), _metric(raster))
+
+
+def bounds_of(raster: Any) -> tuple[float, float, float, float]:
+    """left, bottom, right, top of an open raster, however it is turned."""
+    ends = ((0, 0), (raster.width, 0), (0, raster.height), (raster.width, raster.height))
+    x, y = zip(*(raster.transform @ end for end in ends), strict=True)
+    return min(x), min(y), max(x), max(y)
 
 
 def ground_metres(raster: Any) -> tuple[float, float]:

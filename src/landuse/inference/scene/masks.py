@@ -17,7 +17,7 @@ from rasterio.warp import transform
 
 from landuse.core.errors import UserError
 from landuse.inference.scene import rasters
-from landuse.inference.scene.grid import Grid, Window
+from landuse.inference.scene.grid import Grid, Window, bounds_of
 
 Bools = npt.NDArray[np.bool_]
 
@@ -95,7 +95,7 @@ def of_file(path: str, grid: Grid) -> Mask:
     raster = rasters.opened(path)
     if raster.crs is None:
         raise UserError(f"the mask {path} has no CRS: give it one (gdal_edit.py -a_srs EPSG:32632 {path})")
-    _check_overlap(path, raster.bounds, raster.crs, grid)
+    _check_overlap(path, bounds_of(raster), raster.crs, grid)
     return RasterMask(path, tuple(raster.indexes))
 
 

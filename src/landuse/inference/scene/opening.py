@@ -119,7 +119,7 @@ def _grid(chosen: Sequence[Found], spec: ModelSpec, options: SceneOptions, log: 
     for raster in opened:
         if raster.crs != finest.crs:
             raise UserError(f"{raster.name} and {finest.name} have different CRS: give bands of one acquisition")
-        if not pixels.touches(raster.bounds, raster.crs):
+        if not pixels.touches(grid.bounds_of(raster), raster.crs):
             raise UserError(f"{raster.name} and {finest.name} do not overlap: give bands of one acquisition")
     return pixels
 
@@ -135,7 +135,7 @@ def _resampled(bands: Sequence[Band], pixels: Grid, log: Log) -> tuple[Band, ...
     for band in bands:
         raster = rasters.opened(band.path)
         if pixels.shift(raster) is None:
-            coarse = pixels.times(raster) > _COARSE
+            coarse = max(pixels.times(raster)) > _COARSE
             band = replace(band, method=Resampling.cubic_spline if coarse else Resampling.cubic)
         found.append(band)
     for method in (Resampling.cubic, Resampling.cubic_spline):

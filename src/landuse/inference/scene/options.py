@@ -28,7 +28,8 @@ class SceneOptions:
     @classmethod
     def of(cls, flags: argparse.Namespace) -> Self:
         """Of what argparse made of ``OPTIONS``."""
-        return cls(**{field.name: getattr(flags, field.name) for field in fields(cls)})
+        given = {field.name: getattr(flags, field.name) for field in fields(cls)}
+        return cls(**{**given, "mask": tuple(given["mask"])})
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -144,7 +144,10 @@ def _on_grid(path: str, grid: Grid, method: Resampling, nodata: float | None, _:
         nodata = np.nan
     alpha = nodata is None and MaskFlags.alpha not in raster.mask_flag_enums[0]
     outside = {"add_alpha": alpha} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
-    return WarpedVRT(raster, **form, **outside, resampling=method, tolerance=_EXACT), (0, 0)
+    across, down = grid.times(raster)
+    # which GDAL would guess, a little differently in each window
+    scale = {"XSCALE": across, "YSCALE": down}
+    return WarpedVRT(raster, **form, **outside, **scale, resampling=method, tolerance=_EXACT), (0, 0)
 
 
 def _read(path: str, raster: Any, indexes: Sequence[int], nodata: float | None, **part: Any) -> Any:
