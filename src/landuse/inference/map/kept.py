@@ -4,6 +4,7 @@ import io
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -13,20 +14,22 @@ from landuse.inference.map.answers import Block
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of blocks of one digest."""
+    """Blocks of one digest in a folder, which is there from the first one on."""
 
     folder: Path
+    digest: str
 
     @classmethod
-    def beside(cls, out: Path, digest: str) -> "Kept":
+    def beside(cls, out: Path, digest: str) -> Self:
         """Open the folder of the map ``out``; blocks of another scene, model or options are dropped."""
-        folder = out.with_name(f".{out.name}.blocks")
-        mark = folder / "digest"
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != digest:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            write_text(mark, digest)
-        return cls(folder)
+        kept = cls(out.with_name(f".{out.name}.blocks"), digest)
+        if kept.folder.exists() and not (kept._mark.is_file() and kept._mark.read_text(encoding="utf-8") == digest):
+            kept.drop()
+        return kept
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "digest"
 
     def drop(self) -> None:
         shutil.rmtree(self.folder)
@@ -37,6 +40,8 @@ class Kept:
     def write(self, first: tuple[int, int], block: Block) -> None:
         content = io.BytesIO()  # NumPy would write its parts one by one: a full disk shows more plainly this way
         np.savez(content, **asdict(block))
+        if not self._mark.is_file():
+            write_text(self._mark, self.digest)
         with atomic(self._path(first)) as part:
             part.write_bytes(content.getbuffer())
 

@@ -87,7 +87,7 @@ def _land(cells: Cells, quicklook: Image.Image, colours: dict[str, str], size: t
     table[0, : len(colours)] = [rgb(colour) for colour in colours.values()]
     table[1, : len(colours)] = [_pale(rgb(colour)) for colour in colours.values()]
     paint = table[cells.abstained[at].astype(int), cells.classes[at]]
-    painted = np.where(cells.valid[at][..., None], paint * (0.55 + 0.45 * grey / 255), 0.5 * grey + 110)
+    painted = np.where(cells.valid[at][..., None], paint * (0.72 + 0.4 * grey / 255), 0.5 * grey + 110)
     return Image.fromarray(np.rint(painted * seen + 255 * (1 - seen)).clip(0, 255).astype(np.uint8))
 
 

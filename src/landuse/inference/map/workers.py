@@ -8,12 +8,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import connection, get_context, parent_process
-from typing import Any
 
 from landuse.core.errors import UserError
 from landuse.inference.map.answers import Block, Task, answer
 
-_PATIENCE = 30  # seconds to reach a scheduler
+_PATIENCE = 10  # seconds to reach a scheduler
 
 
 def cores() -> int:
@@ -62,7 +61,7 @@ def on_cluster(task: Task, blocks: Sequence[tuple[int, int]], scheduler: str) ->
     except ModuleNotFoundError:
         raise UserError("--scheduler needs Dask: pip install 'landuse[cluster]'") from None
     try:
-        client: Any = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+        client = distributed.Client(scheduler, timeout=_PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {scheduler} ({error}): start one (dask scheduler)") from None
     with client:
