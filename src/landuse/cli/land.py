@@ -2,6 +2,7 @@
 
 import argparse
 
+from landuse.cli import maps
 from landuse.cli.values import Command, path, whole
 from landuse.core.errors import UserError
 
@@ -23,4 +24,5 @@ COMMANDS: dict[str, Command] = {
         "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
     }),
+    "map": maps.COMMAND,
 }  # fmt: skip
