@@ -1,9 +1,9 @@
 """Hectares of each class from a map without reference labels: as counted, and corrected for the model's own errors.
 
-The correction assumes that land of a class looks here as it does in the test tiles: P(image | class) is unchanged, while
-the shares of the classes may be anything (label shift; Forman 2008, Data Min. Knowl. Discov. 17; Saerens et al. 2002,
-Neural Comput. 14). It does not hold where the model has never seen such land: leave out cells whose OOD score is beyond
-its limit. It is not the estimator of Olofsson et al. (2014), which needs a probability sample of the mapped scene.
+The correction assumes that land of a class looks here as it does in the test tiles: P(image | class) is unchanged,
+while the shares of the classes may be anything (label shift; Forman 2008, Data Min. Knowl. Discov. 17; Saerens et al.
+2002, Neural Comput. 14). It does not hold where the model has never seen such land: leave out cells whose OOD score is
+beyond its limit. It is not the estimator of Olofsson et al. (2014), which needs a probability sample of this very map.
 """
 
 from typing import TypedDict
@@ -33,7 +33,7 @@ class Area(TypedDict):
 
 def counted(counts: Counts, cell_hectares: float) -> Floats:
     """(K,) cells of each class -> (K,) hectares as mapped, with all the errors of the map."""
-    return counts * cell_hectares
+    return counts.astype(np.float64) * cell_hectares
 
 
 def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, seed: int) -> list[Area]:
@@ -98,7 +98,7 @@ def _shares(recall: Floats, mapped: Floats) -> Floats:
     """
     singular = np.linalg.cond(recall) > 1e6
     safe = np.where(singular[:, None, None], np.eye(recall.shape[1]), recall)
-    shares: Floats = np.linalg.solve(safe.transpose(0, 2, 1), mapped[..., None])[..., 0]
+    shares = np.linalg.solve(safe.transpose(0, 2, 1), mapped[..., None])[..., 0].astype(np.float64)
     bad = singular | (shares < 0).any(axis=1)
     if bad.any():
         shares[bad] = _likeliest(recall[bad], mapped[bad])
