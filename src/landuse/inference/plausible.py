@@ -3,7 +3,7 @@
 Each tile is judged by ``limits`` of the model, (low, high) of each band: the smallest and the largest mean over a
 training tile. To be beyond them is no fault: snow, cloud, sea and shadow are. What is looked for is what even those do
 not do. Digital numbers (reflectance x 10000) of valid pixels are at least 1, above 255 in some band, since the air
-alone scatters that much, and on no snow or cloud 4 times the brightest training tile in every band at once.
+alone scatters that much, and on no snow or cloud above 20000 in a tile's mean.
 
 Two mistakes leave a tile possible: the offset of 1000 that products since baseline 04.00 hold, and reflectance x 255 in
 place of EuroSAT's stretch to 8 bits. Haze and shadow do the same to single tiles. They are found only among
@@ -24,11 +24,14 @@ MOST = 0.75
 _OFFSET = 1000  # digital numbers
 _DARK = 500  # digital numbers under which some pixel of some band of a tile is, as a rule: a roof, a shadow, water
 
+_WHITE = 20000  # digital numbers: twice what a white surface in the sun has
+_SHADE = 0.75  # of the darkest training tile; EuroSAT's sea and forest are brighter in blue
+
 _EMPTY = "all pixels are 0 or 1: no data, or reflectance that was cast to whole numbers"
 _BYTES = "no pixel is above 255: these look like 8-bit values"
-_LARGE = "every band is over 4 times as bright as the brightest training tile: these look scaled to 16 bits"
+_LARGE = "the mean of a band is above 20000, a reflectance of 2: these look scaled to 16 bits"
 _ADDED = "no pixel is below 1000, and 1000 less would be usual: subtract the offset of baseline 04.00 and later"
-_DIM = "every band is under half as bright as in the darkest training tile: these look like reflectance x 255"
+_DIM = "every band is darker than 3/4 of the darkest training tile: these look like reflectance x 255"
 _OF_MANY = {_ADDED, _DIM}
 
 
@@ -42,10 +45,10 @@ def faults(tiles: npt.NDArray[Any], spec: ModelSpec) -> list[str]:
         # in two steps: over both axes at once it takes ten times as long
         mean = tiles.sum(axis=1, dtype=np.uint32).sum(axis=1) / (tiles.shape[1] * tiles.shape[2])
         if spec.dtype == "uint8":
-            found[(mean < low / 2).all(axis=1)] = _DIM
+            found[(mean < _SHADE * low).all(axis=1)] = _DIM
         else:
             found[_offset(mean, smallest, low, high)] = _ADDED
-            found[(mean > 4 * high).all(axis=1)] = _LARGE
+            found[mean.max(axis=1) > _WHITE] = _LARGE
             if low.max() > 255:
                 found[largest <= 255] = _BYTES
     found[largest <= 1] = _EMPTY
