@@ -27,6 +27,12 @@ def _predict(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
+def _view(options: argparse.Namespace) -> None:
+    from landuse.inference.view import write_page
+
+    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
+
+
 COMMANDS: dict[str, Command] = {
     "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
@@ -48,5 +54,8 @@ COMMANDS: dict[str, Command] = {
                           "standard output)"},
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
+    "view": (_view, "a map as one HTML page to look at", {
+        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
+        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
     }),
 }  # fmt: skip
