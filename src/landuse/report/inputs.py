@@ -23,8 +23,8 @@ from landuse.core.paths import (
     TRAIN_METRICS,
 )
 from landuse.core.results import HISTORY_COLUMNS
+from landuse.report import results
 from landuse.report.gallery import Gallery
-from landuse.report.results import Collapse, Evaluate, Export, Split, Train
 from landuse.spec import Calibration, ModelSpec
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore
@@ -57,11 +57,11 @@ class Inputs:
     calibration: Calibration
     data: dict[str, Any]
     tiles: pd.DataFrame
-    split: Split
-    train: Train
-    collapse: Collapse
-    evaluate: Evaluate
-    export: Export
+    split: dict[str, Any]
+    train: dict[str, Any]
+    collapse: dict[str, Any]
+    evaluate: dict[str, Any]
+    export: dict[str, Any]
     history: pd.DataFrame
     curves: pd.DataFrame
     reliability: pd.DataFrame
@@ -80,11 +80,11 @@ class Inputs:
             calibration=Calibration.read(CALIBRATION, "evaluate"),
             data=store.info,
             tiles=tiles.join(store.index[store.index.columns.intersection(PLACE)]),
-            split=read_json(SPLIT_REPORT, "split", Split),
-            train=read_json(TRAIN_METRICS, "train", Train),
-            collapse=read_json(COLLAPSE, "train", Collapse),
-            evaluate=read_json(EVALUATION, "evaluate", Evaluate),
-            export=read_json(EXPORT_REPORT, "export", Export),
+            split=read_json(SPLIT_REPORT, "split", results.SPLIT),
+            train=read_json(TRAIN_METRICS, "train", results.TRAIN),
+            collapse=read_json(COLLAPSE, "train", results.COLLAPSE),
+            evaluate=read_json(EVALUATION, "evaluate", results.EVALUATE),
+            export=read_json(EXPORT_REPORT, "export", results.EXPORT),
             **{name: read_csv(file, stage, columns) for name, (file, stage, columns) in _TABLES.items()},
         )
 
