@@ -34,10 +34,7 @@ def text(pair: Pair, *, markdown: bool) -> str:
     parts += _changes(pair, markdown)
     if pair.settings:
         cells = [[key, *(value or "-" for value in values)] for key, values in pair.settings.items()]
-        parts += [
-            _heading("What differs", markdown),
-            grid(["setting", first, second], cells, "lll", markdown, _CELL),
-        ]
+        parts += [_heading("What differs", markdown), grid(["setting", first, second], cells, "lll", markdown, _CELL)]
     else:
         parts.append("No setting and no code that the results depend on differs.")
     parts.append(notes(_remarks(pair), markdown))

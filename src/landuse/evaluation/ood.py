@@ -21,11 +21,10 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from landuse import params
+from landuse.core.arrays import Flags, Floats, Floats32, Ints
 from landuse.core.errors import UserError
 from landuse.evaluation.metrics import Interval, interval, percentile
 
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
 Scores = Mapping[str, Floats]
 _NEIGHBOURS = 10
 _RECALL = 0.95
@@ -41,7 +40,7 @@ class Reference:
     neighbours: NearestNeighbors
 
     @classmethod
-    def fit(cls, features: Floats32, targets: npt.NDArray[np.int64]) -> Self:
+    def fit(cls, features: Floats32, targets: Ints) -> Self:
         """features: (n, F); targets: (n,).
 
         Raises:
@@ -95,7 +94,7 @@ def section(
     if not len(names):
         return None
 
-    def separated(score: str, chosen: npt.NDArray[np.bool_]) -> dict[str, Interval]:
+    def separated(score: str, chosen: Flags) -> dict[str, Interval]:
         rng = np.random.default_rng(settings.seed)
         return separation(inside[score], outside[score][chosen], settings.confidence, settings.bootstrap, rng)
 

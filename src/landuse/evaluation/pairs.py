@@ -20,13 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest, t
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from landuse.core.arrays import Flags, Floats, Ints
 
 CONFIDENCE = 0.95
 RESAMPLES = 5_000

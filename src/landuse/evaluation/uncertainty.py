@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse import params
+from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import abstention, conformal, reliability, scaling
 from landuse.spec import Calibration, Network
 from landuse.spec.scaling import Scaling
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def fit(

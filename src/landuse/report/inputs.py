@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Ints
 from landuse.core.geography import PLACE
 from landuse.core.outputs import read_csv, read_json
 from landuse.core.paths import (
@@ -98,7 +97,7 @@ class Explained:
     some.
     """
 
-    confusion: npt.NDArray[np.int64]
+    confusion: Ints
     embedding: pd.DataFrame
     suspects: pd.DataFrame
     galleries: tuple[Gallery, ...]

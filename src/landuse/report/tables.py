@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Ints
 from landuse.report import vocabulary as v
 from landuse.report.inputs import Explained, Inputs
 
@@ -191,12 +191,12 @@ def _labels(found: Mapping[str, Any]) -> Table:
     return Table("Labels", ["Label", "Tiles", *(m.title for m in v.LABELS.values())], rows)
 
 
-def _matrix(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Table:
+def _matrix(matrix: Ints, names: Sequence[str]) -> Table:
     rows = [[Cell(name), *map(_count, line.tolist())] for name, line in zip(names, matrix, strict=True)]
     return Table("Confusion matrix of the test tiles", ["truth ↓ predicted →", *names], rows)
 
 
-def _confusions(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Table:
+def _confusions(matrix: Ints, names: Sequence[str]) -> Table:
     wrong = matrix * (1 - np.eye(len(names), dtype=np.int64))
     least = min(2, max(1, int(wrong.max())))  # single tiles say little where there are others
     pairs = [np.unravel_index(flat, wrong.shape) for flat in np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]]

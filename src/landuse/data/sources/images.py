@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from landuse.core.arrays import Pixels
 from landuse.data.sources.collection import BadTile
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
@@ -64,7 +64,7 @@ def decode(data: bytes) -> Image.Image:
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error, zlib.error)
 
 
-def square(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+def square(image: Image.Image, size: int) -> Pixels:
     """Resize the shorter side to ``size`` (bicubic, antialiased) and cut out the centre.
 
     Returns:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial import KDTree
 
+from landuse.core.arrays import Floats
 from landuse.core.geography import EARTH_KM, NEAR_KM, TILE_KM, on_the_sphere, placed
 from landuse.core.intervals import wilson
 
@@ -46,7 +47,7 @@ def audit(tiles: pd.DataFrame, confidence: float) -> dict[str, Any]:
     return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}
 
 
-def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The great-circle distance in km from each tile to the nearest of the others, infinite without any; and which.
 
     Both have latitude and longitude in degrees; the results are (n,), positions count from 0.
@@ -57,7 +58,7 @@ def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.f
     return 2 * np.arcsin(np.minimum(chord / 2, 1)) * EARTH_KM, position
 
 
-def _summary(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _summary(distance: Floats) -> dict[str, Any]:
     quartiles = np.percentile(distance, [0, 25, 50, 75])
     return {
         **{name: round(float(km), 3) for name, km in zip(("min", "q1", "median", "q3"), quartiles, strict=True)},
@@ -67,7 +68,7 @@ def _summary(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
-def _histogram(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _histogram(distance: Floats) -> dict[str, Any]:
     """Numbers of tiles in bins of equal width on a logarithmic scale, from low to high km."""
     low, high = (round(float(km), 3) for km in (min(0.1, distance.min()), max(100.0, distance.max())))
     tiles, _ = np.histogram(distance.clip(low, high), np.geomspace(low, high, _BINS + 1))

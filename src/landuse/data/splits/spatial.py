@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Floats
 from landuse.core.errors import UserError
 from landuse.core.geography import DEGREE_KM
 from landuse.data.splits.geography import nearest
@@ -96,9 +97,7 @@ def _placed_in_blocks(
     return placed, _blocks(placed, block_km, rng.random(2))
 
 
-def _assign(
-    counts: npt.NDArray[np.float64], fractions: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.intp]:
+def _assign(counts: Floats, fractions: Floats, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """Return the number of the part of each block. counts: (blocks, classes); fractions: (parts,)."""
     counts = counts[:, counts.any(axis=0)]  # a class may lie in no block of these
     goal = fractions[:, None] * counts.sum(axis=0)
@@ -113,7 +112,7 @@ def _assign(
     return parts
 
 
-def _blocks(places: pd.DataFrame, block_km: float, shift: npt.NDArray[np.float64]) -> "pd.Series[str]":
+def _blocks(places: pd.DataFrame, block_km: float, shift: Floats) -> "pd.Series[str]":
     """The name of every tile's block, in a grid moved by ``shift`` blocks.
 
     The grid is the sinusoidal projection's with one scale a row: rows of equal height, cut into equal lengths along

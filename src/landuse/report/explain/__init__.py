@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Floats, Floats32
 from landuse.core.files import write_csv
 from landuse.core.paths import PLOTS
 from landuse.model.classifier import Classifier
@@ -18,8 +18,8 @@ def write(
     store: TileStore,
     model: Classifier,
     tiles: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
-    features: npt.NDArray[np.float32],
+    probabilities: Floats,
+    features: Floats32,
     names: list[str],
     seed: int,
     folder: Path = PLOTS,

@@ -5,13 +5,13 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from landuse.core.arrays import Floats, Ints
 from landuse.report.figures import style
 from landuse.report.vocabulary import percent, score, with_span
 
@@ -68,7 +68,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 26 else f"{name[:25]}…"
 
 
-def confusion(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
+def confusion(matrix: Ints, names: Sequence[str]) -> Figure:
     """Counts, and shares of the row: blue where it is right, red where it is wrong.
 
     matrix: (labels, labels), rows are the truth.
@@ -106,10 +106,10 @@ def confusion(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
     return figure
 
 
-def _colour(share: float, right: bool) -> npt.NDArray[np.float64]:
+def _colour(share: float, right: bool) -> Floats:
     """The square root shows rare errors."""
     strength = share if right else share**0.5
-    mixed: npt.NDArray[np.float64] = 1 - (0.12 + 0.88 * strength) * (1 - (_RIGHT if right else _WRONG))
+    mixed: Floats = 1 - (0.12 + 0.88 * strength) * (1 - (_RIGHT if right else _WRONG))
     return mixed
 
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from landuse.core.arrays import Pixels
 from landuse.data.sources.sample.fields import Field, Numbers, number, share
 
 Mask = npt.NDArray[np.bool_]
@@ -48,7 +49,7 @@ class Site:
 
     u: Field
     v: Field
-    zone: npt.NDArray[np.uint8]
+    zone: Pixels
     style: Field
     patchy: Field
     path: Field
@@ -59,7 +60,7 @@ class Site:
 class Ground:
     """cover: of each pixel. parcel: a number, the same for pixels that look alike. streak: place across the rows."""
 
-    cover: npt.NDArray[np.uint8]
+    cover: Pixels
     parcel: Numbers
     streak: Field
 
