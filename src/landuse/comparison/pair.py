@@ -9,9 +9,10 @@ import pandas as pd
 from landuse.comparison import experiments, predictions
 from landuse.comparison.experiments import FOLD, SEED, Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
+from landuse.comparison.significance import McNemar, detectable, mcnemar, mean_difference
 from landuse.core.errors import UserError
 from landuse.core.settings import changed
-from landuse.evaluation.pairs import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
+from landuse.evaluation.pairs import CONFIDENCE, Difference, differences
 
 
 @dataclass(frozen=True)

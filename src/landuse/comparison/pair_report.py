@@ -8,9 +8,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from landuse.comparison.pair import Pair, read
+from landuse.comparison.significance import POWER
 from landuse.comparison.table import LEVEL, TITLES, Shown, grid, notes, wrapped
 from landuse.core.files import write_csv
-from landuse.evaluation.pairs import POWER, Difference
+from landuse.evaluation.pairs import Difference
 
 _TEMPLATES = Environment(loader=PackageLoader("landuse.comparison"), undefined=StrictUndefined, autoescape=False)
 _CELL = 36  # characters of a cell in a terminal, before it is wrapped
