@@ -68,9 +68,8 @@ def read(first: str, second: str) -> Pair:
 
     first, second: git revisions, DVC experiments or ``workspace``.
 
-    Raises:
-        UserError: a revision is unknown, the same as the other or without a readable result; or their test tiles or
-            labels differ.
+    Raises UserError: a revision is unknown, the same as the other or without a readable result; or their test tiles or
+    labels differ.
     """
     with experiments.repository() as repo:
         if experiments.resolve(repo, first) == experiments.resolve(repo, second):
@@ -86,11 +85,7 @@ def _result(experiment: Experiment) -> Result:
 
 
 def compare(first: Result, second: Result) -> Pair:
-    """Everything that the report needs.
-
-    Raises:
-        UserError: the test tiles or labels differ.
-    """
+    """Everything that the report needs. Raises UserError: the test tiles or labels differ."""
     settings = _different(first.experiment, second.experiment)
     _check_task(first, second, settings)
     a, b = first.predictions, second.predictions

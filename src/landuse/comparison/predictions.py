@@ -47,8 +47,7 @@ class Predictions:
 def read(experiment: Experiment) -> Predictions:
     """Read an experiment's predictions. Tiles are known by content: another seed of the sample has the same names.
 
-    Raises:
-        Unreadable: they, or the list of its tiles, are not in DVC's cache, or a probability is not a number.
+    Raises Unreadable: they, or the list of its tiles, are not in DVC's cache, or a probability is not a number.
     """
     digests, table = _digests(experiment.files.read(TILES)), _table(experiment.files.read(PREDICTIONS))
     table["tile"] = digests.loc[table["row"].astype(int)].to_numpy()

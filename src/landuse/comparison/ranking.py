@@ -47,8 +47,7 @@ def run(to: str | None = None, csv: Path | None = None) -> Shown:
     to: name of the reference, a group's or one experiment's. The default is the best on the validation tiles: to
     choose on the test tiles would flatter it.
 
-    Raises:
-        UserError: no DVC repository, no finished experiment, or none of the name.
+    Raises UserError: no DVC repository, no finished experiment, or none of the name.
     """
     with experiments.repository() as repo:
         found, left_out = experiments.finished(repo)

@@ -41,11 +41,7 @@ class Reference:
 
     @classmethod
     def fit(cls, features: Floats32, targets: Ints) -> Self:
-        """features: (n, F); targets: (n,).
-
-        Raises:
-            UserError: a feature is not a finite number.
-        """
+        """features: (n, F); targets: (n,). Raises UserError: a feature is not a finite number."""
         _refuse_no_number(features)
         labels, number = np.unique(targets, return_inverse=True)
         means = np.stack([features[targets == label].mean(axis=0, dtype=np.float64) for label in labels])
@@ -69,8 +65,7 @@ class Reference:
 def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[str, Floats]:
     """Each score of every tile, (n,). logits: (n, labels), not scaled. features: (n, F), as those of the reference.
 
-    Raises:
-        UserError: a logit or a feature is not a finite number.
+    Raises UserError: a logit or a feature is not a finite number.
     """
     _refuse_no_number(logits)
     _refuse_no_number(features)

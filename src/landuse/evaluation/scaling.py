@@ -31,8 +31,7 @@ _RIVALS: tuple[Scaler, ...] = ("temperature", "power")  # the simpler one first
 def fit(logits: npt.NDArray[Any], targets: Ints, scaler: Scaler) -> Scaling:
     """Fit to tiles that the network did not learn from. logits: (n, classes); targets: (n,) below ``classes``.
 
-    Raises:
-        UserError: a logit is not a finite number.
+    Raises UserError: a logit is not a finite number.
     """
     gaps = all_gaps(logits)
     if scaler == "none":

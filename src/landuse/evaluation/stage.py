@@ -25,8 +25,7 @@ def run(p: params.Params, store: TileStore) -> None:
 
     store: the tiles that the answers are to.
 
-    Raises:
-        UserError: the split, or the answers, are missing or damaged.
+    Raises UserError: the split, or the answers, are missing or damaged.
     """
     settings, split = p.evaluate, read_split(store)
     names = labels_of(split)

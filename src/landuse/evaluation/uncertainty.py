@@ -28,8 +28,7 @@ def fit(
         members: who answers together.
         coordinates: as ``scaling.choose`` takes them.
 
-    Raises:
-        UserError: a logit is not a finite number.
+    Raises UserError: a logit is not a finite number.
     """
     if settings.scaling == "auto":
         scaled, reason = scaling.choose(logits, targets, coordinates, settings.confidence, settings.seed)

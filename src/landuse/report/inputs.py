@@ -68,11 +68,7 @@ class Inputs:
 
     @classmethod
     def read(cls, store: TileStore) -> Self:
-        """Read the files in the current folder.
-
-        Raises:
-            UserError: one is missing or damaged.
-        """
+        """Read the files in the current folder. Raises UserError: one is missing or damaged."""
         tiles = read_split(store)
         return cls(
             spec=ModelSpec.read(EXPORT / "model.json", "export"),

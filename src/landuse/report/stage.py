@@ -15,8 +15,7 @@ from landuse.tiles.store import open_store
 def run(p: params.Params) -> None:
     """Draw plots/*.png; explain the answers; write the page and the model card.
 
-    Raises:
-        UserError: an input is missing or damaged.
+    Raises UserError: an input is missing or damaged.
     """
     store = open_store()
     inputs = Inputs.read(store)

@@ -45,8 +45,7 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
 
     phase_name: None is the first.
 
-    Raises:
-        UserError: there is no such phase, or the loss falls at no learning rate.
+    Raises UserError: there is no such phase, or the loss falls at no learning rate.
     """
     phase = _phase(p.recipe, phase_name)
     configure()

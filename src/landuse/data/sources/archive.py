@@ -46,8 +46,7 @@ def open_url(url: str, is_tile: Callable[[str], bool]) -> Archive:
         url: an address is downloaded once; local data is read where it lies.
         is_tile: whether ``<Class>/<file>`` is one; other files are left out, and counted on standard error.
 
-    Raises:
-        UserError: there is nothing, no zip, an unsafe one, or no class folder with a tile in it.
+    Raises UserError: there is nothing, no zip, an unsafe one, or no class folder with a tile in it.
     """
     try:
         parts = urlsplit(url)

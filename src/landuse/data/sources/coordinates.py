@@ -26,8 +26,7 @@ def with_coordinates(collection: Collection, table: str) -> Collection:
             centre). ``file`` is ``<Class>/<name>`` or the bare name; its extension plays no part. A
             column ``class`` is put before bare names.
 
-    Raises:
-        UserError: no such table, not of this form, ambiguous, or about other tiles.
+    Raises UserError: no such table, not of this form, ambiguous, or about other tiles.
     """
     places = _read(local(table))
     found = {name: place for name in collection.names if (place := _place(places, name))}

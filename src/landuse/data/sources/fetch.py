@@ -45,8 +45,7 @@ def fetch(addresses: Sequence[Address], remedy: str, fault: Callable[[Path], str
         remedy: what the user can do when none gives it; ends the error's line.
         fault: says what is wrong with the content of a downloaded file, or None.
 
-    Raises:
-        UserError: no address gives the file; names each with its reason.
+    Raises UserError: no address gives the file; names each with its reason.
     """
     folder = repository() / ".landuse" / "downloads"
     for address in addresses:

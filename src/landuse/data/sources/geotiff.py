@@ -24,8 +24,7 @@ def decode(content: bytes, size: int, bands: int) -> tuple[npt.NDArray[np.uint16
     Returns:
         pixels: (size, size, bands) uint16, bands in file order. Its place, or None where the file tells none.
 
-    Raises:
-        BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
+    Raises BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
     """
     if not content:
         raise BadTile("empty file")

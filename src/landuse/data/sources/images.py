@@ -39,8 +39,7 @@ def decode(data: bytes) -> Image.Image:
     Greyscale, palette and opaque alpha are converted. Refused is what cannot be converted without
     guessing: more than 8 bits, CMYK, transparent pixels, more than one frame.
 
-    Raises:
-        BadTile: the picture is broken, or of a kind that is refused; says what to do.
+    Raises BadTile: the picture is broken, or of a kind that is refused; says what to do.
     """
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:

@@ -48,8 +48,7 @@ def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFram
         The near duplicates (file, split, other_file, other_split, bits, difference), those across parts first and
         the most alike first, 1,000 at most; and the numbers of pairs of all kinds.
 
-    Raises:
-        UserError: the same pixels are in two parts.
+    Raises UserError: the same pixels are in two parts.
     """
     used = tiles[tiles["split"].isin(PARTS)].sort_values("row")
     digests, hashes, pictures = _look(store, used["row"].to_numpy(dtype=np.int64))

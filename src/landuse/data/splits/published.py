@@ -30,9 +30,8 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
         The part of every tile, "unlisted" for one in no list; and for each part how many names its list has,
         and how many of them are not in the data.
 
-    Raises:
-        UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or
-            shares a tile with another list; or a label would have no tile in some part.
+    Raises UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or shares
+    a tile with another list; or a label would have no tile in some part.
     """
     names: dict[str, set[str]] = {part: _names(part, getattr(lists, part)) for part in PARTS}
     found = tiles[["file"]].assign(path=tiles["file"].map(stem))

@@ -27,8 +27,7 @@ def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) 
     Returns:
         The part of every tile; missing where a tile without a label has no coordinates.
 
-    Raises:
-        UserError: labelled tiles have no coordinates, or a class lies in too few blocks to be in every part.
+    Raises UserError: labelled tiles have no coordinates, or a class lies in too few blocks to be in every part.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     placed, blocks = _placed_in_blocks(tiles, block_km, rng)
@@ -48,8 +47,7 @@ def kfold(
     As ``deal``, but every tile is in the test of exactly one fold, and training and validation share the blocks of
     the others as they do in ``fractions``.
 
-    Raises:
-        UserError: as ``deal``.
+    Raises UserError: as ``deal``.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     placed, blocks = _placed_in_blocks(tiles, block_km, rng)
@@ -75,8 +73,7 @@ def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float)
         parts: the part of every tile.
         buffer_km: least great-circle distance between the centres of tiles of different parts.
 
-    Raises:
-        UserError: a class has no tile left in a part.
+    Raises UserError: a class has no tile left in a part.
     """
     parts = parts.copy()
     labelled = tiles["target"] >= 0

@@ -20,8 +20,7 @@ def run(p: params.Params) -> None:
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
     (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
 
-    Raises:
-        UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
+    Raises UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
     """
     store = open_store()
     tiles = read_labels(store)

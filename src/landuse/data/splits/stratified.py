@@ -25,8 +25,7 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
         fractions: of every class.
         seed: of the shuffling.
 
-    Raises:
-        UserError: a class is too small to be in every part.
+    Raises UserError: a class is too small to be in every part.
     """
     parts = pd.Series("", index=known.index, dtype="str")
     for name, group in known.groupby("class"):
@@ -55,8 +54,7 @@ def kfold(known: pd.DataFrame, fractions: Fractions, folds: int, fold: int, seed
         fold: the one whose tiles are the test, from 0.
         seed: of the shuffling.
 
-    Raises:
-        UserError: a class is too small to be in every part of every fold.
+    Raises UserError: a class is too small to be in every part of every fold.
     """
     parts = pd.Series("train", index=known.index, dtype="str")
     enough = 4 if folds == 2 else folds  # one tile for the test, and two for the rest
