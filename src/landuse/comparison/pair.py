@@ -86,7 +86,10 @@ def _result(experiment: Experiment) -> Result:
 
 def compare(first: Result, second: Result) -> Pair:
     """Everything that the report needs. Raises UserError: the test tiles or labels differ."""
-    settings = _different(first.experiment, second.experiment)
+    both = (
+        {SEED: each.experiment.seed, FOLD: each.experiment.fold, **each.experiment.settings} for each in (first, second)
+    )
+    settings = {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
     _check_task(first, second, settings)
     a, b = first.predictions, second.predictions
     test = mcnemar(first.predictions.right, second.predictions.right)
@@ -114,12 +117,6 @@ def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str,
     other = int((a.truth != b.truth).sum())
     if other:
         raise UserError(f"{names}: {other:,} of their {len(a.truth):,} test tiles have another true label in each")
-
-
-def _different(first: Experiment, second: Experiment) -> dict[str, tuple[str, str]]:
-    """Settings with another value; a setting that only one has is empty for the other."""
-    both = ({SEED: each.seed, FOLD: each.fold, **each.settings} for each in (first, second))
-    return {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
 
 
 def _tiles(first: Result, second: Result) -> pd.DataFrame:
