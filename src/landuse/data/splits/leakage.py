@@ -39,10 +39,7 @@ _COLUMNS = ["file", "split", "other_file", "other_split", "bits", "difference"]
 def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFrame, dict[str, int]]:
     """Compare all tiles that are in a part with each other.
 
-    Args:
-        store: of the tiles.
-        tiles: columns row, file and split.
-        bits: the largest distance of the hashes of near duplicates.
+    tiles: columns row, file and split. bits: the largest distance of the hashes of near duplicates.
 
     Returns:
         The near duplicates (file, split, other_file, other_split, bits, difference), those across parts first and
