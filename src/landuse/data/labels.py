@@ -35,9 +35,7 @@ def run(p: params.Params, tiles_index: Path = TILES / "index.csv", out: Path = L
 def label_classes(mapping: params.Mapping, classes: list[str]) -> dict[str, list[str]]:
     """Return label -> classes in the order of the targets: as in the table, or alphabetical for all_classes.
 
-    Args:
-        mapping: the section of params.yaml.
-        classes: of the data, sorted.
+    classes: of the data, sorted.
 
     Raises UserError: a class that the data does not have or that is named twice, or fewer than two labels.
     """

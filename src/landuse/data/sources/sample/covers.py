@@ -16,26 +16,12 @@ from landuse.data.sources.sample.fields import Field, Numbers, number, share
 Mask = npt.NDArray[np.bool_]
 
 
-class Cover(IntEnum):
-    """What a pixel is covered with."""
-
-    WATER = 0
-    TREES = 1
-    GRASS = 2
-    SHRUBS = 3
-    CROP = 4
-    VINES = 5
-    ASPHALT = 6
-    ROOF_DARK = 7
-    ROOF_GREY = 8
-    ROOF_WHITE = 9
-    ROOF_BLUE = 10
-    ROOF_TILE = 11
-    ROOF_SAND = 12
-    ROOF_SLATE = 13
-    YARD = 14
-    GARDEN = 15
-    TRACK = 16
+Cover = IntEnum(  # what a pixel is covered with
+    "Cover",
+    "WATER TREES GRASS SHRUBS CROP VINES ASPHALT ROOF_DARK ROOF_GREY ROOF_WHITE ROOF_BLUE ROOF_TILE ROOF_SAND "
+    "ROOF_SLATE YARD GARDEN TRACK",
+    start=0,
+)
 
 
 @dataclass(frozen=True)

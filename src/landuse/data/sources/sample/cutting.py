@@ -34,7 +34,9 @@ def cut(land_use: Pixels, size: int, wanting: Mapping[str, int]) -> Iterator[tup
             window = np.s_[top : top + size, leftmost : leftmost + size]
             if left[name] == 0:
                 break
-            if free[window].all() and (name not in _CROSSING or _reaches(land_use[window] == CLASSES.index(name))):
+            there = land_use[window] == CLASSES.index(name)
+            reach = max(there.any(0).mean(), there.any(1).mean())
+            if free[window].all() and (name not in _CROSSING or reach >= _REACH):
                 free[window] = False
                 left[name] -= 1
                 yield name, top, leftmost
@@ -48,20 +50,11 @@ def _crossing(shares: Mapping[str, Floats], name: str) -> Floats:
     return np.where(fits, shares[name], 0.0)
 
 
-def _reaches(mask: Flags) -> bool:
-    return bool(max(mask.any(0).mean(), mask.any(1).mean()) >= _REACH)
-
-
 def _shares(mask: Flags, size: int, places: npt.NDArray[np.integer]) -> Floats:
     """(places, places): share of the mask in the tile at each place, from a summed-area table."""
     total = np.zeros((len(mask) + 1, len(mask) + 1), np.int64)
     total[1:, 1:] = mask.cumsum(0).cumsum(1)
     far = places + size
-    count = (
-        total[np.ix_(far, far)]
-        - total[np.ix_(places, far)]
-        - total[np.ix_(far, places)]
-        + total[np.ix_(places, places)]
-    )
-    shares: Floats = count / size**2
+    rows = total[far] - total[places]
+    shares: Floats = (rows[:, far] - rows[:, places]) / size**2
     return shares

@@ -11,17 +11,9 @@ from landuse.data.sources.sample.covers import PAINTERS, Cover, Mask, Site
 from landuse.data.sources.sample.fields import Field, Numbers
 
 CLASSES = (
-    "AnnualCrop",
-    "Forest",
-    "HerbaceousVegetation",
-    "Highway",
-    "Industrial",
-    "Pasture",
-    "PermanentCrop",
-    "Residential",
-    "River",
-    "SeaLake",
-)
+    "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential",
+    "River", "SeaLake",
+)  # fmt: skip
 _HIGHWAY, _RIVER, _SEA = (CLASSES.index(c) for c in ("Highway", "River", "SeaLake"))
 
 
@@ -45,14 +37,10 @@ class Landscape:
 
 
 def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
-    """Draw a landscape.
+    """Draw a landscape of (size, size) pixels.
 
-    Args:
-        rng: where it comes from.
-        size: pixels a side.
-        zone_size: mean width of a zone, pixels.
-        dry: climate: from -1, green, to 1, dry.
-        weights: how common each land use is; for Highway and River: the mean number of them.
+    zone_size: mean width of a zone, pixels. dry: climate: from -1, green, to 1, dry. weights: how common each land use
+    is; for Highway and River: the mean number of them.
     """
     bend, warp = fields.smooth(rng, size, 35), fields.smooth(rng, size, 7)
     y, x = np.mgrid[:size, :size].astype(np.float32)
