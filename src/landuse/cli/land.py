@@ -54,6 +54,7 @@ COMMANDS: dict[str, Command] = {
                           "standard output)"},
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
+    }),
     "view": (_view, "a map as one HTML page to look at", {
         "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
         "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
