@@ -53,9 +53,10 @@ def drawn(browser: Browser) -> bool:
 
 
 def requested(browser: Browser) -> list[str]:
+    """Addresses since the log was last read, but for what a data URI holds and for the browser's own pages."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.log("performance")]
     urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    return [url for url in urls if not url.startswith(("data:", "chrome:"))]
+    return [url for url in urls if not url.startswith(("data:", "chrome"))]
 
 
 def spot(browser: Browser, column: float, row: float) -> dict[str, float]:
@@ -234,6 +235,7 @@ def test_the_map_is_moved_by_keys_and_shown_whole_again(page: Browser) -> None:
     page.run("find('map').focus()")
     key(page, "+", 187, "+")
     wait_for("the zoom", lambda: page.run(bounds) != before)
+    wait_for("its end", lambda: page.run("return !document.querySelector('.leaflet-zoom-anim')"))
     page.run("find('whole').click()")
     wait_for("the whole map", lambda: page.run(bounds) == before)
 

@@ -127,7 +127,7 @@ const start = async () => {
   };
   opacity.addEventListener("input", fade);
   fade();
-  find("whole").addEventListener("click", () => view.fitBounds(box, {reset: true})); // stops what moves
+  find("whole").addEventListener("click", () => view.fitBounds(box));
 
   const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
     maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
