@@ -68,6 +68,11 @@ def test_corrected_hectares_come_with_their_interval_and_land_that_the_model_doe
     assert re.search(r"Unknown</th><td><b>3</b><small>0 to 9</small></td><td></td><td></td></tr>", page)
 
 
+def test_of_a_model_without_a_reference_no_strangers_are_known(tmp_path: Path) -> None:
+    mapped.write_map(tmp_path, strange_cells=None)
+    assert "Strangers: not known." in write_page(tmp_path).read_text()
+
+
 def test_names_of_classes_stay_text(tmp_path: Path) -> None:
     mapped.write_map(tmp_path, classes=HOSTILE, decisions=["<i>bands</i>"])
     page = write_page(tmp_path).read_text()
@@ -151,6 +156,7 @@ BAD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("name", BAD)
 def test_a_folder_that_is_no_map_is_refused(name: str, tmp_path: Path) -> None:
     spoil, message = BAD[name]
