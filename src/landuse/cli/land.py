@@ -30,7 +30,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _view(options: argparse.Namespace) -> None:
     from landuse.inference.view import write_page
 
-    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
+    print(f"wrote {write_page(options.folder, options.out, options.sample)}: open it in a browser")
 
 
 COMMANDS: dict[str, Command] = {
@@ -58,5 +58,7 @@ COMMANDS: dict[str, Command] = {
     "view": (_view, "a map as one HTML page to look at", {
         "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
         "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
+        "--sample": {"metavar": "FILE", "type": path,
+                     "help": "a GeoPackage of cells: the page is one to label them in (default: label.html in DIR)"},
     }),
 }  # fmt: skip

@@ -21,30 +21,35 @@ from landuse.core.errors import UserError
 from landuse.core.files import write_text
 from landuse.inference.view import mercator
 from landuse.inference.view.folder import MapFolder, Summary
+from landuse.inference.view.sample import OTHER, Sampled, read_sample
 
 _HERE = Path(__file__).parent
 _QUALITY = 80  # of the WebP picture, 0 to 100
 
 
-def write_page(folder: Path, out: Path | None = None) -> Path:
-    """Write the page of a folder that `landuse map` made, and return its path; None: index.html in the folder.
+def write_page(folder: Path, out: Path | None = None, sample: Path | None = None) -> Path:
+    """Write the page of a folder that `landuse map` made, and return its path.
+
+    out: the file; None: index.html in the folder, with a sample label.html. sample: a GeoPackage of cells, for a page
+    to label them in.
 
     Raises:
         UserError: the folder holds no whole map, or out is no name of a page.
     """
-    out = out or folder / "index.html"
+    out = out or folder / ("label.html" if sample else "index.html")
     if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
         raise UserError(f"{out} is no name for a page: give a file that ends in .html")
-    write_text(out, page(MapFolder.read(folder)))
+    found = MapFolder.read(folder)
+    write_text(out, page(found, read_sample(sample, folder, found.summary["classes"]) if sample else None))
     return out
 
 
-def page(found: MapFolder) -> str:
-    """Return the HTML of a map."""
+def page(found: MapFolder, sample: list[Sampled] | None) -> str:
+    """Return the HTML of a map, or of cells of it to be labelled."""
     summary = found.summary
     style = _text("leaflet/leaflet.css") + _text("templates/view.css")
     leaflet = _text("leaflet/leaflet.js")
-    script = _text("templates/cells.js") + _text("templates/view.js")
+    script = "".join(_text(f"templates/{name}.js") for name in ("cells", "label", "view"))
     date = f", {summary['date']}" if summary["date"] else ""
     return Template(_text("templates/view.html")).substitute(
         title=escape(f"Land use: {found.name}{date}"),
@@ -59,7 +64,9 @@ def page(found: MapFolder) -> str:
         leaflet_hash=_hashed(leaflet),
         script=script,
         script_hash=_hashed(script),
-        data=json.dumps(_data(found), allow_nan=False).replace("<", "\\u003c"),  # a class may be called </script>
+        data=json.dumps(_data(found, sample), allow_nan=False).replace(
+            "<", "\\u003c"
+        ),  # a class may be called </script>
     )
 
 
@@ -140,8 +147,8 @@ def _items(texts: Iterable[str]) -> str:
     return "".join(f"<li>{escape(text)}</li>" for text in texts)
 
 
-def _data(found: MapFolder) -> dict[str, Any]:
-    """What view.js reads: `maps`, today one."""
+def _data(found: MapFolder, sample: list[Sampled] | None) -> dict[str, Any]:
+    """What the script reads: `maps`, today one, and `sample`."""
     summary, shape = found.summary, found.classes.shape
     placed = mercator.place(found.transform, found.crs, shape)
     memory = io.BytesIO()
@@ -164,7 +171,10 @@ def _data(found: MapFolder) -> dict[str, Any]:
         "values": _base64(zlib.compress(planes.tobytes())),
         "picture": f"data:image/webp;base64,{_base64(memory.getvalue())}",
     }
-    return {"maps": [described]}
+    if sample is None:
+        return {"maps": [described]}
+    digest = hashlib.sha256(json.dumps([found.summary["model"], sample]).encode()).hexdigest()[:16]
+    return {"maps": [described], "sample": {"name": digest, "cells": sample, "other": OTHER}}
 
 
 def _base64(content: bytes) -> str:
