@@ -149,7 +149,7 @@ def test_an_item_tells_the_offset(
 
 def test_an_item_that_is_wrong_about_its_offset_stops(tmp_path: Path) -> None:
     item = write_item(tmp_path / "a.json", assets(tmp_path, numbers()), **{"s2:processing_baseline": "05.10"})
-    with pytest.raises(UserError, match=r"processing baseline 05.10 says .* as if it had been applied: --offset"):
+    with pytest.raises(UserError, match=r"by processing baseline 05.10, .* as if it had been applied: --offset"):
         open_scene([item], RGB_MODEL, SceneOptions())
 
 
