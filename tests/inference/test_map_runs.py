@@ -75,7 +75,7 @@ def ended(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Answe
 def test_a_run_that_was_ended_goes_on(tmp_path: Path, model: Path, ended: Answering) -> None:
     mapped(str(tmp_path / "scene.tif"), tmp_path / "map", model)
     assert ended.answered == 16
-    whole = mapped(str(tmp_path / "scene.tif"), tmp_path / "whole", model)
+    whole = mapped(str(tmp_path / "scene.tif"), tmp_path / "whole", model, stride=64)
     assert contents(tmp_path / "map") == contents(whole)
     assert names(tmp_path) == {"scene.tif", "map", "whole"}
 
@@ -96,11 +96,21 @@ def test_several_processes_write_the_same_bytes(tmp_path: Path, model: Path) -> 
 @pytest.mark.long
 def test_processes_end_with_a_run_that_was_killed(tmp_path: Path, model: Path) -> None:
     """SIGKILL in the middle: no process stays, and the same command goes on to the same bytes."""
-    path = scene(tmp_path / "scene.tif", texture(5000, 5000))
-    command = [sys.executable, "-m", "landuse.cli", "map", path, "--model", str(model), "--workers", "2"]
+    path = scene(tmp_path / "scene.tif", texture(3000, 3000))
+    command = [
+        sys.executable,
+        "-c",
+        "from landuse.cli import main; main()",
+        "map",
+        path,
+        "--model",
+        str(model),
+        "--workers",
+        "2",
+    ]
     run = subprocess.Popen([*command, "--out", str(tmp_path / "map")], stderr=subprocess.DEVNULL)
     blocks = tmp_path / ".map.blocks"
-    _wait(lambda: len(list(blocks.glob("*.npz"))) > 2)
+    _wait(lambda: len(list(blocks.glob("*.npz"))) > 2 or run.poll() is not None)
     children = psutil.Process(run.pid).children(recursive=True)
     assert len(children) >= 2
     run.kill()
@@ -120,16 +130,16 @@ def _wait(done: Callable[[], bool]) -> None:
 
 @pytest.mark.long
 def test_a_cluster_writes_the_same_bytes_though_a_worker_is_killed(tmp_path: Path, model: Path) -> None:
-    path = scene(tmp_path / "scene.tif", texture(5000, 5000))
+    path = scene(tmp_path / "scene.tif", texture(3000, 3000))
     with distributed.LocalCluster(n_workers=3, threads_per_worker=2, dashboard_address=None) as cluster:
         with distributed.Client(cluster.scheduler_address) as client:
             pids = client.run(os.getpid)
         assert len(set(pids.values())) == 3
         killer = threading.Thread(target=_kill_after_two_blocks, args=(tmp_path / ".map.blocks", min(pids.values())))
         killer.start()
-        mapped(path, tmp_path / "map", model, scheduler=cluster.scheduler_address)
+        mapped(path, tmp_path / "map", model, scheduler=cluster.scheduler_address, stride=64)
         killer.join()
-    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "alone", model))
+    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "alone", model, stride=64))
 
 
 def _kill_after_two_blocks(blocks: Path, pid: int) -> None:
