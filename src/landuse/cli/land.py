@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from landuse.cli import maps
 from landuse.cli.values import Command, path, whole
 from landuse.core.errors import UserError
 
@@ -28,6 +29,12 @@ def _predict(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
+def _view(options: argparse.Namespace) -> None:
+    from landuse.inference.view import write_page
+
+    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
+
+
 COMMANDS: dict[str, Command] = {
     "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
@@ -36,6 +43,7 @@ COMMANDS: dict[str, Command] = {
         "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
     }),
+    "map": maps.COMMAND,
     "predict": (_predict, "label tiles by an exported model: a table, one row a file", {
         "paths": {"metavar": "PATH", "nargs": "+",
                   "help": "a file (PNG, JPEG, TIFF, GeoTIFF, ...), a folder, a pattern, a zip, or - for a list of them "
@@ -48,5 +56,9 @@ COMMANDS: dict[str, Command] = {
                           "standard output)"},
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
+    }),
+    "view": (_view, "a map as one HTML page to look at", {
+        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
+        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
     }),
 }  # fmt: skip

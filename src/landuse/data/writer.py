@@ -34,9 +34,8 @@ def run(p: params.Params, store: Path = TILES) -> None:
 def write(store: Path, collection: Collection, max_quarantined: int = 0) -> None:
     """Decode, check and store every tile of a collection; all of it or nothing.
 
-    Raises:
-        UserError: more than ``max_quarantined`` tiles are unusable, none is left, or the content
-            digest is not the one the source promises.
+    Raises UserError: more than ``max_quarantined`` tiles are unusable, none is left, or the content digest is not the
+    one the source promises.
     """
     with atomic(store) as part:
         part.mkdir()
