@@ -18,7 +18,7 @@ class SceneOptions:
 
     bands: tuple[str, ...] = ()
     offset: int | None = None
-    units: Literal["dn", "reflectance", "rgb"] | None = None
+    units: Literal["dn", "reflectance"] | None = None
     accept_level: Literal["l2a"] | None = None
     resample: bool = False
     mask: tuple[str, ...] = ()
@@ -28,7 +28,8 @@ class SceneOptions:
     @classmethod
     def of(cls, flags: argparse.Namespace) -> Self:
         """Of what argparse made of ``OPTIONS``."""
-        return cls(**{field.name: getattr(flags, field.name) for field in fields(cls)})
+        given = {field.name: getattr(flags, field.name) for field in fields(cls)}
+        return cls(**{**given, "mask": tuple(given["mask"])})
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -47,8 +48,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
                 "help": "what the files' bands are, in order (B02,B03,B04), or by number (B04=3,B03=2)"},
     "--offset": {"metavar": "DN", "type": int, "choices": (-1000, 0),
                  "help": "add to digital numbers: -1000 (baseline 04.00 and later) or 0 (before, or harmonised)"},
-    "--units": {"choices": ("dn", "reflectance", "rgb"),
-                "help": "of the files' values: reflectance x 10000, reflectance, or an 8-bit picture"},
+    "--units": {"choices": ("dn", "reflectance"),
+                "help": "of the files' values: reflectance x 10000 (digital numbers), or reflectance"},
     "--accept-level": {"choices": ("l2a",), "help": "take L2A (surface) for a model trained on L1C"},
     "--resample": {"action": "store_true", "help": "bring another grid to the model's pixels"},
     "--mask": {"metavar": "FILE", "action": "append", "default": [],

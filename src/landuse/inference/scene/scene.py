@@ -13,8 +13,7 @@ from rasterio.enums import Resampling
 from landuse import sensors
 from landuse.inference.scene import rasters
 from landuse.inference.scene.grid import Grid
-
-_METHOD = Resampling.cubic  # of coarser bands, as EuroSAT did (phelber/EuroSAT#5)
+from landuse.inference.scene.masks import Mask
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Band:
     """A band of the model: where it is, and what its values mean.
 
     name: as the model has it. path: as GDAL names it. index: from 1. gain, offset: digital numbers
-    (reflectance x 10000) = gain x value + offset. nodata: the value that is none; None: the file's mask says.
+    (reflectance x 10000) = gain x value + offset. nodata: see ``rasters.nodata_of``. method: of resampling, where the
+    raster's pixels are not the scene's.
     """
 
     name: str
@@ -31,19 +31,22 @@ class Band:
     gain: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
+    method: Resampling = Resampling.nearest
 
 
 @dataclass(frozen=True)
 class Scene:
     """A scene on the model's scale. It can be pickled: datasets are opened where they are read, once a process.
 
-    grid: the scene's pixels. bands: in the model's order. dtype: of the model's pixels. rgb: digital numbers become
-    EuroSAT's 8-bit RGB. decisions: all that was decided about bands, units and masks, in words. digest: SHA-256 of
-    files (path, size, time of change) and options. date: ISO 8601 time of acquisition, where known.
+    grid: the scene's pixels. bands: in the model's order. masks: of what is not valid although it has data. dtype: of
+    the model's pixels. rgb: digital numbers become EuroSAT's 8-bit RGB. decisions: all that was decided about bands,
+    units and masks, in words. digest: SHA-256 of files (path, size, time of change) and options. date: ISO 8601 time of
+    acquisition, where known.
     """
 
     grid: Grid
     bands: tuple[Band, ...]
+    masks: tuple[Mask, ...]
     dtype: str
     rgb: bool
     decisions: tuple[str, ...]
@@ -75,26 +78,27 @@ class Scene:
             whether a pixel has data and is not masked.
         """
         window = (row, col, height, width)
-        pixels = np.zeros((height, width, len(self.bands)), dtype=np.uint16 if self.rgb else self.dtype)
-        valid = np.ones((height, width), dtype=bool)
-        start = 0
-        for (path, nodata), group in groupby(self.bands, key=lambda band: (band.path, band.nodata)):
-            bands = list(group)
-            values, fine = rasters.read(path, tuple(b.index for b in bands), self.grid, window, _METHOD, nodata)
-            for number, band in enumerate(bands):
-                pixels[..., start + number] = _digital_numbers(values[number], band)
+        layers, valid = [], np.ones((height, width), dtype=bool)
+        for (path, nodata, method), group in groupby(self.bands, key=lambda b: (b.path, b.nodata, b.method)):
+            same = list(group)
+            values, fine = rasters.read(path, [band.index for band in same], self.grid, window, method, nodata)
+            layers += [_digital_numbers(part, band) for part, band in zip(values, same, strict=True)]
             valid &= fine.all(axis=0)
-            start += len(bands)
+        pixels = np.stack(layers, axis=-1)
         if self.rgb:
             pixels = sensors.to_rgb(pixels)
+        elif pixels.dtype == np.uint8:
+            valid &= pixels.any(axis=-1)  # a picture is black where it has nothing
         pixels[~valid] = 0
+        for mask in self.masks:
+            valid &= ~mask.masked(self.grid, window)
         return pixels, valid
 
 
 def _digital_numbers(values: npt.NDArray[Any], band: Band) -> npt.NDArray[Any]:
-    """Values of a file to reflectance x 10000, at least 1 and at most 65535; what is no data comes out as something."""
-    if band.gain == 1 and band.offset == 0 and values.dtype.kind == "u":
+    """Values of a file as reflectance x 10000, uint16 and at least 1; an 8-bit picture stays what it is."""
+    if values.dtype == np.uint8 or (values.dtype == np.uint16 and band.gain == 1 and band.offset == 0):
         return values
     numbers = values.astype(np.float32) * np.float32(band.gain) + np.float32(band.offset)
-    clamped: npt.NDArray[Any] = np.clip(np.rint(numbers), 1, 65535)
+    clamped: npt.NDArray[Any] = np.clip(np.rint(numbers), 1, 65535).astype(np.uint16)
     return clamped
