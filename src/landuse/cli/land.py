@@ -1,6 +1,7 @@
 """Commands that use a model, or make land to use it on: they work anywhere, on the paths that they are given."""
 
 import argparse
+import os
 import sys
 
 from landuse.cli import maps
@@ -18,6 +19,7 @@ def _scene(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would wait in circles beside the network's
     from landuse.inference.predict import run, source
 
     model = source.load(options.model, threads=1)
