@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def _geopackage(out: Path) -> Iterator[Write]:
     import pyogrio.raw
     import shapely
 
-    with atomic(out) as part:
+    with atomic(out) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*extension", category=RuntimeWarning)  # until it is whole
 
         def put(rows: list[Row], places: list[Place | None]) -> None:
             points = [None if place is None else shapely.Point(place) for place in places]
