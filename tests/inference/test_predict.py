@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from exported import write_model
 from PIL import Image
@@ -178,6 +180,17 @@ def test_bands_without_descriptions_are_taken_in_order_and_that_is_said_once(
     assert capsys.readouterr().err.splitlines() == [
         "landuse: bands without descriptions are taken in the order of the model: " + ", ".join(sensors.BANDS)
     ]
+
+
+def test_a_geopackage_has_the_centre_of_each_tile_that_has_a_place(models: Path, tiles: Path) -> None:
+    for name, zone in {"x": 32632, "y": 32633}.items():
+        geotiff(tiles.parent / f"{name}.tif", sensors.to_rgb(numbers()[..., :3]), crs=f"EPSG:{zone}")
+    cli.main(["predict", "x.tif", "tiles/a.tif", "y.tif", "--model", str(models / "rgb"), "--out", "out.gpkg"])
+    _, _, points, _ = pyogrio.raw.read("out.gpkg")
+    first, second, third = (None if point is None else shapely.from_wkb(point) for point in points)
+    # on the central meridian's 500 km, so that 80 m east are 80 / (111,320 cos(latitude)) degrees
+    assert (first.x, first.y) == pytest.approx((9 + 80 / 111_320 / np.cos(np.radians(48.75)), 48.752), abs=1e-3)
+    assert second is None and (third.x - first.x, third.y - first.y) == pytest.approx((6, 0), abs=1e-9)
 
 
 def test_a_model_of_rgb_sees_digital_numbers_as_eurosat_made_its_pictures(models: Path, tmp_path: Path) -> None:
