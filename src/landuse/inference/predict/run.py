@@ -61,7 +61,6 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
     ):
         warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled, file by file
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # as good, only without a place
-        warnings.filterwarnings("ignore", message="The filename extension should be 'gpkg'")  # it will be, when whole
         for number, answers in enumerate(_in_order(pool, answer, _batches(files(paths)), _AHEAD * threads)):
             if number == 0 and answers.fault:
                 raise UserError(
