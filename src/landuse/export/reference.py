@@ -1,4 +1,4 @@
-"""What new tiles are compared with: validation tiles, which the network did not learn from. models/export/reference.npz.
+"""models/export/reference.npz: validation tiles, which the network did not learn from, to compare new tiles with.
 
 ``features`` (R, F), float32 or float16, each of length 1, of validation tiles: what the out-of-distribution (OOD) score
 is a distance to. ``probabilities`` (n, classes) float32 of validation tiles, for drift.

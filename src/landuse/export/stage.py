@@ -48,9 +48,8 @@ def run(p: params.Params) -> None:
     parity = _check(exported, test, store, p.export.tolerance)
     for_qgis = deepness.convert(content, spec)
     _check_deepness(for_qgis, exported, test, store, p.export.tolerance)
-    chosen, measured = exported, {}
-    if p.export.int8 == "auto":
-        chosen, measured = int8.choose(exported, store.images, val, test)
+    auto = p.export.int8 == "auto"
+    chosen, measured = int8.choose(exported, store.images, val, test) if auto else (exported, {})
     compared_with, ood = reference.make(chosen.val, val.targets)
     facts = {
         "version": VERSION,

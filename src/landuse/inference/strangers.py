@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -36,9 +37,11 @@ class Reference:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
                 features = found["features"].astype(np.float32)
+            if features.ndim != 2 or not features.size or not np.isfinite(features).all():
+                raise ValueError(f"its features are {features.shape}, or not all of them are finite")
         except FileNotFoundError:
             raise UserError(f"no {path}: copy the whole folder that 'dvc repro export' made") from None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is damaged ({error}): copy it again") from None
         return cls(features, spec.ood.neighbours, spec.ood.limit)
 

@@ -21,9 +21,9 @@ def distances(features: Floats, reference: Floats, neighbours: int) -> Floats:
     reference: of length 1. neighbours: k; m, where there are fewer.
     """
     found = np.empty(len(features), dtype=np.float32)
-    nearest = min(neighbours, len(reference)) - 1
+    nearest = max(0, len(reference) - neighbours)  # of likeness in rising order
     for start in range(0, len(features), _ROWS):
         likeness = unit(features[start : start + _ROWS]) @ reference.T
-        last = -np.partition(-likeness, nearest, axis=1)[:, nearest]
-        found[start : start + _ROWS] = np.sqrt(np.maximum(2 - 2 * last, 0))
+        likeness.partition(nearest, axis=1)
+        found[start : start + _ROWS] = np.sqrt(np.maximum(2 - 2 * likeness[:, nearest], 0))
     return found
