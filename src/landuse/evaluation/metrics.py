@@ -8,7 +8,6 @@ Resamples of tiles without an error hold none either, and would claim certainty.
 for as many successes as there are tiles, the classes counted as if each were as rare as the rarest.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,11 @@ def wilson(successes: int, count: int, confidence: float) -> Interval:
     if count == 0:
         return interval(np.nan, np.nan, np.nan)
     return interval(successes / count, *intervals.wilson(successes, count, confidence))
+
+
+def share(hits: Flags, confidence: float) -> Interval:
+    """The share of hits, (n,), with Wilson's interval."""
+    return wilson(int(hits.sum()), len(hits), confidence)
 
 
 def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
@@ -106,7 +110,10 @@ def rank_metrics(
     lacks a label.
     """
     values = _ranked(truth, probabilities, np.ones((len(truth), 1)))
-    resampled = [_ranked(truth, probabilities, weights) for weights in _tile_weights(len(truth), resamples, rng)]
+    count, chunk, resampled = len(truth), max(1, 1_000_000 // len(truth)), []  # the chunks bound the memory
+    for start in range(0, resamples, chunk):
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
+        resampled.append(_ranked(truth, probabilities, weights.T.astype(np.float64, order="C")))
     drawn = np.concatenate(resampled, axis=2)
     chosen = [1] if len(names) == 2 else slice(None)
     overall = percentile(float(values[0, chosen].mean()), drawn[0, chosen].mean(axis=0), confidence, evidence(truth))
@@ -118,14 +125,6 @@ def rank_metrics(
         for i, name in enumerate(names)
     }
     return overall, of_label
-
-
-def _tile_weights(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield (count, R) numbers of times each tile is drawn, in chunks that bound the memory."""
-    chunk = max(1, 1_000_000 // count)
-    for start in range(0, resamples, chunk):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
-        yield drawn.T.astype(np.float64, order="C")
 
 
 def _ranked(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:

@@ -49,27 +49,15 @@ def reliability(log_p: Floats, targets: Ints, confidence: float) -> pd.DataFrame
     """One row a bin: mean confidence, accuracy, count, and Wilson's interval (low, high) of the accuracy."""
     said, right, count = _bins(log_p, targets)
     ends = [wilson(round(k * n), n, confidence) for k, n in zip(right, count.tolist(), strict=True)]
-    return pd.DataFrame(
-        {
-            "confidence": said,
-            "accuracy": right,
-            "count": count,
-            "low": [end["low"] for end in ends],
-            "high": [end["high"] for end in ends],
-        }
-    )
+    table = pd.DataFrame({"confidence": said, "accuracy": right, "count": count})
+    return table.join(pd.DataFrame(ends)[["low", "high"]])
 
 
 def before_and_after(logits: npt.NDArray[Any], targets: Ints, scaling: Scaling, confidence: float) -> pd.DataFrame:
     """plots/reliability.csv: ``reliability`` of test tiles before and after scaling, named in the column stage."""
-    tables = {"before": Scaling(), "after": scaling}
-    return pd.concat(
-        [
-            reliability(of.log_probabilities(logits), targets, confidence).assign(stage=stage)
-            for stage, of in tables.items()
-        ],
-        ignore_index=True,
-    )[["stage", "confidence", "accuracy", "count", "low", "high"]]
+    scalings = {"before": Scaling(), "after": scaling}
+    tables = {stage: reliability(of.log_probabilities(logits), targets, confidence) for stage, of in scalings.items()}
+    return pd.concat(tables, names=["stage"]).reset_index("stage").reset_index(drop=True)
 
 
 def _ece(log_p: Floats, targets: Ints, confidence: float, resamples: int, rng: np.random.Generator) -> Interval:
