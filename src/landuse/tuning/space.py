@@ -36,7 +36,8 @@ class Space:
         if key in self.whole:
             return trial.suggest_int(key, int(low), int(high), log=dimension.log)
         value = trial.suggest_float(key, low, high, log=dimension.log)
-        return min(max(_readable(value, value if dimension.log else high - low), low), high)
+        scale = value if dimension.log else high - low
+        return min(max(round(value, _DIGITS - 1 - math.floor(math.log10(scale))), low), high)
 
 
 def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
@@ -108,8 +109,3 @@ def _matters(key: str, values: Mapping[str, list[Any]], read: Read) -> bool:
         if any(flat != first for flat in rest):
             return True
     return False
-
-
-def _readable(value: float, scale: float) -> float:
-    """Round to so many digits of a scale: of the value itself, or of the width of its range."""
-    return round(value, _DIGITS - 1 - math.floor(math.log10(scale)))
