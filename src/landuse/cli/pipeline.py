@@ -62,7 +62,7 @@ def _lr_find(options: argparse.Namespace) -> None:
 
 
 def _cache(options: argparse.Namespace) -> None:
-    from landuse import cache
+    from landuse.storage import cache
 
     if options.prune:
         print(cache.prune(Path()))

@@ -35,11 +35,6 @@ class Cut:
     rest: fx.GraphModule
     _rounded: dict[torch.dtype, fx.GraphModule] = field(default_factory=dict)
 
-    @property
-    def trunk(self) -> fx.GraphModule:
-        """The name of the prefix that landuse.prediction still uses."""
-        return self.prefix
-
     def run_prefix(self, x: Tensor) -> Tensor:
         """Run the prefix; in autocast with weights that are rounded once, not for every batch."""
         kind = x.device.type

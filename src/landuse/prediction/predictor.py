@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from tqdm import tqdm
 
 from landuse.model.classifier import Classifier
+from landuse.model.prefix import split
 from landuse.params import Freeze
 from landuse.spec import Answers
 from landuse.spec.scaling import Scaling
@@ -79,11 +80,11 @@ def _staged(model: Classifier) -> fx.GraphModule | None:
     None where no single tensor leaves that stage, or the network cannot be traced.
     """
     model.freeze(_STAGE)
-    cut = model.cut
-    model.freeze("backbone")
-    if cut is None or model.cut is None:
+    # all of the backbone: what ``freeze`` leaves out of it, the exponent of GeM, rests as well here
+    stage, whole = model.cut, split(model.backbone, set(model.backbone.modules()), set(model.backbone.parameters()))
+    if stage is None or whole is None:
         return None
-    backbone, end = model.cut.prefix, cut.prefix.graph.output_node().args[0]
+    backbone, end = whole.prefix, stage.prefix.graph.output_node().args[0]
     graph = backbone.graph
     inside = {node.name: node for node in graph.nodes}
     if not isinstance(end, fx.Node) or end.name not in inside:

@@ -90,6 +90,13 @@ class Batches:
         return pixels.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
 
 
+def pick_device() -> torch.device:
+    """The first accelerator there is, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def on_device(images: npt.NDArray[Any], device: torch.device) -> Tensor | None:
     """Return the bytes of all tiles in an accelerator's memory, for ``Batches``, if they fit into half of what is free.
 

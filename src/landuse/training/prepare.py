@@ -11,13 +11,12 @@ from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.model.predict import pick_device
 from landuse.spec import VERSION, ModelSpec
-from landuse.tiles.batches import Batches, on_device
+from landuse.storage.cache import Cache, folder_of
+from landuse.tiles.batches import Batches, on_device, pick_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
-from landuse.training.frozen.cache import Cache, folder_of
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.precision import resolve
 from landuse.training.weights import loader

@@ -12,8 +12,8 @@ from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
 from landuse.core.process import configure, return_memory
 from landuse.model import saved
 from landuse.spec import ModelSpec
+from landuse.storage.checkpoints import checkpointing
 from landuse.training import distributed, loop
-from landuse.training.checkpoints import checkpointing
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import Prepared, prepare

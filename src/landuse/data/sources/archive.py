@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
-from landuse.data.sources.collection import BadTile
+from landuse.core.pictures import BadTile
 from landuse.data.sources.fetch import Address, fetch
 
 _LARGEST = 1 << 28  # bytes of one image: a zip may promise terabytes

@@ -14,10 +14,10 @@ from torch import Tensor
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment
+from landuse.storage.cache import Cache, Entries, NoRoom
 from landuse.tiles.batches import Batches
 from landuse.training import augment
 from landuse.training.epochs import dealt, drawn
-from landuse.training.frozen.cache import Cache, Entries, NoRoom
 from landuse.training.frozen.views import Chosen, Flips, views
 
 _CHUNK = 64  # tiles that the prefix computes at once: libraries round by the size of a batch, not by the place in it
