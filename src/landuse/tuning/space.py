@@ -54,7 +54,10 @@ def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
                 f"keys of {', '.join(_SEARCHABLE)} can"
             )
     whole = frozenset(key for key, dimension in dimensions.items() if _takes_whole_numbers(key, dimension, read))
-    values = {key: _ends(dimension, key in whole) for key, dimension in dimensions.items()}
+    values: dict[str, list[Any]] = {}
+    for key, dimension in dimensions.items():
+        ends: list[Any] = dimension.choices or [end for end in (dimension.low, dimension.high) if end is not None]
+        values[key] = [int(end) for end in ends] if key in whole else ends
     for key, ends in values.items():
         for end in ends:
             _read(read, {key: end})
@@ -84,12 +87,6 @@ def _fits(read: Read, changes: Mapping[str, Any]) -> bool:
     except UserError:
         return False
     return True
-
-
-def _ends(dimension: Dimension, whole: bool) -> list[Any]:
-    if dimension.low is None or dimension.high is None:
-        return dimension.choices or []
-    return [int(dimension.low), int(dimension.high)] if whole else [dimension.low, dimension.high]
 
 
 def _read(read: Read, changes: Mapping[str, Any]) -> Params:
