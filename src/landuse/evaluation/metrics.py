@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from landuse.core import intervals
 from landuse.core.arrays import Flags, Floats, Ints
@@ -67,7 +68,7 @@ def per_class_f1(matrix: npt.NDArray[Any]) -> Floats:
     return _ratio(2 * hits, m.sum(-1) + m.sum(-2), np.nan)
 
 
-def bootstrap_matrices(matrix: Ints, resamples: int, rng: np.random.Generator) -> Ints:
+def bootstrap_matrices(matrix: Ints, resamples: int, rng: Generator) -> Ints:
     """(resamples, C, C) confusion matrices of tiles drawn with replacement."""
     count = int(matrix.sum())
     drawn = rng.multinomial(count, matrix.reshape(-1) / count, size=resamples)
@@ -102,7 +103,7 @@ def evidence(truth: Ints) -> int:
 
 
 def rank_metrics(
-    truth: Ints, probabilities: Floats, names: list[str], confidence: float, resamples: int, rng: np.random.Generator
+    truth: Ints, probabilities: Floats, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> tuple[Interval, dict[str, dict[str, Interval]]]:
     """ROC-AUC over all labels; ROC-AUC and average precision of each label against the rest; with intervals.
 
@@ -151,7 +152,7 @@ def rank_scores(positive: Flags, score: Floats, weights: Floats) -> Floats:
 
 
 def summarise(
-    truth: Ints, predicted: Ints, classes: int, confidence: float, resamples: int, rng: np.random.Generator
+    truth: Ints, predicted: Ints, classes: int, confidence: float, resamples: int, rng: Generator
 ) -> dict[str, Interval]:
     """Everything that the confusion matrix tells, with intervals."""
     matrix = confusion(truth, predicted, classes)
@@ -167,7 +168,7 @@ def summarise(
 
 
 def by_label(
-    matrix: Ints, names: list[str], confidence: float, resamples: int, rng: np.random.Generator
+    matrix: Ints, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> dict[str, dict[str, Any]]:
     """Precision, recall and F1 of every label, with intervals and the number of tiles."""
     f1, resampled = per_class_f1(matrix), per_class_f1(bootstrap_matrices(matrix, resamples, rng))
