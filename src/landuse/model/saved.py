@@ -1,8 +1,4 @@
-"""A trained model on disk: weights.safetensors and model.json; no pickle.
-
-model.json (``landuse.spec.ModelSpec``) describes the network as training left it; what evaluation finds out about its
-answers is in models/calibration.json.
-"""
+"""A trained model on disk: weights.safetensors and model.json (``landuse.spec.ModelSpec``); no pickle."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,16 +33,12 @@ def save(
     """Write both files, whole or not at all. phases: weights of earlier phases to keep beside them, by name."""
     with atomic(folder) as part:
         part.mkdir()
-        (part / WEIGHTS).write_bytes(_bytes(model.state_dict()))  # save_file hides what the disk says
         write_json(part / SPEC, spec.model_dump())
-        for name, weights in (phases or {}).items():
-            file = phase_file(name, part)
+        earlier = {phase_file(name, part): weights for name, weights in (phases or {}).items()}
+        for file, weights in ({part / WEIGHTS: model.state_dict()} | earlier).items():
             file.parent.mkdir(exist_ok=True)
-            file.write_bytes(_bytes(weights))
-
-
-def _bytes(weights: Mapping[str, Tensor]) -> bytes:
-    return to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+            on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+            file.write_bytes(to_bytes(on_cpu))  # save_file hides what the disk says
 
 
 def phase_file(name: str, folder: Path = MODEL) -> Path:
