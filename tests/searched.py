@@ -26,6 +26,6 @@ def prepared(_: params.Params) -> Prepared:
 
 def settle(space: Any = SPACE, **tune: Any) -> None:
     """Write the section `tune` of params.yaml."""
-    content = yaml.safe_load(Path("params.yaml").read_text())
+    content = yaml.load(Path("params.yaml").read_text(), yaml.CSafeLoader)
     content["tune"] |= {"trials": 3, "space": space, "pruning": {"startup_trials": 2, "warmup_epochs": 0}} | tune
-    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    Path("params.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))

@@ -23,13 +23,13 @@ def load(
 
     changes: as in ``params.read``.
     """
-    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
+    content = yaml.load((DEFAULTS / "params.yaml").read_text(), yaml.CSafeLoader)
     content["train"]["precision"] = "fp32"  # auto would be another on another machine
     fast = content["recipes"]["fast"]
     fast |= {"batch_size": 16, **recipe}
     if phases is not None:
         fast["phases"] = [fast["phases"][0] | {"name": f"p{i}"} | phase for i, phase in enumerate(phases)]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "params.yaml").write_text(yaml.dump(content, Dumper=yaml.CSafeDumper))
     return params.read(tmp_path / "params.yaml", changes)
 
 

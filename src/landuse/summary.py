@@ -24,8 +24,7 @@ class _Model(TypedDict):
 def text() -> str:
     """Return the summary of the pipeline in the current folder.
 
-    Raises:
-        UserError: nothing has been measured here yet, or what was is damaged.
+    Raises UserError: nothing has been measured here yet, or what was is damaged.
     """
     found, model = read_json(EVALUATION, "evaluate", Headline), read_json(MODEL / "model.json", "train", _Model)
     return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])

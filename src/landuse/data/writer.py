@@ -18,8 +18,9 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
 from landuse.core.paths import TILES
+from landuse.core.pictures import BadTile
 from landuse.data.sources import open_source
-from landuse.data.sources.collection import BadTile, Collection, Tile
+from landuse.data.sources.collection import Collection, Tile
 from landuse.tiles.store import content_digest, write_header
 
 _CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy
@@ -33,9 +34,8 @@ def run(p: params.Params, store: Path = TILES) -> None:
 def write(store: Path, collection: Collection, max_quarantined: int = 0) -> None:
     """Decode, check and store every tile of a collection; all of it or nothing.
 
-    Raises:
-        UserError: more than ``max_quarantined`` tiles are unusable, none is left, or the content
-            digest is not the one the source promises.
+    Raises UserError: more than ``max_quarantined`` tiles are unusable, none is left, or the content digest is not the
+    one the source promises.
     """
     with atomic(store) as part:
         part.mkdir()

@@ -7,12 +7,11 @@ tiles is about the one asked for; it is measured there, and so is the accuracy o
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Flags, Floats
 from landuse.evaluation.metrics import wilson
 
-Floats = npt.NDArray[np.float64]
 SCORE = "max_probability"
 _POINTS = 200  # of the curve; further points would not show
 
@@ -29,9 +28,7 @@ def threshold(score: Floats, coverage: float) -> float:
     return float(np.floor(np.sort(score)[len(score) - kept] * 1e6) / 1e6)
 
 
-def section(
-    score: Floats, right: npt.NDArray[np.bool_], limit: float, asked: float, confidence: float
-) -> dict[str, Any]:
+def section(score: Floats, right: Flags, limit: float, asked: float, confidence: float) -> dict[str, Any]:
     """The section abstention of reports/evaluate.json. score, right: (n,) of the test tiles; limit: the threshold."""
     kept = score >= limit
     return {
@@ -44,7 +41,7 @@ def section(
     }
 
 
-def curve(score: Floats, right: npt.NDArray[np.bool_], confidence: float) -> pd.DataFrame:
+def curve(score: Floats, right: Flags, confidence: float) -> pd.DataFrame:
     """plots/abstention.csv: accuracy on what is kept, with Wilson's interval, against coverage of the test tiles.
 
     One row for every threshold that tells tiles apart, from the strictest to keeping all; of many 200, evenly.

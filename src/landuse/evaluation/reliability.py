@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Floats, Ints
 from landuse.evaluation.metrics import Interval, interval, wilson
 from landuse.evaluation.scaling import nll
 from landuse.spec.scaling import Scaling
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 BINS = 15  # as Guo et al. 2017
 
 

@@ -18,12 +18,11 @@ from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.cluster import KMeans
 
+from landuse.core.arrays import Floats, Ints
 from landuse.params.deliverables import Scaler
 from landuse.spec.scaling import Scaling, scaled
 from landuse.spec.scaling import gaps as all_gaps
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _TEMPERATURES, _POWERS = (0.02, 50.0), (0.25, 4.0)  # bounds of the search, far beyond what networks need
 _FOLDS = 5
 _RIVALS: tuple[Scaler, ...] = ("temperature", "power")  # the simpler one first
@@ -32,8 +31,7 @@ _RIVALS: tuple[Scaler, ...] = ("temperature", "power")  # the simpler one first
 def fit(logits: npt.NDArray[Any], targets: Ints, scaler: Scaler) -> Scaling:
     """Fit to tiles that the network did not learn from. logits: (n, classes); targets: (n,) below ``classes``.
 
-    Raises:
-        UserError: a logit is not a finite number.
+    Raises UserError: a logit is not a finite number.
     """
     gaps = all_gaps(logits)
     if scaler == "none":

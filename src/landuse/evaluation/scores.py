@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from landuse import params
+from landuse.core.arrays import Flags, Floats, Ints
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
 from landuse.evaluation.pairs import Difference, differences
@@ -15,11 +15,7 @@ from landuse.spec import Answers
 
 
 def measure(
-    settings: params.Evaluate,
-    test: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
-    guesses: Mapping[str, npt.NDArray[np.int64]],
-    names: list[str],
+    settings: params.Evaluate, test: pd.DataFrame, probabilities: Floats, guesses: Mapping[str, Ints], names: list[str]
 ) -> dict[str, Any]:
     """What any classifier has.
 
@@ -49,13 +45,10 @@ def measure(
     }
 
 
-def _by_original_class(test: pd.DataFrame, right: npt.NDArray[np.bool_], confidence: float) -> dict[str, Any]:
+def _by_original_class(test: pd.DataFrame, right: Flags, confidence: float) -> dict[str, Any]:
     groups = pd.Series(right, index=test["class"]).groupby(level=0).agg(["sum", "size"])
     return {
-        str(name): {
-            "n": int(row["size"]),
-            "accuracy": metrics.wilson(int(row["sum"]), int(row["size"]), confidence),
-        }
+        str(name): {"n": int(row["size"]), "accuracy": metrics.wilson(int(row["sum"]), int(row["size"]), confidence)}
         for name, row in groups.iterrows()
     }
 
@@ -92,13 +85,7 @@ def ensemble(answers: Answers, facts: Sequence[Mapping[str, Any]], settings: par
     }
 
 
-def _gain(
-    truth: npt.NDArray[np.int64],
-    first: npt.NDArray[np.int64],
-    second: npt.NDArray[np.int64],
-    classes: int,
-    settings: params.Evaluate,
-) -> Interval:
+def _gain(truth: Ints, first: Ints, second: Ints, classes: int, settings: params.Evaluate) -> Interval:
     """Paired difference in accuracy, first minus second."""
     common = (settings.confidence, settings.bootstrap, settings.seed)
     found: Difference = differences(truth, first[None], second[None], classes, *common)["accuracy"]

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from landuse import params, tracking
+from landuse.core.arrays import Floats, Ints
 from landuse.core.files import write_csv, write_json
 from landuse.core.outputs import read_bytes, read_json
 from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
@@ -19,16 +19,13 @@ from landuse.tiles.store import TileStore
 
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
 
-Floats = npt.NDArray[np.float64]
-
 
 def run(p: params.Params, store: TileStore) -> None:
     """Fit the calibration on the answers to validation tiles, measure on those to test tiles; write what was found.
 
     store: the tiles that the answers are to.
 
-    Raises:
-        UserError: the split, or the answers, are missing or damaged.
+    Raises UserError: the split, or the answers, are missing or damaged.
     """
     settings, split = p.evaluate, read_split(store)
     names = labels_of(split)
@@ -63,7 +60,7 @@ def _has(name: str) -> bool:
     return (ANSWERS / f"{name}.npz").is_file()
 
 
-def _guesses() -> dict[str, npt.NDArray[np.int64]]:
+def _guesses() -> dict[str, Ints]:
     with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
         return dict(stored)
 

@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse import params
+from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import abstention, conformal, reliability, scaling
 from landuse.spec import Calibration, Network
 from landuse.spec.scaling import Scaling
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def fit(
@@ -30,8 +28,7 @@ def fit(
         members: who answers together.
         coordinates: as ``scaling.choose`` takes them.
 
-    Raises:
-        UserError: a logit is not a finite number.
+    Raises UserError: a logit is not a finite number.
     """
     if settings.scaling == "auto":
         scaled, reason = scaling.choose(logits, targets, coordinates, settings.confidence, settings.seed)

@@ -129,7 +129,9 @@ def _put(content: dict[str, Any], key: str, value: Any) -> None:
     place[at] = value
 
 
-_parsed = functools.lru_cache(maxsize=1)(yaml.safe_load)  # a search asks for the same file dozens of times
+@functools.lru_cache(maxsize=1)  # a search asks for the same file dozens of times
+def _parsed(text: str) -> Any:
+    return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the one in Python
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
 from landuse import params
+from landuse.core.arrays import Floats
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.figures import save_figure
 from landuse.core.files import write_csv
@@ -45,8 +45,7 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
 
     phase_name: None is the first.
 
-    Raises:
-        UserError: there is no such phase, or the loss falls at no learning rate.
+    Raises UserError: there is no such phase, or the loss falls at no learning rate.
     """
     phase = _phase(p.recipe, phase_name)
     configure()
@@ -109,7 +108,7 @@ def sweep(p: params.Params, phase: params.Phase, ready: Prepared) -> pd.DataFram
     return smoothed(pd.DataFrame({"lr": lrs, "loss": losses}))
 
 
-def smooth(series: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def smooth(series: Floats) -> Floats:
     """Exponential mean of a series up to each of its values, corrected for its start at zero as Adam's moments are."""
     return pd.Series(series).ewm(alpha=1 - _BETA).mean().to_numpy()
 

@@ -32,8 +32,7 @@ def run(count: int | None = None) -> None:
 
     count: None is ``tune.trials``. Trials that were killed do not count; those that cannot train do.
 
-    Raises:
-        UserError: the space does not fit params.yaml, no trial could be trained, or params.yaml itself cannot be.
+    Raises UserError: the space does not fit params.yaml, no trial could be trained, or params.yaml itself cannot be.
     """
     configure()
     p = params.read()
@@ -66,8 +65,7 @@ def run(count: int | None = None) -> None:
 def _try_out(trial: optuna.Trial, space: Space, read: Read, tune: params.Tune, wanted: int) -> float:
     """Train with the next settings, or take over the outcome of a trial that had the same.
 
-    Raises:
-        UserError, torch.OutOfMemoryError: they cannot be trained; the reason is among the trial's attributes.
+    Raises UserError, torch.OutOfMemoryError: they cannot be trained; the reason is among the trial's attributes.
     """
     earlier = done(trial.study)
     seed = np.random.SeedSequence(tune.seed, spawn_key=(len(earlier),)).generate_state(1)

@@ -42,8 +42,7 @@ class Space:
 def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
     """Return the space if each end of a range and each choice may stand in params.yaml and changes what is trained.
 
-    Raises:
-        UserError: naming the key, what is wrong with it and what is allowed.
+    Raises UserError: naming the key, what is wrong with it and what is allowed.
     """
     if not dimensions:
         raise UserError("tune.space in params.yaml is empty: name keys to search, and their ranges or choices")

@@ -14,9 +14,9 @@ from PIL import Image
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.core.pictures import BadTile
 from landuse.data import writer
 from landuse.data.sources import eurosat, open_source
-from landuse.data.sources.collection import BadTile
 from landuse.data.sources.fetch import Address
 from landuse.tiles.store import open_store
 

@@ -12,9 +12,10 @@ from rasterio import Affine
 from rasterio.io import MemoryFile
 
 from landuse import params, sensors
+from landuse.core.pictures import BadTile
 from landuse.data import writer
 from landuse.data.sources import geotiff, open_source
-from landuse.data.sources.collection import BadTile, GeoRef
+from landuse.data.sources.collection import GeoRef
 from landuse.tiles.store import open_store
 
 RANDOM = np.random.default_rng(3)

@@ -11,13 +11,10 @@ Numbers = npt.NDArray[np.uint16]
 
 
 def von_karman(rng: np.random.Generator, size: int, scale: float, slope: float) -> Field:
-    """Draw a periodic random field with a von Karman spectrum, mean 0 and variance 1.
+    """Draw a periodic random field of (size, size) pixels with a von Karman spectrum, mean 0 and variance 1.
 
-    Args:
-        rng: where the field comes from.
-        size: pixels a side.
-        scale: outer scale in pixels: there is no more structure beyond it.
-        slope: of the amplitude spectrum: the higher, the smoother. 1.5 looks like land cover, 2.5 like hills.
+    scale: outer scale in pixels: there is no more structure beyond it. slope: of the amplitude spectrum: the higher,
+    the smoother. 1.5 looks like land cover, 2.5 like hills.
     """
     return _draw(rng, _amplitude(size, scale, slope))
 

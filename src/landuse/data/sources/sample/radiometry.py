@@ -56,12 +56,9 @@ def statistics() -> dict[str, Any]:
 
 
 def render(rng: np.random.Generator, land: Landscape, bands: Sequence[str]) -> npt.NDArray[np.uint16]:
-    """Light up a landscape.
+    """Light up a landscape: (size, size, bands) digital numbers, top-of-atmosphere reflectance x 10000.
 
     A band looks the same whichever others are asked for.
-
-    Returns:
-        (size, size, bands) digital numbers: top-of-atmosphere reflectance x 10000.
     """
     size = len(land.cover)
     table = _zone_spectra(rng, land).reshape(-1, len(BANDS))

@@ -1,0 +1,83 @@
+"""summary.json and summary.csv: what is where, in hectares, and how sure."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+
+from landuse.core.files import write_json, write_text
+from landuse.inference.map.cells import SHARE, Cells
+from landuse.inference.map.grid import Grid
+from landuse.inference.model import Model
+from landuse.inference.scene import Scene
+from landuse.spec.palette import colours
+
+VERSION = 1
+
+
+def summarise(model: Model, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
+    """Return the content of summary.json, without "decisions" and "dense".
+
+    An area is that of whole cells, also where a part of a cell is not valid. transform: of the cells.
+    """
+    spec, valid = model.spec, cells.valid
+    metres = transform.a
+    hectares = metres**2 / 10_000
+    counts: dict[str, Any] = {}
+    for number, name in enumerate(spec.classes):
+        here = cells.classes == number
+        found = int(here.sum())
+        counts[name] = {
+            "cells": found,
+            "hectares": round(found * hectares, 4),
+            "share": round(found / valid.sum(), 6),
+            "mean_probability": round(float(cells.scores[number][here].mean()) / SHARE, 4) if found else None,
+            "abstained_hectares": round(int((here & cells.abstained).sum()) * hectares, 4),
+        }
+    return {
+        "version": VERSION,
+        "model": {"identity": spec.identity, "backbone": spec.backbone, "classes": spec.classes},
+        "crs": scene.crs.to_string(),
+        "transform": list(transform)[:6],
+        "shape": [grid.rows, grid.cols],
+        "cell_metres": metres,
+        "stride": grid.stride,
+        "colours": colours(spec.classes),
+        "classes": spec.classes,
+        "counts": counts,
+        "valid_cells": int(valid.sum()),
+        "masked_cells": int((~valid).sum()),
+        "abstained_cells": int((cells.abstained & valid).sum()),
+        "strange_cells": int(cells.strange.sum()) if model.reference else None,
+        "date": scene.date,
+        "area": None,
+        "confusion": spec.confusion,
+    }
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    write_json(folder / "summary.json", summary)
+    table = io.StringIO()
+    rows = [{"class": name, **numbers} for name, numbers in summary["counts"].items()]
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "summary.csv", table.getvalue())
+
+
+def told(summary: dict[str, Any]) -> list[str]:
+    """A few lines for people: hectares of each class, what is unsure, what has no answer."""
+    width = max(map(len, summary["classes"]))
+    lines = [
+        f"{name:<{width}}  {counts['hectares']:>14,.1f} ha  {counts['share']:>6.1%}"
+        for name, counts in summary["counts"].items()
+    ]
+    valid = summary["valid_cells"]
+    lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
+    if summary["strange_cells"]:
+        lines.append(f"unlike the training tiles: {summary['strange_cells'] / valid:.1%}")
+    if summary["masked_cells"]:
+        lines.append(f"no answer for {summary['masked_cells']:,} cells: no data, or masked")
+    return lines
