@@ -57,11 +57,7 @@ def parse(content: bytes) -> ModelSpec:
 
 
 def restore(spec: ModelSpec, weights: bytes) -> Classifier:
-    """Build a network and give it its weights, the content of a safetensors file; ready to predict, on the CPU.
-
-    Raises:
-        ValueError: they are damaged, or not of this network.
-    """
+    """Build a network with weights from a safetensors file's content, on the CPU; ValueError where they do not fit."""
     model = build(spec)
     try:
         model.load_state_dict(from_bytes(weights))
@@ -71,11 +67,7 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
 
 
 def load(folder: Path = MODEL) -> tuple[Classifier, ModelSpec]:
-    """Load a trained model, ready to predict, on the CPU.
-
-    Raises:
-        UserError: a file of it is missing or damaged.
-    """
+    """Load a trained model, ready to predict, on the CPU; raises UserError where a file is missing or damaged."""
     file = folder / SPEC
     try:
         spec = parse(read_bytes(file, "train"))

@@ -25,11 +25,8 @@ _ASKED = 1000  # test tiles by which the gain of more views is measured
 def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
     """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
 
-    Returns:
-        The tiles.
-
-    Raises:
-        UserError: inputs are missing, a part has no tile, or the model is not of these tiles or answers no numbers.
+    Returns the tiles. Raises UserError where inputs are missing, a part has no tile, or the model is not of these tiles
+    or answers no numbers.
     """
     store = open_store()
     split = read_split(store)
