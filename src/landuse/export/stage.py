@@ -11,7 +11,8 @@ from landuse.core.paths import ANSWERS, CALIBRATION, EXPORT, EXPORT_REPORT
 from landuse.export import onnx_file
 from landuse.prediction import members
 from landuse.prediction.predictor import Predictor
-from landuse.spec import Answers, Calibration
+from landuse.spec.answers import Answers
+from landuse.spec.model import Calibration
 from landuse.tiles.store import TileStore, open_store
 
 _BATCH_SIZES = (1, 37)  # one tile, as a service gets it; and a number that no shape in a network divides

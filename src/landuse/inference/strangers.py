@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.core.errors import UserError
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 Floats = npt.NDArray[np.float32]
 _ROWS = 4096  # tiles compared at once: their distances take memory

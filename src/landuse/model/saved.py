@@ -15,7 +15,7 @@ from landuse.core.outputs import damaged, first_fault, read_bytes
 from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 

@@ -17,7 +17,7 @@ from landuse.core.outputs import damaged, read_bytes
 from landuse.core.paths import MODEL, repository
 from landuse.model import saved
 from landuse.model.classifier import Classifier
-from landuse.spec import ModelSpec, Network
+from landuse.spec.model import ModelSpec, Network
 
 _PHASE = "phase:"
 _NAME = re.compile(r"recipe\.phases\.\d+\.name")  # the param

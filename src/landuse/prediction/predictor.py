@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import split
 from landuse.params import Freeze
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
-from landuse.tiles.batches import Batches
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label

@@ -11,10 +11,10 @@ from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
 from landuse.core.paths import ANSWERS
 from landuse.model import baselines
+from landuse.model.batches import pick_device
 from landuse.prediction import members
 from landuse.prediction.predictor import predict
 from landuse.spec import answers
-from landuse.tiles.batches import pick_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from landuse.model.batches import Batches
 from landuse.params import Augment
-from landuse.tiles.batches import Batches
 from landuse.training import augment
 
 _ORDER, _AUGMENT = 1, 2  # separate the streams of random numbers

@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from landuse.core.errors import Interrupted, UserError
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Params, Phase
 from landuse.storage.cache import Cache
 from landuse.storage.checkpoints import Checkpointer
-from landuse.tiles.batches import Batches
 from landuse.training import augment, distributed
 from landuse.training.epochs import shuffled, steps
 from landuse.training.frozen.features import Features, sources

@@ -10,10 +10,10 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones
+from landuse.model.batches import Batches, on_device, pick_device
 from landuse.model.classifier import Classifier
-from landuse.spec import VERSION, ModelSpec
+from landuse.spec.model import VERSION, ModelSpec
 from landuse.storage.cache import Cache, folder_of
-from landuse.tiles.batches import Batches, on_device, pick_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed

@@ -9,13 +9,13 @@ from landuse import params, tracking
 from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
 from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
-from landuse.core.process import configure, return_memory
 from landuse.model import saved
 from landuse.storage.checkpoints import checkpointing
 from landuse.training import distributed, loop
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import prepare
+from landuse.training.process import configure, return_memory
 
 
 @distributed.group()

@@ -10,8 +10,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 from landuse.training import distributed, precision
 from landuse.training.averaging import Average, momentum
 from landuse.training.epochs import steps

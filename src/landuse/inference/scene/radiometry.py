@@ -13,7 +13,7 @@ from landuse.inference.scene import rasters
 from landuse.inference.scene.options import SceneOptions
 from landuse.inference.scene.product import Found, Log, Product
 from landuse.inference.scene.scene import Band
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 _DARK = 0.001  # quantile: below it are broken pixels
 # Digital numbers of the dark quantile. Where an offset of -1000 is in order, 1000 is black: below 900 nothing can lie.

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment
 from landuse.storage.cache import Cache, Entries, NoRoom
-from landuse.tiles.batches import Batches
 from landuse.training import augment
 from landuse.training.epochs import dealt, drawn
 from landuse.training.frozen.views import UNCHANGED, Views
