@@ -19,9 +19,9 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
 from landuse.core.paths import TILES
-from landuse.core.pictures import BadTile
 from landuse.data.sources import open_source
 from landuse.data.sources.collection import Collection, Tile
+from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, write_header
 
 _CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy

@@ -11,7 +11,7 @@ from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
 from landuse.evaluation.pairs import Difference, differences
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 
 
 def measure(

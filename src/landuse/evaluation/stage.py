@@ -14,7 +14,9 @@ from landuse.core.geography import PLACE
 from landuse.core.outputs import read_bytes, read_json
 from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
 from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
-from landuse.spec import Answers, Calibration, Network, answers
+from landuse.spec import answers
+from landuse.spec.answers import Answers
+from landuse.spec.model import Calibration, Network
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore
 

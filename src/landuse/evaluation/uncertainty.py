@@ -8,7 +8,7 @@ import numpy.typing as npt
 from landuse import params
 from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import abstention, conformal, reliability, scaling
-from landuse.spec import Calibration, Network
+from landuse.spec.model import Calibration, Network
 from landuse.spec.scaling import Scaling
 
 

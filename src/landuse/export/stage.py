@@ -16,7 +16,8 @@ from landuse.export import deepness, int8, onnx_file, reference
 from landuse.export.onnx_file import Exported, Outputs
 from landuse.prediction import members
 from landuse.prediction.predictor import Predictor
-from landuse.spec import VERSION, Answers, Calibration
+from landuse.spec.answers import Answers
+from landuse.spec.model import VERSION, Calibration
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore, open_store
 

@@ -12,7 +12,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from landuse.inference import Model
 
-
 with warnings.catch_warnings(record=True):  # MLflow asks for type hints, to make a signature of: it has one
 
     class _TileClassifier(PythonModel):  # type: ignore[misc]

@@ -20,10 +20,10 @@ from landuse.core.arrays import Floats
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.figures import save_figure
 from landuse.core.files import write_csv
-from landuse.core.process import configure
 from landuse.training import augment
 from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare
+from landuse.training.process import configure
 from landuse.training.step import Stepper
 
 CURVE = Path("plots/lr_find.csv")

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.process import configure
 from landuse.training import augment, precision
 from landuse.training.epochs import shuffled, steps
 from landuse.training.prepare import Prepared, prepare
+from landuse.training.process import configure
 from landuse.training.step import Stepper
 
 SECONDS = 25.0  # of measuring, warm-up aside

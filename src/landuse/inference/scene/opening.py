@@ -15,7 +15,7 @@ from landuse.inference.scene.grid import Grid
 from landuse.inference.scene.options import SceneOptions
 from landuse.inference.scene.product import Found, Log, Product
 from landuse.inference.scene.scene import Band, Scene
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 _ENDINGS = {".tif", ".tiff", ".jp2", ".vrt"}
 _COARSE = 1.5  # times the scene's pixels

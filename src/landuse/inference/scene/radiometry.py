@@ -14,7 +14,7 @@ from landuse.inference.scene import rasters
 from landuse.inference.scene.options import SceneOptions
 from landuse.inference.scene.product import Found, Log, Product
 from landuse.inference.scene.scene import Band
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 _DARK = 0.01  # quantile: what lies below may be broken, or shadows that L2A made too dark
 # Digital numbers of the dark quantile. Where an offset of -1000 is in order, 1000 is black, and it is not below 900.

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from landuse.core.arrays import Floats, Floats32, Ints
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.report.explain import gradcam, pictures
 from landuse.report.gallery import Exhibit, Gallery
-from landuse.tiles.batches import Batches
 from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most
