@@ -16,7 +16,7 @@ import rasterio
 import shapely
 from affine import Affine
 from exported import write_model
-from landuse.core.pictures import decode as decode_picture
+from landuse.pictures import decode as decode_picture
 from PIL import Image
 
 from landuse import cli, sensors
