@@ -16,18 +16,30 @@ const kept = {
   },
 };
 
-const labelling = (view, map, {cells, other, name}) => {
+const labelling = (view, map, {cells, other, name, pictures}) => {
   const names = [...map.classes, other], storage = `landuse labels ${name}`, labels = new Map(kept.read(storage));
   const keyOf = i => i === names.length - 1 ? "0" : i < 9 ? String(i + 1) : "";
   const outline = L.polygon([], {color: "#fff", weight: 3, fill: false, interactive: false}).addTo(view);
-  let at = 0;
+  let at = 0, colours = 0, picture = null; // colours: 0 true, 1 false
 
+  const paint = () => {
+    picture?.remove();
+    if (!pictures.length) return;
+    const {box, colours: all} = pictures[at];
+    picture = L.imageOverlay(all[colours], boxOf({box}), {pane: "cells"}).addTo(view);
+    find("false").setAttribute("aria-pressed", colours === 1);
+  };
+  const turn = () => {
+    colours = 1 - colours;
+    paint();
+  };
   const go = to => {
     at = Math.max(0, Math.min(cells.length - 1, to));
     const [cell, row, column] = cells[at], [down, across] = [map.rows / map.whole[0], map.columns / map.whole[1]];
     const corner = (x, y) => latlng(map.placeOf((column + x) * across, (row + y) * down));
     outline.setLatLngs([corner(0, 0), corner(1, 0), corner(1, 1), corner(0, 1)]);
-    view.fitBounds(L.latLngBounds(corner(-2, 3), corner(3, -2)), {animate: false});
+    view.fitBounds(L.latLngBounds(corner(-1.5, 2.5), corner(2.5, -1.5)), {animate: false});
+    paint();
     find("progress").textContent =
       `Cell ${at + 1} of ${cells.length}, ${labels.get(cell) ?? "not labelled"}. ${labels.size} labelled.`;
     find("classes").childNodes.forEach((button, i) => button.setAttribute("aria-pressed", labels.get(cell) === names[i]));
@@ -58,7 +70,10 @@ const labelling = (view, map, {cells, other, name}) => {
     if (i >= 0) label(i);
     else if (event.key === "p") go(at - 1);
     else if (event.key === "n") go(at + 1);
+    else if (event.key === "f" && !find("false").hidden) turn();
   });
+  find("false").addEventListener("click", turn);
+  find("false").hidden = !(pictures.length && pictures[0].colours.length > 1);
   find("labelling").hidden = false;
   go(Math.max(0, cells.findIndex(([cell]) => !labels.has(cell))));
 };
