@@ -19,9 +19,9 @@ from exported import write_model
 from PIL import Image
 
 from landuse import cli, sensors
-from landuse.core.pictures import decode as decode_picture
 from landuse.inference import Model, registry
 from landuse.inference.predict import decoding, run
+from landuse.pictures import decode as decode_picture
 
 
 @pytest.fixture(scope="module")

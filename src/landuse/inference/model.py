@@ -11,7 +11,7 @@ import numpy.typing as npt
 from landuse.core.errors import UserError
 from landuse.inference import plausible
 from landuse.inference.strangers import Reference
-from landuse.spec import VERSION, ModelSpec
+from landuse.spec.model import VERSION, ModelSpec
 
 Floats = npt.NDArray[np.float32]
 BATCH = 64  # tiles that the network gets at once: more leave the caches of a CPU

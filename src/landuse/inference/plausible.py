@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 COMPANY = 8  # tiles: one haze does not cover so many, if they are of more than one place
 MOST = 0.75

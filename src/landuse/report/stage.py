@@ -8,7 +8,7 @@ from landuse.core.paths import ANSWERS, CARD, PAGE
 from landuse.model import saved
 from landuse.report import charts, documents, explain
 from landuse.report.inputs import Inputs
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 from landuse.tiles.store import open_store
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse import sensors
-from landuse.core import pictures
-from landuse.core.pictures import BadTile
-from landuse.spec import ModelSpec
+from landuse import pictures, sensors
+from landuse.pictures import BadTile
+from landuse.spec.model import ModelSpec
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
 _NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")  # GDAL names it in its messages

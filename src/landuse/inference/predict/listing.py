@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from landuse.core.errors import UserError
-from landuse.core.pictures import EXTENSIONS, BadTile
+from landuse.pictures import EXTENSIONS, BadTile
 
 _LARGEST = 1 << 28  # bytes of a file: more is no tile
 _STDIN = "-"

@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile
 from landuse.inference import plausible
 from landuse.inference.model import BATCH, Model, Predictions
 from landuse.inference.predict.decoding import Tile, decode
 from landuse.inference.predict.listing import File, count, files
 from landuse.inference.predict.tables import Place, Row, table
+from landuse.pictures import BadTile
 
 _AHEAD = 2  # batches a thread that wait for their turn to be written
 

@@ -10,9 +10,9 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, Verdict, judge
 from landuse.training.guards.start import VARIATION, alike

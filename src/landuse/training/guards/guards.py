@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import steps
 from landuse.training.guards import epoch as after
 from landuse.training.guards import start

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from landuse.model import baselines
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Augment
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import shuffled
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, Verdict, judge
