@@ -16,12 +16,12 @@ import rasterio
 import shapely
 from affine import Affine
 from exported import write_model
-from landuse.core.pictures import decode as decode_picture
 from PIL import Image
 
 from landuse import cli, sensors
 from landuse.inference import Model
 from landuse.inference.predict import decoding, run
+from landuse.pictures import decode as decode_picture
 
 
 @pytest.fixture(scope="module")
