@@ -19,11 +19,7 @@ class _Form(BaseModel):
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Return what a JSON file says.
-
-        Raises:
-            ValueError: it is no JSON, or lacks a field or has one of another kind; says which.
-        """
+        """Return what a JSON file says; raises ValueError where it is none, or a field is absent or of another kind."""
         as_json(content, dict[str, Any])
         try:
             return cls.model_validate_json(content)
@@ -54,10 +50,9 @@ class Network(TypedDict):
 class Calibration(_Form):
     """What evaluation chose on validation tiles for the answers of a model or an ensemble.
 
-    temperature, power: of the logits, see ``Scaling``. reason: of that
-    choice. abstention_threshold: no answer where the largest calibrated probability is below it; 0: always an answer.
-    conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
-    views: of each tile, 1 or the 8 flips and turns. members: the networks that answer together.
+    temperature, power: of the logits, see ``Scaling``; reason: for them. abstention_threshold: no answer where the
+    largest calibrated probability is below it; 0: always an answer. conformal_quantile: a label is in the set where 1 -
+    its probability is at most this; None: every label is. views: of each tile, 1 or the 8 flips and turns.
     """
 
     temperature: Positive

@@ -19,11 +19,7 @@ class Scaling:
     power: float = 1.0
 
     def log_probabilities(self, logits: npt.NDArray[Any]) -> Floats:
-        """(n, classes) logits, or logarithms of mean probabilities of several predictions -> (n, classes).
-
-        Raises:
-            UserError: one is not a finite number.
-        """
+        """(n, classes) logits, or log mean probabilities -> (n, classes); raises UserError for what is no number."""
         return scaled(gaps(logits), self.temperature, self.power)
 
 

@@ -11,8 +11,8 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.map.cells import SHARE, Cells
 from landuse.inference.map.grid import Grid
 from landuse.inference.model import Model
+from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
-from landuse.spec.palette import colours
 
 VERSION = 1
 
