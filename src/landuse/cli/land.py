@@ -1,6 +1,7 @@
 """Commands that use a model, or make land to use it on: they work anywhere, on the paths that they are given."""
 
 import argparse
+import os
 import sys
 
 from landuse.cli import maps
@@ -18,10 +19,13 @@ def _scene(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from landuse.inference.predict import run, source
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would wait in circles beside the network's
+    from landuse.inference import Model, registry
+    from landuse.inference.predict.run import run
 
-    model = source.load(options.model, threads=1)
-    failed = run.run(options.paths, model, options.out, check_values=not options.any_values)
+    in_mlflow = options.model.startswith(("models:/", "runs:/"))
+    model = Model.load(registry.local_folder(options.model) if in_mlflow else options.model, threads=1)
+    failed = run(options.paths, model, options.out, check_values=not options.any_values)
     if failed:
         print(f"landuse: files without an answer: {failed:,}; the column error says why", file=sys.stderr)
         raise SystemExit(1)

@@ -21,12 +21,8 @@ def fit(
 ) -> Calibration:
     """Choose everything on validation tiles.
 
-    Args:
-        logits: (n, classes).
-        targets: (n,) below ``classes``.
-        settings: of the evaluate stage.
-        members: who answers together.
-        coordinates: as ``scaling.choose`` takes them.
+    logits: (n, classes). targets: (n,) below ``classes``. members: who answers together. coordinates: as
+    ``scaling.choose`` takes them.
 
     Raises UserError: a logit is not a finite number.
     """

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from landuse.core.errors import UserError
 from landuse.spec.model import ModelSpec
+from landuse.spec.neighbours import distances
 
 Floats = npt.NDArray[np.float32]
-_ROWS = 4096  # tiles compared at once: their distances take memory
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,4 @@ class Reference:
 
     def score(self, features: Floats) -> Floats:
         """(n, F) -> (n,) distance to the k-th nearest of the reference tiles (Sun et al. 2022), by the limit."""
-        scores = np.empty(len(features), dtype=np.float32)
-        nearest = max(0, len(self.features) - self.neighbours)  # of likeness in rising order
-        for start in range(0, len(features), _ROWS):
-            part = features[start : start + _ROWS]
-            unit = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-            likeness = unit @ self.features.T
-            likeness.partition(nearest, axis=1)
-            scores[start : start + _ROWS] = np.sqrt(np.maximum(2 - 2 * likeness[:, nearest], 0)) / self.limit
-        return scores
+        return distances(features, self.features, self.neighbours) / np.float32(self.limit)

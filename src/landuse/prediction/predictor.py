@@ -23,17 +23,24 @@ _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a s
 class Predictor(nn.Module):
     """Networks for the same classes, each of which sees every view. views: 1, or the 8 flips and turns."""
 
-    def __init__(self, members: Sequence[nn.Module], views: int) -> None:
+    def __init__(self, members: Sequence[Classifier], views: int, device: torch.device) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members = nn.ModuleList(_Folded(member, device) for member in members)
         self.views = views
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) float pixel values as stored -> (N, members, views, classes) logits."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, C, H, W) float pixel values as stored -> what ``Answers`` holds of them.
+
+        Returns:
+            (N, members, views, classes) logits; (N, F) features and (N, G) statistics of the first member, of the tile
+            as it is.
+        """
         count = pixels.shape[0]
         pixels = seen(pixels, self.views)
-        every = torch.stack([member(pixels).unflatten(0, (self.views, count)) for member in self.members])
-        return every.permute(2, 0, 1, 3)
+        answers = [member(pixels) for member in self.members]
+        logits = torch.stack([own.unflatten(0, (self.views, count)) for own, *_ in answers]).permute(2, 0, 1, 3)
+        features, statistics = (own[:count] for own in answers[0][1:])
+        return logits, features, statistics
 
 
 def seen(pixels: Tensor, views: int) -> Tensor:
@@ -106,14 +113,9 @@ def predict(
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of the tiles to predict, in order.
     """
-    folded = [_Folded(member, device) for member in members]
+    predictor = Predictor(members, views, device)
     batches = Batches(images, rows, targets, max(1, _ROWS // views), device)
     bar = tqdm(batches.in_order(), total=len(batches), desc=title, unit="batch", disable=None, leave=False)
-    parts: list[tuple[Tensor, ...]] = []
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        for pixels, _ in bar:
-            answers = [member(seen(pixels, views)) for member in folded]
-            logits = torch.stack([own.unflatten(0, (views, len(pixels))) for own, *_ in answers]).permute(2, 0, 1, 3)
-            first = [own[: len(pixels)] for own in answers[0][1:]]  # of the tile as it is
-            parts.append(tuple(part.float().cpu() for part in (logits, *first)))
+        parts = [[part.float().cpu() for part in predictor(pixels)] for pixels, _ in bar]
     return Answers(rows, targets, *(torch.cat(part).numpy() for part in zip(*parts, strict=True)))

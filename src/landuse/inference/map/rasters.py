@@ -81,4 +81,4 @@ def _write_xml(path: Path, root: ElementTree.Element) -> None:
 
 def of_cells(transform: Affine, stride: int) -> Affine:
     """The transform of cells on the grid of a scene's pixels."""
-    return transform * Affine.scale(stride)
+    return transform @ Affine.scale(stride)

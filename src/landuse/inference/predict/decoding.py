@@ -59,9 +59,8 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
 
     try:
         with MemoryFile(content) as file, file.open(driver="GTiff") as image:
-            place = None
-            if image.crs:
-                place = (image.crs.to_wkt(), *(image.transform @ (image.width / 2, image.height / 2)))
+            left, bottom, right, top = image.bounds
+            place = (image.crs.to_wkt(), (left + right) / 2, (bottom + top) / 2) if image.crs else None
             if image.dtypes[0] == "uint8" and spec.dtype == "uint8" and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")

@@ -80,9 +80,14 @@ def _cells(found: MapFolder) -> Iterable[str]:
     def share(cells: int) -> str:
         return f"{cells:,} cells ({_percent(cells / max(valid, 1))})"
 
-    yield f"{valid:,} cells have an answer; {summary['masked_cells']:,} are masked or without data."
+    yield f"{valid:,} cells have an answer. {summary['masked_cells']:,} are masked, or without data."
     yield f"Unsure: {share(summary['abstained_cells'])}. The model would rather not answer."
-    yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
+    if summary["strange_cells"] is None:
+        yield "Strangers: not known. The model has nothing to compare with."
+    else:
+        yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
+    if summary["area"] is not None:
+        yield "The correction holds as far as land of a class looks as it does in the model's test tiles."
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
 
@@ -93,7 +98,7 @@ def _areas(summary: Summary) -> str:
     about = "Hectares as counted: what the map shows, the model's errors included"
     columns = ["Class", "Counted", "Unsure"]
     if corrected is not None:
-        about = "Hectares, corrected for the model's errors, and as counted on the map"
+        about = "Hectares, corrected for the model's errors (with 95\u00a0% interval), and as counted on the map"
         columns.insert(1, "Corrected")
     rows = [columns]
     for name in [*summary["classes"], *(name for name in corrected or {} if name not in summary["classes"])]:

@@ -40,7 +40,11 @@ def build(
         "correct": _of_each_label(right, targets),
         "suspects": suspected[:_SHOWN],
     }
-    heat = _heat(store, model, tiles, np.unique(np.concatenate(list(chosen.values()))))
+    positions = np.unique(np.concatenate(list(chosen.values())))  # each is explained once, in however many galleries
+    part = tiles.iloc[positions]
+    rows, labels = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
+    maps = gradcam.heat_maps(model, Batches(store.images, rows, labels, _BATCH, model.mean.device))
+    heat = None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
 
     def gallery(name: str, title: str, about: str, of: int) -> Gallery:
         shown = chosen[name]
@@ -71,14 +75,6 @@ def _of_each_label(right: Ints, targets: Ints) -> Ints:
         each = min(_SHOWN // len(commonest), len(own))
         chosen.append(own[((np.arange(each) + 0.5) / each * len(own)).astype(int)])
     return np.concatenate(chosen)
-
-
-def _heat(store: TileStore, model: Classifier, tiles: pd.DataFrame, positions: Ints) -> dict[int, Floats32] | None:
-    """Explain each tile once, in however many galleries it is."""
-    part = tiles.iloc[positions]
-    rows, targets = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
-    maps = gradcam.heat_maps(model, Batches(store.images, rows, targets, _BATCH, model.mean.device))
-    return None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
 
 
 def _exhibit(
