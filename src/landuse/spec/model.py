@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
-from landuse.core.outputs import as_json, damaged, first_fault, read_bytes
-from landuse.spec.scaling import Scaling
+from landuse.core.outputs import as_json, first_fault, reading
 
 VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
 
@@ -29,11 +28,8 @@ class _Form(BaseModel):
     @classmethod
     def read(cls, path: Path, stage: str) -> Self:
         """Read the file of it that a stage wrote; raises UserError where that is missing or damaged."""
-        content = read_bytes(path, stage)
-        try:
-            return cls.parse(content)
-        except ValueError as error:
-            raise damaged(path, stage, error) from None
+        with reading(path, stage):
+            return cls.parse(path.read_bytes())
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -65,10 +61,6 @@ class Calibration(_Form):
     conformal_quantile: float | None
     views: Literal[1, 8]
     members: list[Network]
-
-    @property
-    def scaling(self) -> Scaling:
-        return Scaling(self.temperature, self.power)
 
 
 class OutOfDistribution(_Form):
