@@ -23,8 +23,8 @@ from small import load, network, tiles
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from landuse.storage.checkpoints import Checkpointer
 from landuse.training import distributed, loop
-from landuse.training.checkpoints import Checkpointer
 from landuse.training.identity import digest
 
 ALL = {"freeze": "none", "lr": 3e-3, "monitor": "val_loss"}

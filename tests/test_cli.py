@@ -156,7 +156,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_track_says_which_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(tracking, "track", lambda log_model: f"fast-resnet50-{log_model}")
+    monkeypatch.setattr(tracking, "track", lambda log_model, register: f"fast-resnet50-{log_model}-{register}")
     cli.main(["track"])
     assert "fast-resnet50-False" in capsys.readouterr().out
 

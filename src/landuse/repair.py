@@ -25,9 +25,8 @@ _ABANDONED = 600  # seconds without a write: then no process is writing it
 def run(root: Path = Path()) -> list[str]:
     """Mend what is broken of DVC's files in the root of the repository; return a line for each.
 
-    Raises:
-        UserError: there is no pipeline here; dvc.lock holds a merge conflict, which only a person can resolve; or
-            another DVC process may be writing what seems broken.
+    Raises UserError: there is no pipeline here; dvc.lock holds a merge conflict, which only a person can resolve; or
+    another DVC process may be writing what seems broken.
     """
     if not (root / "dvc.yaml").is_file():
         raise UserError("no dvc.yaml here: run it in the repository's root")

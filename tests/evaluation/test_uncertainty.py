@@ -10,7 +10,7 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.evaluation import uncertainty
 from landuse.evaluation.scaling import Scaling
-from landuse.spec import Network
+from landuse.spec.model import Network
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 NAMES = ["a", "b", "c"]

@@ -19,7 +19,7 @@ from trained import TEMPERATURE, network, pixels, spec
 from landuse.core.errors import UserError
 from landuse.export import onnx_file
 from landuse.prediction.predictor import Predictor
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 OPSET = 20

@@ -12,8 +12,7 @@ from trained import network, pixels, spec
 from landuse import params
 from landuse.model.classifier import Classifier
 from landuse.prediction.predictor import predict, seen
-from landuse.spec import Answers
-from landuse.spec.answers import pool
+from landuse.spec.answers import Answers, pool
 from landuse.training import augment
 from landuse.training.frozen.views import views as views_of
 
@@ -86,6 +85,14 @@ def test_one_network_and_view_answers_as_the_classifier_does() -> None:
     assert np.allclose(answers.pooled(), logits, atol=1e-5)
     assert np.allclose(answers.features, features, atol=1e-5)
     assert answers.pooled().dtype == answers.features.dtype == np.float32
+
+
+def test_a_network_that_pools_by_a_learnt_exponent_answers_as_the_classifier_does() -> None:
+    model, rows = network(spec("test_resnet", pooling="gem")), np.arange(5)
+    answers = asked([model], 1, rows)
+    with torch.inference_mode():
+        assert np.allclose(answers.features, model.features(given(rows)).numpy(), atol=1e-4)
+    assert not np.array_equal(answers.statistics, answers.features)
 
 
 def test_every_answer_is_in_its_place() -> None:

@@ -17,9 +17,9 @@ from landuse import params
 from landuse.core.errors import Interrupted
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
+from landuse.storage.cache import Cache
+from landuse.storage.checkpoints import Checkpointer, checkpointing
 from landuse.training import loop
-from landuse.training.checkpoints import Checkpointer, checkpointing
-from landuse.training.frozen.cache import Cache
 from landuse.training.loop import Row
 
 PHASES = [
@@ -193,7 +193,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import torch
 from small import load, network, tiles
-from landuse.training.frozen.cache import Cache
+from landuse.storage.cache import Cache
 from landuse.training.loop import Loop
 folder = Path(sys.argv[1])
 folder.mkdir()

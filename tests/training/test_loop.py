@@ -12,8 +12,8 @@ from small import load, network, same, tiles
 from landuse import params
 from landuse.core.errors import Interrupted, UserError
 from landuse.model.classifier import Classifier
+from landuse.storage.checkpoints import Checkpointer, checkpointing
 from landuse.training import loop
-from landuse.training.checkpoints import Checkpointer, checkpointing
 from landuse.training.identity import flatten, identity
 
 
@@ -138,7 +138,7 @@ def test_a_loss_that_explodes_leaves_the_last_good_state(tmp_path: Path, monkeyp
     with checkpointing(tmp_path, "me", 10, {}) as checkpointer:
         with pytest.raises(UserError, match=r"epoch 3.*lower train\.lr"):
             loop.Loop(network(), *tiles(), _explosive(p), lambda *_: None, checkpointer).run()
-        kept = checkpointer.latest(torch.device("cpu"))
+        kept = checkpointer.latest()
     assert kept is not None
     assert len(kept["history"]) == 2
     assert all(bool(tensor.isfinite().all()) for tensor in kept["model"].values())

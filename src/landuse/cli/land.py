@@ -1,7 +1,10 @@
 """Commands that use a model, or make land to use it on: they work anywhere, on the paths that they are given."""
 
 import argparse
+import os
+import sys
 
+from landuse.cli import maps
 from landuse.cli.values import Command, path, whole
 from landuse.core.errors import UserError
 
@@ -15,6 +18,25 @@ def _scene(options: argparse.Namespace) -> None:
     print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")
 
 
+def _predict(options: argparse.Namespace) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would wait in circles beside the network's
+    from landuse.inference import Model, registry
+    from landuse.inference.predict.run import run
+
+    in_mlflow = options.model.startswith(("models:/", "runs:/"))
+    model = Model.load(registry.local_folder(options.model) if in_mlflow else options.model, threads=1)
+    failed = run(options.paths, model, options.out, check_values=not options.any_values)
+    if failed:
+        print(f"landuse: files without an answer: {failed:,}; the column error says why", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _view(options: argparse.Namespace) -> None:
+    from landuse.inference.view import write_page
+
+    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
+
+
 COMMANDS: dict[str, Command] = {
     "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
@@ -22,5 +44,23 @@ COMMANDS: dict[str, Command] = {
                    "help": "another number, another scene (default: %(default)s)"},
         "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
+    }),
+    "map": maps.COMMAND,
+    "predict": (_predict, "label tiles by an exported model: a table, one row a file", {
+        "paths": {"metavar": "PATH", "nargs": "+",
+                  "help": "a file (PNG, JPEG, TIFF, GeoTIFF, ...), a folder, a pattern, a zip, or - for a list of them "
+                          "on standard input"},
+        "--model": {"default": "models/export", "metavar": "FOLDER",
+                    "help": "as 'dvc repro export' makes it, or an MLflow URI like models:/NAME@ALIAS "
+                            "(default: %(default)s)"},
+        "--out": {"metavar": "FILE", "type": path,
+                  "help": ".csv, .jsonl, .parquet or .gpkg, points where tiles have coordinates (default: CSV on "
+                          "standard output)"},
+        "--any-values": {"action": "store_true",
+                         "help": "answer tiles whose values look like other units than the model's, too"},
+    }),
+    "view": (_view, "a map as one HTML page to look at", {
+        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
+        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
     }),
 }  # fmt: skip

@@ -3,7 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from landuse.cli import land, pipeline
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = list(sys.argv[1:] if arguments is None else arguments)
         if any(len(word) > _LONGEST or "\0" in word for word in given):
             raise UserError(f"an argument has more than {_LONGEST} letters, or one that is no letter: shorten it")
-        parser = _parser()
+        parser = _parser(given[:1])
         if given and not given[0].startswith("-") and given[0] not in _COMMANDS:
             raise UserError(f"no command {given[0]!r}{did_you_mean(given[0], _COMMANDS)}")
         options = parser.parse_args(given)
@@ -36,7 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             if options.command in pipeline.COMMANDS:
                 _enter_root(options)
-            options.run(options)
+            with _extras(options.command):
+                options.run(options)
+
+
+@contextmanager
+def _extras(command: str) -> Iterator[None]:
+    """Name what to install where a library is missing: without extras there is what it takes to use a model."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "landuse").startswith("landuse"):
+            raise
+        raise UserError(f"'landuse {command}' needs {error.name}: pip install 'landuse[train]'") from None
 
 
 def _enter_root(options: argparse.Namespace) -> None:
@@ -55,13 +68,15 @@ def _version() -> None:
     print(f"landuse {version('landuse')}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; of the commands, the one that was given knows its arguments."""
     parser = _Parser(prog="landuse", description="From labelled satellite tiles to a land-use classifier.")
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, (run, about, arguments) in _COMMANDS.items():
-        command = commands.add_parser(name, help=about)
-        command.set_defaults(run=run)
-        for argument, settings in arguments.items():
-            command.add_argument(argument, **settings)
+        parts = commands.add_parser(name, help=about)
+        parts.set_defaults(run=run)
+        if name in given:
+            for argument, settings in (arguments() if callable(arguments) else arguments).items():
+                parts.add_argument(argument, **settings)
     return parser

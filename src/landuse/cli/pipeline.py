@@ -16,8 +16,9 @@ def _summary(_: argparse.Namespace) -> None:
 def _track(_: argparse.Namespace) -> None:
     from landuse import params, tracking
 
-    log_model = params.read().runtime.log_model
-    print(f"MLflow has run {tracking.track(log_model=log_model)}: see it with 'mlflow ui'")
+    settings = params.read()
+    run = tracking.track(log_model=settings.runtime.log_model, register=settings.export.register)
+    print(f"MLflow has run {run}: see it with 'mlflow ui'")
 
 
 def _repair(_: argparse.Namespace) -> None:
@@ -62,7 +63,7 @@ def _lr_find(options: argparse.Namespace) -> None:
 
 
 def _cache(options: argparse.Namespace) -> None:
-    from landuse import cache
+    from landuse.storage import cache
 
     if options.prune:
         print(cache.prune(Path()))

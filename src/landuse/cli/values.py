@@ -2,11 +2,13 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-# the function, what it is about, and the arguments as argparse takes them
-Command = tuple[Callable[[argparse.Namespace], None], str, dict[str, dict[str, Any]]]
+Arguments = dict[str, dict[str, Any]]  # as argparse takes them
+# the function, what it is about, and its arguments, or what gives them where that takes long to load
+Command = tuple[Callable[[argparse.Namespace], None], str, Arguments | Callable[[], Arguments]]
 
 
 def whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
@@ -22,6 +24,23 @@ def whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
         return number
 
     return read
+
+
+def share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: give a share, 0 to 1")
+    return number
+
+
+def day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no day: give one like 2024-06-30") from None
 
 
 def path(text: str) -> Path:

@@ -55,8 +55,7 @@ def run(by: str, csv: Path | None = None) -> table.Shown:
 
     csv: where the table goes instead.
 
-    Raises:
-        UserError: no DVC repository, no finished experiment, or none that differ in that param alone.
+    Raises UserError: no DVC repository, no finished experiment, or none that differ in that param alone.
     """
     with experiments.repository() as repo:
         groups, _ = group(experiments.finished(repo)[0])
@@ -74,8 +73,7 @@ def trace(by: str, groups: Sequence[Group]) -> tuple[list[Series], int]:
 
     Those have no number for the param, a single value of it, or other test tiles than most.
 
-    Raises:
-        UserError: no experiment has a number for the param, or none differ in it alone.
+    Raises UserError: no experiment has a number for the param, or none differ in it alone.
     """
     usable = [each for each in groups if _number(each.settings.get(by)) is not None]
     if not usable:

@@ -156,8 +156,7 @@ def repository() -> Iterator[Repo]:
 def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """Return the results in ``dvc exp show``, the commit's own first, and counts of what has none, by reason.
 
-    Raises:
-        UserError: there is no result.
+    Raises UserError: there is no result.
     """
     found, left_out = [], Counter[str]()
     for baseline in repo.experiments.show(hide_workspace=True):
@@ -183,11 +182,7 @@ def counted(reasons: Mapping[str, int]) -> str:
 
 
 def resolve(repo: Repo, revision: str) -> str:
-    """The commit of a git revision or a DVC experiment; ``workspace`` stays.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The commit of a git revision or a DVC experiment; ``workspace`` stays. Raises UserError: there is none."""
     try:
         return revision if revision == WORKSPACE else str(resolve_rev(repo.scm, revision))
     except RevError:
@@ -197,11 +192,7 @@ def resolve(repo: Repo, revision: str) -> str:
 
 
 def at(repo: Repo, revision: str) -> Experiment:
-    """The result of what ``resolve`` takes.
-
-    Raises:
-        UserError: there is no such revision, or it has no result.
-    """
+    """The result of what ``resolve`` takes. Raises UserError: there is no such revision, or it has no result."""
     found = result(revision, of(repo, resolve(repo, revision)))
     if isinstance(found, str):
         remedy = "run 'dvc repro'" + ("" if revision == WORKSPACE else " there and commit dvc.lock and metrics")

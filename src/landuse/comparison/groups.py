@@ -10,7 +10,8 @@ import numpy as np
 from landuse.comparison import predictions
 from landuse.comparison.experiments import Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
-from landuse.evaluation.pairs import Difference, differences, mean_interval
+from landuse.comparison.significance import mean_interval
+from landuse.evaluation.pairs import Difference, differences
 
 
 @dataclass(frozen=True)

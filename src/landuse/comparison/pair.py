@@ -9,9 +9,10 @@ import pandas as pd
 from landuse.comparison import experiments, predictions
 from landuse.comparison.experiments import FOLD, SEED, Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
+from landuse.comparison.significance import McNemar, detectable, mcnemar, mean_difference
 from landuse.core.errors import UserError
 from landuse.core.settings import changed
-from landuse.evaluation.pairs import CONFIDENCE, Difference, McNemar, detectable, differences, mcnemar, mean_difference
+from landuse.evaluation.pairs import CONFIDENCE, Difference, differences
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,8 @@ def read(first: str, second: str) -> Pair:
 
     first, second: git revisions, DVC experiments or ``workspace``.
 
-    Raises:
-        UserError: a revision is unknown, the same as the other or without a readable result; or their test tiles or
-            labels differ.
+    Raises UserError: a revision is unknown, the same as the other or without a readable result; or their test tiles or
+    labels differ.
     """
     with experiments.repository() as repo:
         if experiments.resolve(repo, first) == experiments.resolve(repo, second):
@@ -85,12 +85,11 @@ def _result(experiment: Experiment) -> Result:
 
 
 def compare(first: Result, second: Result) -> Pair:
-    """Everything that the report needs.
-
-    Raises:
-        UserError: the test tiles or labels differ.
-    """
-    settings = _different(first.experiment, second.experiment)
+    """Everything that the report needs. Raises UserError: the test tiles or labels differ."""
+    both = (
+        {SEED: each.experiment.seed, FOLD: each.experiment.fold, **each.experiment.settings} for each in (first, second)
+    )
+    settings = {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
     _check_task(first, second, settings)
     a, b = first.predictions, second.predictions
     test = mcnemar(first.predictions.right, second.predictions.right)
@@ -118,12 +117,6 @@ def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str,
     other = int((a.truth != b.truth).sum())
     if other:
         raise UserError(f"{names}: {other:,} of their {len(a.truth):,} test tiles have another true label in each")
-
-
-def _different(first: Experiment, second: Experiment) -> dict[str, tuple[str, str]]:
-    """Settings with another value; a setting that only one has is empty for the other."""
-    both = ({SEED: each.seed, FOLD: each.fold, **each.settings} for each in (first, second))
-    return {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
 
 
 def _tiles(first: Result, second: Result) -> pd.DataFrame:

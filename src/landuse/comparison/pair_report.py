@@ -8,9 +8,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from landuse.comparison.pair import Pair, read
+from landuse.comparison.significance import POWER
 from landuse.comparison.table import LEVEL, TITLES, Shown, grid, notes, wrapped
 from landuse.core.files import write_csv
-from landuse.evaluation.pairs import POWER, Difference
 
 _TEMPLATES = Environment(loader=PackageLoader("landuse.comparison"), undefined=StrictUndefined, autoescape=False)
 _CELL = 36  # characters of a cell in a terminal, before it is wrapped
@@ -28,16 +28,14 @@ def run(first: str, second: str, csv: Path | None = None) -> Shown:
 def text(pair: Pair, *, markdown: bool) -> str:
     """Return the whole report."""
     first, second = pair.first.name, pair.second.name
-    title = f"{second} against {first}"
-    parts = [f"## {title}" if markdown else title, _emphasised(pair, markdown)]
+    title, (short, why) = f"{second} against {first}", verdict(pair)
+    told = f"**{short}.** {why}" if markdown else wrapped(f"{short.upper()}. {why}")
+    parts = [f"## {title}" if markdown else title, told]
     parts.append(grid(["", first, second, "difference", LEVEL, "verdict"], _metrics(pair), "lrrrrl", markdown, _CELL))
     parts += _changes(pair, markdown)
     if pair.settings:
         cells = [[key, *(value or "-" for value in values)] for key, values in pair.settings.items()]
-        parts += [
-            _heading("What differs", markdown),
-            grid(["setting", first, second], cells, "lll", markdown, _CELL),
-        ]
+        parts += [_heading("What differs", markdown), grid(["setting", first, second], cells, "lll", markdown, _CELL)]
     else:
         parts.append("No setting and no code that the results depend on differs.")
     parts.append(notes(_remarks(pair), markdown))
@@ -61,26 +59,16 @@ def verdict(pair: Pair) -> tuple[str, str]:
     return short, " ".join(why)
 
 
-def _emphasised(pair: Pair, markdown: bool) -> str:
-    short, why = verdict(pair)
-    return f"**{short}.** {why}" if markdown else wrapped(f"{short.upper()}. {why}")
-
-
 def _metrics(pair: Pair) -> list[list[str]]:
     rows = []
     for metric, title in TITLES.items():
         scale, form = (1, ".4f") if metric == "nll" else (100, ".2f")
         found = pair.differences[metric]
         values = [f"{scale * side.metrics[metric]:{form}}" for side in (pair.first, pair.second)]
-        rows.append([title, *values, f"{scale * found.value:+{form}}", _interval(found, scale, form)])
-        rows[-1].append(pair.verdicts[metric])
+        ends = f"{scale * found.low:+{form}} to {scale * found.high:+{form}}"
+        interval = ends if np.isfinite([found.low, found.high]).all() else "too few tiles"
+        rows.append([title, *values, f"{scale * found.value:+{form}}", interval, pair.verdicts[metric]])
     return rows
-
-
-def _interval(found: Difference, scale: float, form: str) -> str:
-    if not np.isfinite([found.low, found.high]).all():
-        return "too few tiles"
-    return f"{scale * found.low:+{form}} to {scale * found.high:+{form}}"
 
 
 def _changes(pair: Pair, markdown: bool) -> list[str]:
@@ -112,12 +100,7 @@ def _single_tiles(pair: Pair, markdown: bool) -> list[str]:
     most = _TILES if markdown else _TILES // 2
     chosen = [pair.tiles[pair.tiles["change"] == change].head(most // 2) for change in ("broken", "fixed")]
     cells = [
-        [
-            t["change"],
-            t["file"],
-            t["truth"],
-            *(f"{t[side]} {t[f'{side}_probability']:.0%}" for side in ("first", "second")),
-        ]
+        [t["change"], t["file"], t["truth"], *(f"{t[of]} {t[f'{of}_probability']:.0%}" for of in ("first", "second"))]
         for t in pd.concat(chosen).to_dict("records")
     ]
     if not cells:

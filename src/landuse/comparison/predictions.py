@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from landuse.comparison.experiments import PREDICTIONS, TILES, Experiment, Unreadable
+from landuse.core.arrays import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Predictions:
 
     tiles: pd.DataFrame
     labels: tuple[str, ...]
-    truth: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float64]
+    truth: Ints
+    predicted: Ints
+    probabilities: Floats
 
     @property
     def task(self) -> tuple[object, ...]:
@@ -31,24 +31,23 @@ class Predictions:
         return tuple(self.tiles.index), self.labels, self.truth.tobytes()
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
+    def right(self) -> Flags:
         """(n,) whether a tile's label is the true one."""
-        right: npt.NDArray[np.bool_] = self.predicted == self.truth
+        right: Flags = self.predicted == self.truth
         return right
 
     @property
-    def losses(self) -> npt.NDArray[np.float64]:
+    def losses(self) -> Floats:
         """(n,) negative log-likelihood of the truth, in nats; a probability of 0 counts as 2e-16, as scikit-learn's."""
         of_truth = self.probabilities[np.arange(len(self.truth)), self.truth]
-        losses: npt.NDArray[np.float64] = -np.log(np.maximum(of_truth, np.finfo(np.float64).eps))
+        losses: Floats = -np.log(np.maximum(of_truth, np.finfo(np.float64).eps))
         return losses
 
 
 def read(experiment: Experiment) -> Predictions:
     """Read an experiment's predictions. Tiles are known by content: another seed of the sample has the same names.
 
-    Raises:
-        Unreadable: they, or the list of its tiles, are not in DVC's cache, or a probability is not a number.
+    Raises Unreadable: they, or the list of its tiles, are not in DVC's cache, or a probability is not a number.
     """
     digests, table = _digests(experiment.files.read(TILES)), _table(experiment.files.read(PREDICTIONS))
     table["tile"] = digests.loc[table["row"].astype(int)].to_numpy()

@@ -9,26 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landuse.comparison import experiments
+from landuse.comparison import experiments, table
 from landuse.comparison.groups import Apart, Group, alike, difference_in_task, group, read
-from landuse.comparison.table import (
-    HEADLINE,
-    LEVEL,
-    TITLES,
-    Shown,
-    about_intervals,
-    difference_cells,
-    grid,
-    metric_cell,
-    metric_columns,
-    notes,
-    runs_cell,
-)  # fmt: skip
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
 from landuse.evaluation.pairs import Difference
 
-_VALIDATION = f"val_{HEADLINE}"
+_VALIDATION = f"val_{table.HEADLINE}"
 _NAME, _NLL, _REASON = 43, 15, 30  # characters: settings (with NLL, less that), last column
 
 
@@ -41,14 +28,13 @@ class Row:
     differences: Mapping[str, Difference] | None
 
 
-def run(to: str | None = None, csv: Path | None = None) -> Shown:
+def run(to: str | None = None, csv: Path | None = None) -> table.Shown:
     """Return the table of the experiments that start from the current commit; write it to a file too, if one is given.
 
     to: name of the reference, a group's or one experiment's. The default is the best on the validation tiles: to
     choose on the test tiles would flatter it.
 
-    Raises:
-        UserError: no DVC repository, no finished experiment, or none of the name.
+    Raises UserError: no DVC repository, no finished experiment, or none of the name.
     """
     with experiments.repository() as repo:
         found, left_out = experiments.finished(repo)
@@ -63,7 +49,7 @@ def run(to: str | None = None, csv: Path | None = None) -> Shown:
             rows.append(Row(each, each.tiles, None if each is reference else each.minus(reference)))
         elif reference:
             apart.append(Apart(each, difference_in_task(each, reference)))
-    rows.sort(key=lambda row: (-row.group.mean(HEADLINE), row.group.name))
+    rows.sort(key=lambda row: (-row.group.mean(table.HEADLINE), row.group.name))
     if csv is not None:
         write_csv(csv, frame(rows, apart))
     return partial(text, rows, apart, +left_out, why)
@@ -101,14 +87,18 @@ def text(rows: Sequence[Row], apart: Sequence[Apart], left_out: Mapping[str, int
     left_out: how many experiments, by reason. why: what makes the reference one.
     """
     groups = [row.group for row in rows] + [each.group for each in apart]
-    shown = [metric for metric in TITLES if any(group.values(metric) for group in groups)]
+    shown = [metric for metric in table.TITLES if any(group.values(metric) for group in groups)]
     parts = []
+
+    def cells_of(group: Group) -> list[str]:
+        return [group.name, table.runs_cell(group), *(table.metric_cell(group, metric) for metric in shown)]
+
     if rows:
-        cells = [[*_cells(row.group, shown), *difference_cells(row.differences)] for row in rows]
+        cells = [[*cells_of(row.group), *table.difference_cells(row.differences)] for row in rows]
         parts.append(_table(shown, cells, ["difference", "verdict"], "rl", markdown))
-        parts.append(notes(_remarks(rows, why), markdown))
+        parts.append(table.notes(_remarks(rows, why), markdown))
     if apart:
-        cells = [[*_cells(each.group, shown), each.reason] for each in apart]
+        cells = [[*cells_of(each.group), each.reason] for each in apart]
         parts.append("Not comparable with these:" if rows else "Nothing that can be compared:")
         parts.append(_table(shown, cells, ["because"], "l", markdown))
     if left_out:
@@ -120,7 +110,7 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
     """Every number as a fraction, one row a group; empty where there is none."""
     records = []
     for each, differences, verdict in [
-        *((row.group, row.differences or {}, difference_cells(row.differences)[1]) for row in rows),
+        *((row.group, row.differences or {}, table.difference_cells(row.differences)[1]) for row in rows),
         *((other.group, {}, f"not comparable: {other.reason}") for other in apart),
     ]:
         record: dict[str, Any] = {
@@ -129,8 +119,8 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
             "seeds": each.seeds,
             "folds": max(len(each.folds), 1),
         }
-        for metric in (*TITLES, _VALIDATION):
-            record |= metric_columns(each, metric)
+        for metric in (*table.TITLES, _VALIDATION):
+            record |= table.metric_columns(each, metric)
         for metric in ("accuracy", "macro_f1"):
             found = differences.get(metric, Difference(np.nan, np.nan, np.nan))
             ends = {"difference": found.value, "difference_low": found.low, "difference_high": found.high}
@@ -139,21 +129,18 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _cells(group: Group, shown: Sequence[str]) -> list[str]:
-    return [group.name, runs_cell(group), *(metric_cell(group, metric) for metric in shown)]
-
-
 def _remarks(rows: Sequence[Row], why: str) -> list[str]:
     """What a reader has to know, one line each."""
     reference = next(row.group.name for row in rows if row.differences is None)
     remarks = [f"reference: {reference}, {why}"]
     if len(rows) > 1:
+        tiles = f"{rows[0].tiles:,} test tiles"
         remarks += [
-            f"difference: macro-F1 to the reference, in points ({LEVEL}), on the same {rows[0].tiles:,} test tiles",
+            f"difference: macro-F1 to the reference, in points ({table.LEVEL}), on the same {tiles}",
             "tie: the interval holds zero; of 20 settings as good as the reference, one is judged better or worse",
         ]
     groups = [row.group for row in rows]
-    remarks += about_intervals(groups)
+    remarks += table.about_intervals(groups)
     if any(group.seeds == 1 for group in groups):
         remarks.append("one seed says little about the next: dvc exp run --queue -S train.seed=1,2,3; dvc queue start")
     return remarks
@@ -162,6 +149,6 @@ def _remarks(rows: Sequence[Row], why: str) -> list[str]:
 def _table(shown: Sequence[str], cells: list[list[str]], last: Sequence[str], align: str, markdown: bool) -> str:
     """Settings, runs and metrics, then the columns of ``last``."""
     runs = "runs" if any("folds" in row[1] for row in cells) else "seeds"
-    heads = ["settings", runs, *(TITLES[metric] for metric in shown), *last]
+    heads = ["settings", runs, *(table.TITLES[metric] for metric in shown), *last]
     widths = [_NAME - _NLL * ("nll" in shown), *[None] * (len(heads) - 2), _REASON]
-    return grid(heads, cells, "l" + "r" * (1 + len(shown)) + align, markdown, widths)
+    return table.grid(heads, cells, "l" + "r" * (1 + len(shown)) + align, markdown, widths)

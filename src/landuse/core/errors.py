@@ -43,8 +43,7 @@ def user_errors() -> Iterator[None]:
     SIGINT and SIGTERM end in one line too, with the exit code of shells (128 + signal); so does a reader of the output
     who has gone (``landuse summary | true``), without a line. Anything else is a bug and keeps its traceback.
 
-    What takes long to import should be imported inside: a signal may come that early, and OpenMP, which comes with
-    torch, looks at its environment once.
+    Import inside what takes long: a signal may come that early, and OpenMP looks at its environment once.
     """
     # threads that wait sleep: turning in circles, they keep the cores from whatever else computes here (docs/speed.md)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -1,8 +1,4 @@
-"""Outputs of stages, checked when they are read.
-
-A file that was damaged, or that another version of landuse wrote, is the user's to replace: one line names it, says
-what is wrong with it and which stage makes it.
-"""
+"""Outputs of stages, checked as they are read: a line names the damaged one, its fault, and the stage that makes it."""
 
 import io
 import json
@@ -47,13 +43,7 @@ def reading(path: Path, stage: str) -> Iterator[None]:
 
 
 def read_json(path: Path, stage: str, shape: type[Shape]) -> Shape:
-    """Read JSON that a stage wrote.
-
-    shape: its type, a TypedDict of the keys that are used, say.
-
-    Raises:
-        UserError: it is missing, damaged, or of another shape.
-    """
+    """Read JSON that a stage wrote; raises UserError where it is missing, damaged, or not as ``as_json`` asks."""
     content = read_bytes(path, stage)
     try:
         return as_json(content, shape)
@@ -62,10 +52,9 @@ def read_json(path: Path, stage: str, shape: type[Shape]) -> Shape:
 
 
 def as_json(content: bytes, shape: type[Shape]) -> Shape:
-    """Parse JSON. Keys that the shape does not name stay.
+    """Parse JSON; raises ValueError, with the place, where it is none, or not of this shape.
 
-    Raises:
-        ValueError: it is no JSON, or not of this shape; says where.
+    shape: its type, a TypedDict of the keys that are used, say; others stay.
     """
     found: Shape = json.loads(content.decode("utf-8"), parse_constant=_refuse)
     try:
@@ -84,39 +73,26 @@ def first_fault(error: ValidationError) -> str:
 def read_csv(
     path: Path, stage: str, columns: Mapping[str, str], optional: Mapping[str, str] | None = None
 ) -> "pd.DataFrame":
-    """Read a table that a stage wrote.
+    """Read a table that a stage wrote; raises UserError where it is missing or damaged, or lacks a column.
 
     columns: the dtypes of those that are used. Text stays text, since a class may be called 2018, or NA; a float that
     is blank is NaN. optional: of those that may be absent.
-
-    Raises:
-        UserError: it is missing or damaged, or lacks a column.
     """
-    content = read_bytes(path, stage)
-    try:
-        return _as_table(content, columns, optional or {})
-    except (ValueError, OverflowError) as error:
-        raise damaged(path, stage, error) from None
-
-
-def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str, str]) -> "pd.DataFrame":
     import pandas as pd
 
+    content, known = read_bytes(path, stage), {**columns, **(optional or {})}
     if not content.endswith(b"\n"):
-        raise ValueError("it ends in the middle of a row")
-    known = {**columns, **optional}
-    numbers = [name for name, dtype in known.items() if dtype in ("float64", "Int64")]
-    table = pd.read_csv(
-        io.BytesIO(content),
-        dtype=known,
-        keep_default_na=False,
-        na_values={name: [""] for name in numbers},
-    )
+        raise damaged(path, stage, "it ends in the middle of a row")
+    blank = {name: [""] for name, dtype in known.items() if dtype in ("float64", "Int64")}
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=known, keep_default_na=False, na_values=blank)
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, stage, error) from None
     for name in columns:
         if name not in table.columns:
-            raise ValueError(f"it has no column {name!r}")
-        if name not in numbers and table[name].isna().any():
-            raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
+            raise damaged(path, stage, f"it has no column {name!r}")
+        if name not in blank and table[name].isna().any():
+            raise damaged(path, stage, f"row {table[name].isna().argmax() + 1} has no {name}")
     return table
 
 

@@ -17,9 +17,8 @@ def run(p: params.Params, tiles_index: Path = TILES / "index.csv", out: Path = L
     Tiles of classes without a label are kept aside, with an empty label and the target -1: they serve as
     out-of-distribution material.
 
-    Raises:
-        UserError: there are no tiles yet, their index is damaged, or the mapping does not fit them; see
-            ``label_classes``.
+    Raises UserError: there are no tiles yet, their index is damaged, or the mapping does not fit them; see
+    ``label_classes``.
     """
     tiles = read_csv(tiles_index, "download", _COLUMNS)[list(_COLUMNS)]
     classes_of = label_classes(p.mapping, sorted(tiles["class"].unique()))
@@ -36,12 +35,9 @@ def run(p: params.Params, tiles_index: Path = TILES / "index.csv", out: Path = L
 def label_classes(mapping: params.Mapping, classes: list[str]) -> dict[str, list[str]]:
     """Return label -> classes in the order of the targets: as in the table, or alphabetical for all_classes.
 
-    Args:
-        mapping: the section of params.yaml.
-        classes: of the data, sorted.
+    classes: of the data, sorted.
 
-    Raises:
-        UserError: a class that the data does not have or that is named twice, or fewer than two labels.
+    Raises UserError: a class that the data does not have or that is named twice, or fewer than two labels.
     """
     if mapping.table is None:
         if len(classes) < 2:

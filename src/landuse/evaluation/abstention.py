@@ -7,12 +7,11 @@ tiles is about the one asked for; it is measured there, and so is the accuracy o
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from landuse.evaluation.metrics import wilson
+from landuse.core.arrays import Flags, Floats
+from landuse.evaluation.metrics import share, wilson
 
-Floats = npt.NDArray[np.float64]
 SCORE = "max_probability"
 _POINTS = 200  # of the curve; further points would not show
 
@@ -29,22 +28,20 @@ def threshold(score: Floats, coverage: float) -> float:
     return float(np.floor(np.sort(score)[len(score) - kept] * 1e6) / 1e6)
 
 
-def section(
-    score: Floats, right: npt.NDArray[np.bool_], limit: float, asked: float, confidence: float
-) -> dict[str, Any]:
+def section(score: Floats, right: Flags, limit: float, asked: float, confidence: float) -> dict[str, Any]:
     """The section abstention of reports/evaluate.json. score, right: (n,) of the test tiles; limit: the threshold."""
     kept = score >= limit
     return {
         "score": SCORE,
         "coverage_asked": asked,
         "threshold": limit,
-        "coverage": wilson(int(kept.sum()), len(kept), confidence),
-        "accuracy": wilson(int(right[kept].sum()), int(kept.sum()), confidence),
+        "coverage": share(kept, confidence),
+        "accuracy": share(right[kept], confidence),
         "abstained": int((~kept).sum()),
     }
 
 
-def curve(score: Floats, right: npt.NDArray[np.bool_], confidence: float) -> pd.DataFrame:
+def curve(score: Floats, right: Flags, confidence: float) -> pd.DataFrame:
     """plots/abstention.csv: accuracy on what is kept, with Wilson's interval, against coverage of the test tiles.
 
     One row for every threshold that tells tiles apart, from the strictest to keeping all; of many 200, evenly.
@@ -54,13 +51,6 @@ def curve(score: Floats, right: npt.NDArray[np.bool_], confidence: float) -> pd.
     last = np.flatnonzero(np.r_[np.diff(ranked) != 0, True])  # of each group of equal scores
     shown = last[np.unique(np.linspace(0, len(last) - 1, _POINTS).round().astype(np.int64))]
     hits = np.cumsum(right[order])[shown]
-    ends = [wilson(int(k), int(n), confidence) for k, n in zip(hits, shown + 1, strict=True)]
-    return pd.DataFrame(
-        {
-            "coverage": (shown + 1) / len(score),
-            "accuracy": hits / (shown + 1),
-            "low": [end["low"] for end in ends],
-            "high": [end["high"] for end in ends],
-            "threshold": ranked[shown],
-        }
-    )
+    ends = pd.DataFrame([wilson(int(k), int(n), confidence) for k, n in zip(hits, shown + 1, strict=True)])
+    table = {"coverage": (shown + 1) / len(score), "accuracy": hits / (shown + 1)}
+    return pd.DataFrame(table).join(ends[["low", "high"]]).assign(threshold=ranked[shown])

@@ -9,12 +9,10 @@ average. A set may be empty, where no label is likely enough.
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from landuse.evaluation.metrics import wilson
+from landuse.core.arrays import Flags, Floats, Ints
+from landuse.evaluation.metrics import share
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 METHOD = "lac"
 
 
@@ -29,11 +27,11 @@ def quantile(probabilities: Floats, targets: Ints, coverage: float) -> float | N
     return None if k > len(scores) else float(np.ceil(np.sort(scores)[k - 1] * 1e6) / 1e6)
 
 
-def sets(probabilities: Floats, limit: float | None) -> npt.NDArray[np.bool_]:
+def sets(probabilities: Floats, limit: float | None) -> Flags:
     """(n, classes): which labels are in the set of each tile. limit: from ``quantile``."""
     if limit is None:
         return np.ones(probabilities.shape, dtype=bool)
-    inside: npt.NDArray[np.bool_] = 1 - probabilities <= limit
+    inside: Flags = 1 - probabilities <= limit
     return inside
 
 
@@ -47,11 +45,8 @@ def section(
     return {
         "method": METHOD if limit is not None else "all labels: too few validation tiles for the coverage asked",
         "coverage_asked": asked,
-        "coverage": wilson(int(held.sum()), len(held), confidence),
+        "coverage": share(held, confidence),
         "mean_size": round(float(sizes.mean()), 6),
         "sizes": {str(size): int(count) for size, count in enumerate(counts) if count},
-        "by_label": {
-            name: wilson(int(held[targets == i].sum()), int((targets == i).sum()), confidence)
-            for i, name in enumerate(names)
-        },
+        "by_label": {name: share(held[targets == i], confidence) for i, name in enumerate(names)},
     }

@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-Floats = npt.NDArray[np.float64]
+from landuse.core.arrays import Flags, Floats, Ints
+
 Curve = tuple[Floats, Floats]
 _POINTS = 500  # of a curve in a file; further points would not show
 _CURVES = 12  # more in a picture cannot be told apart
 
 
-def tables(
-    truth: npt.NDArray[np.int64], probabilities: Floats, labels: Mapping[str, Mapping[str, Any]]
-) -> dict[str, pd.DataFrame]:
+def tables(truth: Ints, probabilities: Floats, labels: Mapping[str, Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
     """The tables roc (fpr, tpr), pr (recall, precision) and curves (curve, label, x, y).
 
     The first two hold one curve, so that `dvc plots diff` lays experiments over each other: that of the second label of
@@ -48,21 +46,21 @@ def tables(
     }
 
 
-def _roc(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> Curve:
+def _roc(positive: Flags, score: Floats) -> Curve:
     if positive.all() or not positive.any():
         return np.array([0.0, 1.0]), np.array([0.0, 1.0])
     fpr, tpr, _ = roc_curve(positive, score)
     return fpr, tpr
 
 
-def _pr(positive: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> Curve:
+def _pr(positive: Flags, score: Floats) -> Curve:
     if not positive.any():
         return np.array([0.0, 1.0]), np.array([0.0, 0.0])
     precision, recall, _ = precision_recall_curve(positive, score, drop_intermediate=True)
     return recall[::-1], precision[::-1]
 
 
-def _thin(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Curve:
+def _thin(x: Floats, y: Floats) -> Curve:
     """Keep at most 500 points, both ends among them, evenly along the curve.
 
     No point left out lies further than 1/499 of the curve's length (|dx| + |dy|; 2 for any ROC curve) from one

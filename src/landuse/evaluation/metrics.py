@@ -8,15 +8,15 @@ Resamples of tiles without an error hold none either, and would claim certainty.
 for as many successes as there are tiles, the classes counted as if each were as rare as the rarest.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from landuse.core import intervals
+from landuse.core.arrays import Flags, Floats, Ints
 
-Floats = npt.NDArray[np.float64]
 Interval = dict[str, float | None]  # value, low, high; None where a metric is undefined
 
 
@@ -27,7 +27,12 @@ def wilson(successes: int, count: int, confidence: float) -> Interval:
     return interval(successes / count, *intervals.wilson(successes, count, confidence))
 
 
-def confusion(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
+def share(hits: Flags, confidence: float) -> Interval:
+    """The share of hits, (n,), with Wilson's interval."""
+    return wilson(int(hits.sum()), len(hits), confidence)
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
     """(classes, classes) counts; rows are the truth, columns the prediction."""
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
@@ -63,9 +68,7 @@ def per_class_f1(matrix: npt.NDArray[Any]) -> Floats:
     return _ratio(2 * hits, m.sum(-1) + m.sum(-2), np.nan)
 
 
-def bootstrap_matrices(
-    matrix: npt.NDArray[np.int64], resamples: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def bootstrap_matrices(matrix: Ints, resamples: int, rng: Generator) -> Ints:
     """(resamples, C, C) confusion matrices of tiles drawn with replacement."""
     count = int(matrix.sum())
     drawn = rng.multinomial(count, matrix.reshape(-1) / count, size=resamples)
@@ -90,7 +93,7 @@ def percentile(
     return interval(value, low, high)
 
 
-def evidence(truth: npt.NDArray[np.int64]) -> int:
+def evidence(truth: Ints) -> int:
     """Tiles that stand behind a mean over classes: as many of each as there are of the rarest.
 
     Errors that the test did not meet may all lie in the rarest class, where they weigh most.
@@ -100,12 +103,7 @@ def evidence(truth: npt.NDArray[np.int64]) -> int:
 
 
 def rank_metrics(
-    truth: npt.NDArray[np.int64],
-    probabilities: Floats,
-    names: list[str],
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    truth: Ints, probabilities: Floats, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> tuple[Interval, dict[str, dict[str, Interval]]]:
     """ROC-AUC over all labels; ROC-AUC and average precision of each label against the rest; with intervals.
 
@@ -113,7 +111,10 @@ def rank_metrics(
     lacks a label.
     """
     values = _ranked(truth, probabilities, np.ones((len(truth), 1)))
-    resampled = [_ranked(truth, probabilities, weights) for weights in _tile_weights(len(truth), resamples, rng)]
+    count, chunk, resampled = len(truth), max(1, 1_000_000 // len(truth)), []  # the chunks bound the memory
+    for start in range(0, resamples, chunk):
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
+        resampled.append(_ranked(truth, probabilities, weights.T.astype(np.float64, order="C")))
     drawn = np.concatenate(resampled, axis=2)
     chosen = [1] if len(names) == 2 else slice(None)
     overall = percentile(float(values[0, chosen].mean()), drawn[0, chosen].mean(axis=0), confidence, evidence(truth))
@@ -127,21 +128,13 @@ def rank_metrics(
     return overall, of_label
 
 
-def _tile_weights(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield (count, R) numbers of times each tile is drawn, in chunks that bound the memory."""
-    chunk = max(1, 1_000_000 // count)
-    for start in range(0, resamples, chunk):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
-        yield drawn.T.astype(np.float64, order="C")
-
-
-def _ranked(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:
+def _ranked(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
     """(2, classes, R): ROC-AUC and average precision of each label for weights (n, R)."""
     columns = range(probabilities.shape[1])
     return np.stack([rank_scores(truth == i, probabilities[:, i], weights) for i in columns], axis=1)
 
 
-def rank_scores(positive: npt.NDArray[np.bool_], score: Floats, weights: Floats) -> Floats:
+def rank_scores(positive: Flags, score: Floats, weights: Floats) -> Floats:
     """(2, R): ROC-AUC and average precision of a score, tiles weighted by (n, R); NaN where a side is empty.
 
     The area is the share of (positive, negative) pairs in the right order, ties counted as half (Mann and
@@ -159,12 +152,7 @@ def rank_scores(positive: npt.NDArray[np.bool_], score: Floats, weights: Floats)
 
 
 def summarise(
-    truth: npt.NDArray[np.int64],
-    predicted: npt.NDArray[np.int64],
-    classes: int,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    truth: Ints, predicted: Ints, classes: int, confidence: float, resamples: int, rng: Generator
 ) -> dict[str, Interval]:
     """Everything that the confusion matrix tells, with intervals."""
     matrix = confusion(truth, predicted, classes)
@@ -180,7 +168,7 @@ def summarise(
 
 
 def by_label(
-    matrix: npt.NDArray[np.int64], names: list[str], confidence: float, resamples: int, rng: np.random.Generator
+    matrix: Ints, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> dict[str, dict[str, Any]]:
     """Precision, recall and F1 of every label, with intervals and the number of tiles."""
     f1, resampled = per_class_f1(matrix), per_class_f1(bootstrap_matrices(matrix, resamples, rng))

@@ -21,11 +21,10 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from landuse import params
+from landuse.core.arrays import Flags, Floats, Floats32, Ints
 from landuse.core.errors import UserError
 from landuse.evaluation.metrics import Interval, interval, percentile
 
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
 Scores = Mapping[str, Floats]
 _NEIGHBOURS = 10
 _RECALL = 0.95
@@ -41,12 +40,8 @@ class Reference:
     neighbours: NearestNeighbors
 
     @classmethod
-    def fit(cls, features: Floats32, targets: npt.NDArray[np.int64]) -> Self:
-        """features: (n, F); targets: (n,).
-
-        Raises:
-            UserError: a feature is not a finite number.
-        """
+    def fit(cls, features: Floats32, targets: Ints) -> Self:
+        """features: (n, F); targets: (n,). Raises UserError: a feature is not a finite number."""
         _refuse_no_number(features)
         labels, number = np.unique(targets, return_inverse=True)
         means = np.stack([features[targets == label].mean(axis=0, dtype=np.float64) for label in labels])
@@ -70,8 +65,7 @@ class Reference:
 def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[str, Floats]:
     """Each score of every tile, (n,). logits: (n, labels), not scaled. features: (n, F), as those of the reference.
 
-    Raises:
-        UserError: a logit or a feature is not a finite number.
+    Raises UserError: a logit or a feature is not a finite number.
     """
     _refuse_no_number(logits)
     _refuse_no_number(features)
@@ -95,7 +89,7 @@ def section(
     if not len(names):
         return None
 
-    def separated(score: str, chosen: npt.NDArray[np.bool_]) -> dict[str, Interval]:
+    def separated(score: str, chosen: Flags) -> dict[str, Interval]:
         rng = np.random.default_rng(settings.seed)
         return separation(inside[score], outside[score][chosen], settings.confidence, settings.bootstrap, rng)
 

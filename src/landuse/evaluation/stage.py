@@ -5,21 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from landuse import params, tracking
+from landuse.core.arrays import Floats
 from landuse.core.files import write_csv, write_json
+from landuse.core.geography import PLACE
 from landuse.core.outputs import read_bytes, read_json
 from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
 from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
-from landuse.spec import Answers, Calibration, Network, answers
+from landuse.spec import answers
+from landuse.spec.answers import Answers
+from landuse.spec.model import Calibration, Network
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore
 
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
-
-Floats = npt.NDArray[np.float64]
 
 
 def run(p: params.Params, store: TileStore) -> None:
@@ -27,21 +28,23 @@ def run(p: params.Params, store: TileStore) -> None:
 
     store: the tiles that the answers are to.
 
-    Raises:
-        UserError: the split, or the answers, are missing or damaged.
+    Raises UserError: the split, or the answers, are missing or damaged.
     """
     settings, split = p.evaluate, read_split(store)
     names = labels_of(split)
     found = {part: Answers.load(ANSWERS / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
     val, test = found["val"], found["test"]
     members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
-    places = None if p.split.method in _PLACES_MIXED else _coordinates(store, val)
+    known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
+    places = store.index.loc[val.rows, PLACE].to_numpy() if known else None
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
     log_p = fitted.scaling.log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
     many = Answers.load(ANSWERS / "views.npz", len(split)) if _has("views") else test
+    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
+        guesses = dict(stored)
     report = {
-        **scores.measure(settings, tiles, probabilities, _guesses(), names),
+        **scores.measure(settings, tiles, probabilities, guesses, names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
         "ood": _strangers(found, split, settings),
         "views": scores.views(many, settings),
@@ -54,26 +57,12 @@ def run(p: params.Params, store: TileStore) -> None:
     _write_plots(test, probabilities, fitted, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
-    print(
-        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), {len(tiles):,} tiles"
-    )
+    ends = f"({accuracy['low']:.2%} to {accuracy['high']:.2%})"
+    print(f"test accuracy {accuracy['value']:.2%} {ends}, {len(tiles):,} tiles")
 
 
 def _has(name: str) -> bool:
     return (ANSWERS / f"{name}.npz").is_file()
-
-
-def _guesses() -> dict[str, npt.NDArray[np.int64]]:
-    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
-        return dict(stored)
-
-
-def _coordinates(store: TileStore, of: Answers) -> Floats | None:
-    """(n, 2) latitude and longitude in degrees, NaN where unknown; None where the store knows none."""
-    if "latitude" not in store.index:
-        return None
-    places: Floats = store.index.loc[of.rows, ["latitude", "longitude"]].to_numpy()
-    return places
 
 
 def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:

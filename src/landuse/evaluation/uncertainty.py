@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse import params
+from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import abstention, conformal, reliability, scaling
-from landuse.spec import Calibration, Network
+from landuse.spec.model import Calibration, Network
 from landuse.spec.scaling import Scaling
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def fit(
@@ -23,15 +21,10 @@ def fit(
 ) -> Calibration:
     """Choose everything on validation tiles.
 
-    Args:
-        logits: (n, classes).
-        targets: (n,) below ``classes``.
-        settings: of the evaluate stage.
-        members: who answers together.
-        coordinates: as ``scaling.choose`` takes them.
+    logits: (n, classes). targets: (n,) below ``classes``. members: who answers together. coordinates: as
+    ``scaling.choose`` takes them.
 
-    Raises:
-        UserError: a logit is not a finite number.
+    Raises UserError: a logit is not a finite number.
     """
     if settings.scaling == "auto":
         scaled, reason = scaling.choose(logits, targets, coordinates, settings.confidence, settings.seed)

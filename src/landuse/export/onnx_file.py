@@ -1,8 +1,9 @@
 """The trained network as one ONNX file, and the proof that it answers as the network does.
 
-In: ``pixels`` (N, H, W, C), raw values in the dtype of the tile store. Out: ``probabilities`` (N, classes)
-float32. Views, resizing, normalisation, all members, temperature and softmax are inside, so nobody can forget them. The
-bytes depend on the model and the library versions alone: names of source files and stack traces are taken out.
+In: ``pixels`` (N, H, W, C), raw values in the dtype of the tile store. Out: ``probabilities`` (N, classes) float32, and
+``features`` (N, F) float32, the ``statistics`` of ``Answers``, by which strangers are told. Views, resizing,
+normalisation, all members, temperature and softmax are inside, so nobody can forget them. The bytes depend on the model
+and the library versions alone: names of source files and stack traces are taken out.
 """
 
 import io
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,32 +25,60 @@ from tqdm import tqdm
 
 from landuse.core.errors import UserError
 from landuse.prediction.predictor import Predictor, calibrated
-from landuse.spec import ModelSpec
 from landuse.spec.answers import pool
+from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # torch.onnx colours its messages, terminal or not
-Probabilities = npt.NDArray[np.float32]
+OUTPUTS = ["probabilities", "features"]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What an exported model gives for n tiles: probabilities (n, classes), features (n, F)."""
+
+    probabilities: Floats
+    features: Floats
+
+    def of(self, tiles: npt.NDArray[np.int64]) -> Self:
+        """Of some of the tiles, by their positions."""
+        return type(self)(self.probabilities[tiles], self.features[tiles])
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An ONNX file, and what it gives for the tiles of two parts of the split."""
+
+    content: bytes
+    precision: Literal["fp32", "int8"]
+    val: Outputs
+    test: Outputs
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How two sets of answers to the same tiles differ: tiles with another class, largest probability difference."""
+    """How two sets of outputs for the same tiles differ.
+
+    differing: tiles with another class. largest_difference: of a probability. features: largest difference of a
+    feature, as a share of the largest.
+    """
 
     differing: int
     largest_difference: float
+    features: float
 
 
 class _Deployed(nn.Module):
-    """(N, H, W, C) pixels as stored -> (N, classes) probabilities."""
+    """(N, H, W, C) pixels as stored -> (N, classes) probabilities, (N, F) features."""
 
     def __init__(self, predictor: Predictor, scaling: Scaling) -> None:
         super().__init__()
         self.predictor, self.scaling = predictor, scaling
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        every = self.predictor(pixels.permute(0, 3, 1, 2).float())
-        return calibrated(pool(every, torch.logsumexp), self.scaling)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        logits, _, statistics = self.predictor(pixels.permute(0, 3, 1, 2).float())
+        return calibrated(pool(logits, torch.logsumexp), self.scaling), statistics
 
 
 def export(predictor: Predictor, spec: ModelSpec, scaling: Scaling, opset: int) -> bytes:
@@ -75,7 +104,7 @@ def export(predictor: Predictor, spec: ModelSpec, scaling: Scaling, opset: int) 
                 external_data=False,
                 dynamic_shapes={"pixels": {0: torch.export.Dim("N")}},
                 input_names=["pixels"],
-                output_names=["probabilities"],
+                output_names=OUTPUTS,
                 opset_version=opset,
                 verbose=False,
             )
@@ -101,32 +130,32 @@ def export(predictor: Predictor, spec: ModelSpec, scaling: Scaling, opset: int) 
     return content
 
 
-def predict(content: bytes, images: npt.NDArray[Any], rows: npt.NDArray[np.int64], batch_size: int) -> Probabilities:
+def predict(content: bytes, images: npt.NDArray[Any], rows: npt.NDArray[np.int64], batch_size: int) -> Outputs:
     """Run an ONNX file on the CPU.
 
     images: (N, H, W, C) of the whole store. rows: (n,) of the tiles to predict.
 
-    Returns:
-        (n, classes) float32.
-
     Raises:
         UserError: the installed onnxruntime does not know the file's opset.
     """
-    session = _session(content)
+    run = session(content)
     starts = tqdm(
         range(0, len(rows), batch_size), desc=f"onnx, batch {batch_size}", unit="batch", disable=None, leave=False
     )
-    parts = [session.run(None, {"pixels": images[rows[start : start + batch_size]]})[0] for start in starts]
-    return np.concatenate(parts)
+    parts = [run.run(OUTPUTS, {"pixels": images[rows[start : start + batch_size]]}) for start in starts]
+    return Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def compare(ours: Probabilities, reference: Probabilities) -> Parity:
-    """Compare two (n, classes) arrays of probabilities; a NaN on either side makes the difference NaN."""
-    differing = int((ours.argmax(axis=1) != reference.argmax(axis=1)).sum())
-    return Parity(differing, float(f"{np.abs(ours - reference).max():.2e}"))
+def compare(ours: Outputs, reference: Outputs) -> Parity:
+    """Compare outputs for the same tiles; a NaN on either side makes a difference NaN."""
+    differing = int((ours.probabilities.argmax(axis=1) != reference.probabilities.argmax(axis=1)).sum())
+    probability = np.abs(ours.probabilities - reference.probabilities).max()
+    feature = np.abs(ours.features - reference.features).max() / max(np.abs(reference.features).max(), 1e-30)
+    return Parity(differing, float(f"{probability:.2e}"), float(f"{feature:.2e}"))
 
 
-def _session(content: bytes) -> Any:
+def session(content: bytes) -> Any:
+    """Return an onnxruntime.InferenceSession on the CPU, of as many threads as torch has."""
     onnxruntime.disable_telemetry_events()  # its Windows packages have it on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()  # obeys OMP_NUM_THREADS, which onnxruntime does not

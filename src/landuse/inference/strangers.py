@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.core.errors import UserError
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
+from landuse.spec.neighbours import distances
 
 Floats = npt.NDArray[np.float32]
-_ROWS = 4096  # tiles compared at once: their distances take memory
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,14 @@ class Reference:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
                 features = found["features"].astype(np.float32)
+            if features.ndim != 2 or not features.size or not np.isfinite(features).all():
+                raise ValueError(f"its features are {features.shape}, or not all of them are finite")
         except FileNotFoundError:
             raise UserError(f"no {path}: copy the whole folder that 'dvc repro export' made") from None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is damaged ({error}): copy it again") from None
         return cls(features, spec.ood.neighbours, spec.ood.limit)
 
     def score(self, features: Floats) -> Floats:
         """(n, F) -> (n,) distance to the k-th nearest of the reference tiles (Sun et al. 2022), by the limit."""
-        scores = np.empty(len(features), dtype=np.float32)
-        nearest = min(self.neighbours, len(self.features)) - 1
-        for start in range(0, len(features), _ROWS):
-            part = features[start : start + _ROWS]
-            unit = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-            likeness = unit @ self.features.T
-            last = -np.partition(-likeness, nearest, axis=1)[:, nearest]
-            scores[start : start + _ROWS] = np.sqrt(np.maximum(2 - 2 * last, 0)) / self.limit
-        return scores
+        return distances(features, self.features, self.neighbours) / np.float32(self.limit)

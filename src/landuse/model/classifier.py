@@ -63,7 +63,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def prefix(self, pixels: Tensor) -> PrefixOutput:
-        """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them; there must be a cut."""
+        """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them, where there is one."""
         assert self.cut is not None
         return PrefixOutput(self.cut.run_prefix(self.preprocess(pixels)))
 
@@ -89,25 +89,25 @@ class Classifier(nn.Module):
         bn: BatchNorm of the frozen stages. eval: nothing of it moves. adapt: its statistics follow the tiles.
             train: its scale and shift learn too.
         """
-        order = ("none", *STAGES)
-        stages = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
+        stages = STAGES[: ("none", *STAGES, "backbone").index(upto)]
         _uncut(self)
         self._frozen = {name for name, _ in self.backbone.named_parameters() if self.stages[name] in stages}
         frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
         for parameter in self.parameters():
             parameter.requires_grad_(parameter not in frozen)
-        held = _without_others(self.backbone, frozen)
-        moving = {module for module in held if bn != "eval" and isinstance(module, _BatchNorm)}
-        for parameter in (p for module in moving for p in module.parameters(recurse=False)):
-            parameter.requires_grad_(bn == "train")
-        self._resting = [module for module in held if module not in moving]
+        self._resting = []
+        for module in _without_others(self.backbone, frozen):
+            if bn == "eval" or not isinstance(module, _BatchNorm):
+                self._resting.append(module)
+            else:
+                for parameter in module.parameters(recurse=False):
+                    parameter.requires_grad_(bn == "train")
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """Frozen means frozen: the modules of frozen stages stay in eval mode, BatchNorm as ``freeze`` was told.
 
-        ``requires_grad=False`` alone leaves BatchNorm statistics and dropout moving, ``track_running_stats=False``
-        would normalise by the batch, and an ``eval()`` lasts until the next ``train()``.
+        ``requires_grad=False`` alone leaves BatchNorm statistics and dropout moving; ``eval()`` ends with ``train()``.
         """
         super().train(mode)
         for module in self._resting:
@@ -137,10 +137,5 @@ def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[n
 def _head(head: Head, features: int, classes: int) -> nn.Sequential:
     if head.hidden is None:
         return nn.Sequential(nn.Dropout(head.dropout), nn.Linear(features, classes))
-    return nn.Sequential(
-        nn.Dropout(head.dropout),
-        nn.Linear(features, head.hidden),
-        nn.ReLU(),
-        nn.Dropout(head.hidden_dropout),
-        nn.Linear(head.hidden, classes),
-    )
+    hidden = (nn.Linear(features, head.hidden), nn.ReLU(), nn.Dropout(head.hidden_dropout))
+    return nn.Sequential(nn.Dropout(head.dropout), *hidden, nn.Linear(head.hidden, classes))

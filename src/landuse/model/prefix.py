@@ -8,7 +8,8 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 import torch
 from timm.layers import Conv2dSame, is_notrace_module  # type: ignore[attr-defined]
@@ -35,11 +36,6 @@ class Cut:
     rest: fx.GraphModule
     _rounded: dict[torch.dtype, fx.GraphModule] = field(default_factory=dict)
 
-    @property
-    def trunk(self) -> fx.GraphModule:
-        """The name of the prefix that landuse.prediction still uses."""
-        return self.prefix
-
     def run_prefix(self, x: Tensor) -> Tensor:
         """Run the prefix; in autocast with weights that are rounded once, not for every batch."""
         kind = x.device.type
@@ -57,11 +53,8 @@ class Cut:
 def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Cut | None:
     """Cut a network after everything that is computed from frozen parts alone.
 
-    resting: modules that stay in eval mode. frozen: parameters that do not learn.
-
-    Returns:
-        None where there is nothing to cut: nothing is frozen, or the network's code cannot be traced, depends on
-        the mode it is in, or passes on more than one tensor at the cut.
+    resting: modules that stay in eval mode. frozen: parameters that do not learn. None: nothing is frozen, or the
+    network's code cannot be traced, depends on the mode it is in, or passes on more than one tensor at the cut.
     """
     if not resting:
         return None
@@ -122,10 +115,9 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
         if node.op == "output" or any(before not in settled for before in node.all_input_nodes):
             continue
         if node.op == "call_module":
-            inside = modules[str(node.target)].modules()
-            still = all(module in resting or not (_has_state(module) or _is_random(module)) for module in inside)
+            still = all(module in resting or _is_plain(module) for module in modules[str(node.target)].modules())
         elif node.op == "get_attr":
-            still = _attribute(network, str(node.target)) in frozen
+            still = attrgetter(str(node.target))(network) in frozen
         else:
             still = True
         if still:
@@ -133,28 +125,15 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
     return settled
 
 
-def _has_state(module: nn.Module) -> bool:
-    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-    return bool(own)
-
-
-def _is_random(module: nn.Module) -> bool:
-    return any(word in type(module).__name__.lower() for word in ("drop", "stochastic"))
-
-
-def _attribute(network: nn.Module, path: str) -> Any:
-    owner, _, name = path.rpartition(".")
-    return getattr(network.get_submodule(owner), name)
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module has neither state of its own nor random numbers."""
+    random = any(word in type(module).__name__.lower() for word in ("drop", "stochastic"))
+    return not (random or [*module.parameters(recurse=False), *module.buffers(recurse=False)])
 
 
 def _prefix(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
-    first = fx.Graph()
-    copied: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        copied[node] = first.node_copy(node, lambda n: copied[n])
-        if node is end:
-            break
-    first.output(copied[end])
+    first = copy.deepcopy(graph)
+    first.output_node().args = (next(node for node in first.nodes if node.name == end.name),)
     prefix = fx.GraphModule(network, first)
     _fold_batch_norms(prefix)
     prefix.graph.eliminate_dead_code()

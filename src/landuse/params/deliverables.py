@@ -1,11 +1,13 @@
 """Sections evaluate, ensemble and export."""
 
+import warnings
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from landuse.params.base import Count, Float, Place, Positive, Section, Seed
+from landuse.params.base import Count, Float, Place, Positive, Section, Seed, Word
 
+RegisteredName = Annotated[Word, Field(pattern=r"^[^/:.@]+(@[A-Za-z][\w-]*)?$")]  # NAME or NAME@ALIAS, as MLflow has it
 Scaler = Literal["none", "temperature", "power"]
 
 
@@ -39,6 +41,11 @@ class Ensemble(Section):
         return self
 
 
-class Export(Section):
-    opset: Annotated[int, Field(ge=18, le=99)]  # what the installed onnx has is less: see export.onnx_file
-    tolerance: Annotated[Positive, Field(le=1)]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # pydantic's: classes themselves have a method ``register``, which no params see
+
+    class Export(Section):
+        opset: Annotated[int, Field(ge=18, le=99)]  # what the installed onnx has is less: see export.onnx_file
+        tolerance: Annotated[Positive, Field(le=1)]
+        int8: Literal["none", "auto"]
+        register: RegisteredName | None

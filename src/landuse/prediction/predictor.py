@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.model.prefix import split
 from landuse.params import Freeze
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
-from landuse.tiles.batches import Batches
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label
@@ -22,17 +23,24 @@ _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a s
 class Predictor(nn.Module):
     """Networks for the same classes, each of which sees every view. views: 1, or the 8 flips and turns."""
 
-    def __init__(self, members: Sequence[nn.Module], views: int) -> None:
+    def __init__(self, members: Sequence[Classifier], views: int, device: torch.device) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members = nn.ModuleList(_Folded(member, device) for member in members)
         self.views = views
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(N, C, H, W) float pixel values as stored -> (N, members, views, classes) logits."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, C, H, W) float pixel values as stored -> what ``Answers`` holds of them.
+
+        Returns:
+            (N, members, views, classes) logits; (N, F) features and (N, G) statistics of the first member, of the tile
+            as it is.
+        """
         count = pixels.shape[0]
         pixels = seen(pixels, self.views)
-        every = torch.stack([member(pixels).unflatten(0, (self.views, count)) for member in self.members])
-        return every.permute(2, 0, 1, 3)
+        answers = [member(pixels) for member in self.members]
+        logits = torch.stack([own.unflatten(0, (self.views, count)) for own, *_ in answers]).permute(2, 0, 1, 3)
+        features, statistics = (own[:count] for own in answers[0][1:])
+        return logits, features, statistics
 
 
 def seen(pixels: Tensor, views: int) -> Tensor:
@@ -64,13 +72,12 @@ class _Folded(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return (N, classes) logits, (N, F) features, and (N, G) statistics of a middle stage, or the features."""
         if self.staged is None:
-            features = self.model.pooled(pixels)
-            return self.model.head(features), features, features
-        features, maps = self.staged(self.model.preprocess(pixels))
-        if maps.ndim < 4:
-            return self.model.head(features), features, features
-        flat = maps.float().flatten(2)
-        return self.model.head(features), features, torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+            statistics = features = self.model.pooled(pixels)
+        else:
+            features, maps = self.staged(self.model.preprocess(pixels))
+            flat = maps.float().flatten(2) if maps.ndim == 4 else None
+            statistics = features if flat is None else torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+        return self.model.head(features), features, statistics
 
 
 def _staged(model: Classifier) -> fx.GraphModule | None:
@@ -79,16 +86,15 @@ def _staged(model: Classifier) -> fx.GraphModule | None:
     None where no single tensor leaves that stage, or the network cannot be traced.
     """
     model.freeze(_STAGE)
-    cut = model.cut
-    model.freeze("backbone")
-    if cut is None or model.cut is None:
+    # all of the backbone: what ``freeze`` leaves out of it, the exponent of GeM, rests as well here
+    stage, whole = model.cut, split(model.backbone, set(model.backbone.modules()), set(model.backbone.parameters()))
+    if stage is None or whole is None:
         return None
-    backbone, end = model.cut.prefix, cut.prefix.graph.output_node().args[0]
-    graph = backbone.graph
-    inside = {node.name: node for node in graph.nodes}
+    backbone, end = whole.prefix, stage.prefix.graph.output_node().args[0]
+    inside = {node.name: node for node in backbone.graph.nodes}
     if not isinstance(end, fx.Node) or end.name not in inside:
         return None
-    output = graph.output_node()
+    output = backbone.graph.output_node()
     output.args = ((output.args[0], inside[end.name]),)
     backbone.recompile()
     return backbone
@@ -107,14 +113,9 @@ def predict(
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of the tiles to predict, in order.
     """
-    folded = [_Folded(member, device) for member in members]
+    predictor = Predictor(members, views, device)
     batches = Batches(images, rows, targets, max(1, _ROWS // views), device)
     bar = tqdm(batches.in_order(), total=len(batches), desc=title, unit="batch", disable=None, leave=False)
-    parts: list[tuple[Tensor, ...]] = []
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        for pixels, _ in bar:
-            answers = [member(seen(pixels, views)) for member in folded]
-            logits = torch.stack([own.unflatten(0, (views, len(pixels))) for own, *_ in answers]).permute(2, 0, 1, 3)
-            first = [own[: len(pixels)] for own in answers[0][1:]]  # of the tile as it is
-            parts.append(tuple(part.float().cpu() for part in (logits, *first)))
+        parts = [[part.float().cpu() for part in predictor(pixels)] for pixels, _ in bar]
     return Answers(rows, targets, *(torch.cat(part).numpy() for part in zip(*parts, strict=True)))

@@ -1,6 +1,6 @@
 """Which pictures there are: of each, the figure, its text for a screen reader, and whether it is a file too."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,21 @@ from landuse.report import split_map
 from landuse.report import vocabulary as v
 from landuse.report.figures import certainty, performance, style, training
 from landuse.report.figures.embedding import embedding
+from landuse.report.figures.performance import intervals as compared
 from landuse.report.inputs import Explained, Inputs
 from landuse.report.tables import contenders, set_sizes
 
+_CHANCE = (0.5, "chance")
 ROWS = 20  # entries of a picture of rows; beyond, the lowest ones
 
 
 @dataclass(frozen=True)
 class _Chart:
-    """file: whether it is also drawn to plots/; filled: whether there is something to see."""
+    """about: its text for a screen reader. file: whether it is drawn to plots/ too; filled: if it shows anything."""
 
+    name: str
     about: str
-    draw: Callable[[], Figure]
+    figure: Figure
     file: bool = True
     filled: bool = True
 
@@ -33,83 +36,51 @@ def draw(inputs: Inputs, explained: Explained, folder: Path = PLOTS) -> dict[str
     """Write the files under plots/; return the pictures of the page by name, without those that show nothing."""
     found = {}
     with style.settings():
-        for name, chart in _charts(inputs, explained).items():
-            if not (chart.file or chart.filled):
-                continue
-            figure = style.arranged(chart.draw())
+        for chart in _charts(inputs, explained):
+            figure = style.arranged(chart.figure)
             if chart.file:
-                save_figure(figure, folder / f"{name}.png")
+                save_figure(figure, folder / f"{chart.name}.png")
             if chart.filled:
-                found[name] = style.svg(figure, name, chart.about)
+                found[chart.name] = style.svg(figure, chart.name, chart.about)
     return found
 
 
-def _charts(inputs: Inputs, explained: Explained) -> dict[str, _Chart]:
-    found, ood = inputs.evaluate, inputs.evaluate.get("ood")
+def _charts(inputs: Inputs, explained: Explained) -> Iterator[_Chart]:
+    found, ood, shown = inputs.evaluate, inputs.evaluate.get("ood"), explained.embedding
     roc, pr = (inputs.curves[inputs.curves["curve"] == kind] for kind in ("roc", "pr"))
-    declining, places = found["abstention"], inputs.split.get("nearest_test_to_train_km")
-    charts = {
-        "contenders": _Chart("Accuracy of the model and of baselines", lambda: _contenders(inputs), file=False),
-        "confusion": _Chart(
-            "Confusion matrix", lambda: performance.confusion(explained.confusion, inputs.spec.classes)
-        ),
-        "roc": _Chart("ROC curves", lambda: performance.roc(roc, found["labels"], found["n"]), filled=not roc.empty),
-        "pr": _Chart(
-            "Curves of precision over recall",
-            lambda: performance.precision_recall(pr, found["labels"]),
-            filled=not pr.empty,
-        ),
-        "reliability": _Chart("Reliability diagram", lambda: certainty.reliability(inputs.reliability)),
-        "abstention": _Chart(
-            "Accuracy over the share of tiles answered",
-            lambda: certainty.abstention(
-                inputs.abstention, declining["coverage"]["value"], declining["accuracy"]["value"]
-            ),
-        ),
-        "set_sizes": _Chart("Sizes of the prediction sets", lambda: certainty.set_sizes(set_sizes(inputs)), file=False),
-        "sets": _Chart("Coverage of each label", lambda: _coverage(inputs), file=False),
-        "embedding": _Chart(
-            f"Maps of {len(explained.embedding):,} tiles by their features",
-            lambda: embedding(explained.embedding, explained.chosen_from),
-            filled=not explained.embedding.empty,
-        ),
-        "training_curves": _Chart(
-            "Curves of the training", lambda: training.curves(inputs.history, inputs.train["best_epoch"])
-        ),
-        "split_map": _Chart(
-            "Map of the tiles by their part of the split", lambda: split_map.draw(inputs.tiles, places)
-        ),
-    }
+    limit = [found["abstention"][name]["value"] for name in ("coverage", "accuracy")]
+    held, asked = found["conformal"]["by_label"], found["conformal"]["coverage_asked"]
+    beside = [(name, each["accuracy"], style.RULE) for name, each in contenders(inputs).items()]
+    beside[0] = (*beside[0][:2], style.BLUE)
+    yield _Chart("contenders", "Accuracy of the model and of baselines", compared(beside, "accuracy", 0.0), file=False)
+    matrix = performance.confusion(explained.confusion, inputs.spec.classes)
+    yield _Chart("confusion", "Confusion matrix", matrix)
+    curve = performance.roc(roc, found["labels"], found["n"])
+    yield _Chart("roc", "ROC curves", curve, filled=not roc.empty)
+    curve = performance.precision_recall(pr, found["labels"])
+    yield _Chart("pr", "Curves of precision over recall", curve, filled=not pr.empty)
+    yield _Chart("reliability", "Reliability diagram", certainty.reliability(inputs.reliability))
+    declined = certainty.abstention(inputs.abstention, *limit)
+    yield _Chart("abstention", "Accuracy over the share of tiles answered", declined)
+    sizes = certainty.set_sizes(set_sizes(inputs))
+    yield _Chart("set_sizes", "Sizes of the prediction sets", sizes, file=False)
+    lowest = [(name, of, style.BLUE) for name, of in held.items() if name in _lowest(held)]
+    covered = compared(lowest, "share of sets that hold the truth", mark=(asked, "asked for"))
+    yield _Chart("sets", "Coverage of each label", covered, file=False)
+    about = f"Maps of {len(shown):,} tiles by their features"
+    yield _Chart("embedding", about, embedding(shown, explained.chosen_from), filled=not shown.empty)
+    course = training.curves(inputs.history, inputs.train["best_epoch"])
+    yield _Chart("training_curves", "Curves of the training", course)
+    places = split_map.draw(inputs.tiles, inputs.split.get("nearest_test_to_train_km"))
+    yield _Chart("split_map", "Map of the tiles by their part of the split", places)
     if ood:
-        scores = {v.SCORES.get(name, name): of["auroc"] for name, of in ood["scores"].items()}
-        best = v.SCORES.get(ood["best"], ood["best"])
-        charts["scores"] = _Chart("AUROC of each score", lambda: _auroc(scores, best), file=False)
-        charts["unknown_classes"] = _Chart(
-            f"AUROC of each class, by {best}", lambda: _auroc(_lowest(ood["by_class"]), ""), file=False
-        )
-    return charts
-
-
-def _contenders(inputs: Inputs) -> Figure:
-    of = contenders(inputs).items()
-    colours = [style.BLUE, *[style.RULE] * len(of)]
-    entries = [(name, each["accuracy"], colour) for (name, each), colour in zip(of, colours, strict=False)]
-    return performance.intervals(entries, "accuracy", low=0.0)
-
-
-def _coverage(inputs: Inputs) -> Figure:
-    conformal = inputs.evaluate["conformal"]
-    lowest = _lowest(conformal["by_label"])
-    entries = [(name, of, style.BLUE) for name, of in conformal["by_label"].items() if name in lowest]
-    return performance.intervals(
-        entries, "share of sets that hold the truth", mark=(conformal["coverage_asked"], "asked for")
-    )
-
-
-def _auroc(scores: Mapping[str, v.Interval], best: str) -> Figure:
-    ranked = sorted(scores.items(), key=lambda item: -(item[1]["value"] or 0)) if best else scores.items()
-    entries = [(name, of, style.BLUE if name == best or not best else style.RULE) for name, of in ranked]
-    return performance.intervals(entries, "AUROC", mark=(0.5, "chance"))
+        scores = sorted(ood["scores"].items(), key=lambda item: -(item[1]["auroc"]["value"] or 0))
+        colours = {ood["best"]: style.BLUE}
+        of_score = [(v.SCORES.get(name, name), of["auroc"], colours.get(name, style.RULE)) for name, of in scores]
+        of_class = [(name, of, style.BLUE) for name, of in _lowest(ood["by_class"]).items()]
+        yield _Chart("scores", "AUROC of each score", compared(of_score, "AUROC", mark=_CHANCE), file=False)
+        about = f"AUROC of each class, by {v.SCORES.get(ood['best'], ood['best'])}"
+        yield _Chart("unknown_classes", about, compared(of_class, "AUROC", mark=_CHANCE), file=False)
 
 
 def _lowest(found: Mapping[str, v.Interval]) -> dict[str, v.Interval]:

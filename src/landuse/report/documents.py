@@ -24,6 +24,7 @@ from landuse.report.inputs import Explained, Inputs
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FILTERS = ("percent", "level", "span", "share", "with_span", "score", "gain", "count", "listed")
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])")  # where a long name may break
 
 
 def page(inputs: Inputs, explained: Explained, charts: Mapping[str, Markup]) -> str:
@@ -60,12 +61,13 @@ def _template(name: str) -> Template:
     environment.filters |= {filter_: getattr(v, filter_) for filter_ in _FILTERS}
     environment.filters |= {
         "named": tables.named,
-        "breakable": _breakable,
-        "hashed": _hashed,
-        "cell": _cell,
-        "flat": _flat,
+        "breakable": lambda text: Markup("<wbr>").join(_WORDS.split(text)),
+        # as a content security policy names an inline style or script
+        "hashed": lambda text: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
+        "cell": lambda text: text.replace("|", "\\|"),  # of a table in Markdown
+        "flat": lambda text: " ".join(text.split()),  # Markdown gives line ends a meaning
+        "code": (Markup("<code>{}</code>") if html else "`{}`").format,
     }
-    environment.filters["code"] = Markup("<code>{}</code>").format if html else "`{}`".format
     environment.globals |= {"GAP": v.GAP, "SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
     return environment.get_template(name)
 
@@ -87,7 +89,7 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "export": inputs.export,
         "names": names,
         "tables": tables.all_of(inputs, explained),
-        "beats_all": _beats_all(e),
+        "beats_all": all((found["gain"]["low"] or 0) > 0 for found in e["baselines"].values()),  # tile by tile
         "best_baseline": _best_baseline(e),
         "absent": [name for name, of in recall.items() if of["value"] is None],
         "weakest": _weakest(recall, explained.confusion, names),
@@ -96,11 +98,6 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "embedded": len(explained.embedding),
         "suspected": len(explained.suspects),
     }
-
-
-def _beats_all(e: Mapping[str, Any]) -> bool:
-    """Whether the gain over each baseline, tile by tile, is above zero with its whole interval."""
-    return all((found["gain"]["low"] or 0) > 0 for found in e["baselines"].values())
 
 
 def _best_baseline(e: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -121,23 +118,3 @@ def _weakest(recall: Mapping[str, v.Interval], confusion: Any, names: list[str])
     row[names.index(weakest)] = 0
     taken_for = names[int(np.argmax(row))] if len(names) > 2 and row.any() else ""
     return {"name": weakest, "recall": known[weakest], "taken_for": taken_for}
-
-
-def _flat(text: str) -> str:
-    """On one line: Markdown gives line ends a meaning."""
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    """In a table of Markdown."""
-    return text.replace("|", "\\|")
-
-
-def _breakable(text: str) -> Markup:
-    """Let a long name break where its words meet."""
-    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])", text))
-
-
-def _hashed(text: str) -> str:
-    """As a content security policy names an inline style or script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

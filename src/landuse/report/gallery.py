@@ -5,9 +5,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
+
+from landuse.core.arrays import Pixels
 
 _BUDGET = 3_000_000  # characters that all pictures together may take: the page stays below 5 MB
 _SIDE = 160  # pixels of the longer side; larger ones are reduced
@@ -23,8 +23,8 @@ class Exhibit:
     """
 
     file: str
-    picture: npt.NDArray[np.uint8]
-    overlay: npt.NDArray[np.uint8] | None
+    picture: Pixels
+    overlay: Pixels | None
     original_class: str
     truth: str | None
     prediction: str
@@ -57,7 +57,7 @@ def encoded(galleries: Sequence[Gallery]) -> dict[str, list[tuple[Exhibit, str, 
     return found
 
 
-def _encode(pixels: npt.NDArray[np.uint8]) -> str:
+def _encode(pixels: Pixels) -> str:
     """(H, W, 3) uint8 -> a data URI. WebP: a third of PNG's size for a tile that was a JPEG before."""
     bitmap = Image.fromarray(pixels)
     bitmap.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

@@ -4,44 +4,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core import paths
+from landuse.core.arrays import Ints
 from landuse.core.geography import PLACE
 from landuse.core.outputs import read_csv, read_json
-from landuse.core.paths import (
-    CALIBRATION,
-    COLLAPSE,
-    CURVES,
-    EVALUATION,
-    EXPORT,
-    EXPORT_REPORT,
-    HISTORY,
-    PLOTS,
-    SPLIT_REPORT,
-    TRAIN_METRICS,
-)
 from landuse.core.results import HISTORY_COLUMNS
+from landuse.report import results
 from landuse.report.gallery import Gallery
-from landuse.report.results import Collapse, Evaluate, Export, Split, Train
-from landuse.spec import Calibration, ModelSpec
+from landuse.spec.model import Calibration, ModelSpec
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore
 
+_BAR = dict.fromkeys(("accuracy", "low", "high"), "float64")
+_BIN = {"stage": "str", "confidence": "float64", "count": "float64"}
+_LIMIT = {"coverage": "float64", "threshold": "float64"}
 _TABLES: dict[str, tuple[Path, str, dict[str, str]]] = {  # name -> file, stage, columns
-    "history": (HISTORY, "train", HISTORY_COLUMNS),
-    "curves": (CURVES, "evaluate", {"curve": "str", "label": "str", "x": "float64", "y": "float64"}),
-    "reliability": (
-        PLOTS / "reliability.csv",
-        "evaluate",
-        {"stage": "str"} | dict.fromkeys(("confidence", "accuracy", "count", "low", "high"), "float64"),
-    ),
-    "abstention": (
-        PLOTS / "abstention.csv",
-        "evaluate",
-        dict.fromkeys(("coverage", "accuracy", "low", "high", "threshold"), "float64"),
-    ),
+    "history": (paths.HISTORY, "train", HISTORY_COLUMNS),
+    "curves": (paths.CURVES, "evaluate", {"curve": "str", "label": "str", "x": "float64", "y": "float64"}),
+    "reliability": (paths.PLOTS / "reliability.csv", "evaluate", _BIN | _BAR),
+    "abstention": (paths.PLOTS / "abstention.csv", "evaluate", _LIMIT | _BAR),
 }
 
 
@@ -57,11 +40,11 @@ class Inputs:
     calibration: Calibration
     data: dict[str, Any]
     tiles: pd.DataFrame
-    split: Split
-    train: Train
-    collapse: Collapse
-    evaluate: Evaluate
-    export: Export
+    split: dict[str, Any]
+    train: dict[str, Any]
+    collapse: dict[str, Any]
+    evaluate: dict[str, Any]
+    export: dict[str, Any]
     history: pd.DataFrame
     curves: pd.DataFrame
     reliability: pd.DataFrame
@@ -69,22 +52,18 @@ class Inputs:
 
     @classmethod
     def read(cls, store: TileStore) -> Self:
-        """Read the files in the current folder.
-
-        Raises:
-            UserError: one is missing or damaged.
-        """
+        """Read the files in the current folder. Raises UserError: one is missing or damaged."""
         tiles = read_split(store)
         return cls(
-            spec=ModelSpec.read(EXPORT / "model.json", "export"),
-            calibration=Calibration.read(CALIBRATION, "evaluate"),
+            spec=ModelSpec.read(paths.EXPORT / "model.json", "export"),
+            calibration=Calibration.read(paths.CALIBRATION, "evaluate"),
             data=store.info,
             tiles=tiles.join(store.index[store.index.columns.intersection(PLACE)]),
-            split=read_json(SPLIT_REPORT, "split", Split),
-            train=read_json(TRAIN_METRICS, "train", Train),
-            collapse=read_json(COLLAPSE, "train", Collapse),
-            evaluate=read_json(EVALUATION, "evaluate", Evaluate),
-            export=read_json(EXPORT_REPORT, "export", Export),
+            split=read_json(paths.SPLIT_REPORT, "split", results.SPLIT),
+            train=read_json(paths.TRAIN_METRICS, "train", results.TRAIN),
+            collapse=read_json(paths.COLLAPSE, "train", results.COLLAPSE),
+            evaluate=read_json(paths.EVALUATION, "evaluate", results.EVALUATE),
+            export=read_json(paths.EXPORT_REPORT, "export", results.EXPORT),
             **{name: read_csv(file, stage, columns) for name, (file, stage, columns) in _TABLES.items()},
         )
 
@@ -98,7 +77,7 @@ class Explained:
     some.
     """
 
-    confusion: npt.NDArray[np.int64]
+    confusion: Ints
     embedding: pd.DataFrame
     suspects: pd.DataFrame
     galleries: tuple[Gallery, ...]

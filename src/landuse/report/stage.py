@@ -7,16 +7,15 @@ from landuse.core.files import write_text
 from landuse.core.paths import ANSWERS, CARD, PAGE
 from landuse.model import saved
 from landuse.report import charts, documents, explain
-from landuse.report.inputs import Explained, Inputs
-from landuse.spec import Answers
+from landuse.report.inputs import Inputs
+from landuse.spec.answers import Answers
 from landuse.tiles.store import open_store
 
 
 def run(p: params.Params) -> None:
     """Draw plots/*.png; explain the answers; write the page and the model card.
 
-    Raises:
-        UserError: an input is missing or damaged.
+    Raises UserError: an input is missing or damaged.
     """
     store = open_store()
     inputs = Inputs.read(store)
@@ -25,9 +24,7 @@ def run(p: params.Params) -> None:
     names = inputs.spec.classes
     logits = np.concatenate([val.pooled(), test.pooled()])
     probabilities = np.exp(inputs.calibration.scaling.log_probabilities(logits))
-    predicted = probabilities[len(val) :].argmax(axis=1)
-    confusion = np.bincount(test.targets * len(names) + predicted, minlength=len(names) ** 2)
-    explained = explain.write(
+    found = explain.write(
         store,
         model,
         inputs.tiles.loc[np.concatenate([val.rows, test.rows])],
@@ -35,13 +32,6 @@ def run(p: params.Params) -> None:
         np.concatenate([val.features, test.features]),
         names,
         p.evaluate.seed,
-    )
-    found = Explained(
-        confusion.reshape(len(names), len(names)),
-        explained.embedding,
-        explained.suspects,
-        explained.galleries,
-        len(val) + len(test),
     )
     drawn = charts.draw(inputs, found)
     write_text(CARD, documents.card(inputs, found))

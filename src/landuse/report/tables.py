@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Ints
 from landuse.report import vocabulary as v
 from landuse.report.inputs import Explained, Inputs
 
@@ -94,12 +94,13 @@ def _performance(inputs: Inputs, explained: Explained) -> dict[str, Table]:
     compared = [[Cell(name), *(_share(of.get(key)) for key in _COMPARED)] for name, of in contenders(inputs).items()]
     classes = [[Cell(name), _count(of["n"]), _share(of["accuracy"])] for name, of in found["classes"].items()]
     heads = [v.METRICS[key].title for key in _COMPARED]
+    matrix = [[Cell(name), *map(_count, row.tolist())] for name, row in zip(names, explained.confusion, strict=True)]
     return {
         "contenders": Table("The model and what needs no network", ["", *heads], compared),
         "metrics": Table("All metrics", ["Metric", "Value"], _metrics(inputs)),
         "labels": _labels(found["labels"]),
         "classes": Table("Classes of the data", ["Class", "Tiles", "Accuracy"], classes),
-        "matrix": _matrix(explained.confusion, names),
+        "matrix": Table("Confusion matrix of the test tiles", ["truth ↓ predicted →", *names], matrix),
         "confusions": _confusions(explained.confusion, names),
     }
 
@@ -191,12 +192,7 @@ def _labels(found: Mapping[str, Any]) -> Table:
     return Table("Labels", ["Label", "Tiles", *(m.title for m in v.LABELS.values())], rows)
 
 
-def _matrix(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Table:
-    rows = [[Cell(name), *map(_count, line.tolist())] for name, line in zip(names, matrix, strict=True)]
-    return Table("Confusion matrix of the test tiles", ["truth ↓ predicted →", *names], rows)
-
-
-def _confusions(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Table:
+def _confusions(matrix: Ints, names: Sequence[str]) -> Table:
     wrong = matrix * (1 - np.eye(len(names), dtype=np.int64))
     least = min(2, max(1, int(wrong.max())))  # single tiles say little where there are others
     pairs = [np.unravel_index(flat, wrong.shape) for flat in np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]]
@@ -213,7 +209,7 @@ def _reliability(table: pd.DataFrame) -> Table:
         [
             Cell(f"{row['stage']} scaling"),
             Cell(v.percent(row["confidence"], 2)),
-            _of_row(row),
+            _share(v.of_row(row)),
             _count(int(row["count"])),
         ]
         for row in table.to_dict("records")
@@ -225,14 +221,10 @@ def _declining(table: pd.DataFrame) -> Table:
     table = table.sort_values("coverage", ascending=False)
     chosen = np.unique(np.linspace(0, len(table) - 1, min(_LIMITS, len(table))).round().astype(int))
     rows = [
-        [Cell(v.percent(row["coverage"])), _of_row(row), Cell(v.percent(row["threshold"], 2))]
+        [Cell(v.percent(row["coverage"])), _share(v.of_row(row)), Cell(v.percent(row["threshold"], 2))]
         for row in table.iloc[chosen].to_dict("records")
     ]
     return Table("Answering less", ["Answered", "Right", "Certain at least"], rows)
-
-
-def _of_row(row: Mapping[Any, Any]) -> Cell:
-    return _share({"value": row["accuracy"], "low": row["low"], "high": row["high"]})
 
 
 def _suspects(table: pd.DataFrame) -> Table:

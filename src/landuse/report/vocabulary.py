@@ -60,6 +60,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return UNDEFINED if value is None else f"{100 * value:.{digits}f}{GAP}%"
 
 
+def of_row(row: Mapping[Any, Any]) -> Interval:
+    """The accuracy in a row of a table, with its interval."""
+    return {"value": row["accuracy"], "low": row["low"], "high": row["high"]}
+
+
 def level(share: float) -> str:
     """0.95 -> 95 %, without a decimal that is not there."""
     return f"{100 * share:g}{GAP}%"

@@ -92,7 +92,7 @@ def metrics(stages: Stages) -> dict[str, float]:
 def artefacts(stages: Stages, log_model: bool) -> list[tuple[Path, str]]:
     """Return the files to store, each with its folder there: pictures, report, model card, the model if asked for."""
     folders = {".png": "plots", ".html": "reports"}
-    wanted = {"MODEL_CARD.md", *(["model.json", "model.onnx"] if log_model else [])}
+    wanted = {"MODEL_CARD.md", *(["model.json", "model.onnx", "reference.npz"] if log_model else [])}
     files = _files(stages)
     shown = [(file, folders[file.suffix]) for file in files if file.suffix in folders]
     return shown + [(f, "export") for f in files if f.parent == workspace() / EXPORT and f.name in wanted]

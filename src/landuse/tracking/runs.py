@@ -9,7 +9,7 @@ from typing import Any
 
 from landuse.core.errors import UserError
 from landuse.core.paths import workspace
-from landuse.tracking import outputs, store
+from landuse.tracking import outputs, registry, store
 
 _IDENTITY, _STUDY, _TRIAL, _PARENT = "landuse.identity", "landuse.study", "landuse.trial", "mlflow.parentRunId"  # tags
 _STATUS = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of a trial
@@ -41,6 +41,11 @@ class Run:
         with self._store.locked() as client:
             for file, place in outputs.artefacts(stages, log_model):
                 client.log_artifact(self.run_id, str(file), place)
+
+    def register(self, name: str) -> None:
+        """Register the exported model, see ``registry.register``."""
+        with self._store.locked() as client:
+            registry.register(client, self.run_id, name)
 
     def set_status(self, status: str, ended: float | None = None) -> None:
         """Set it, unless it is that. ended: when, in seconds since 1970; None is now."""
@@ -124,12 +129,14 @@ def check(stage: str) -> None:
     store.open_store(workspace())
 
 
-def track(stage: str | None = None, *, log_model: bool = False) -> str:
+def track(stage: str | None = None, *, log_model: bool = False, register: str | None = None) -> str:
     """Log what the pipeline has written for the model in ``models/model``; its run is FINISHED then.
 
     stage: the stage that calls this at its end. Logged are its files and those of the stages before it; those
         after it still describe an earlier model. None: the stages that ``dvc status`` calls up to date.
     log_model: store the exported model as an artefact too, not only a pointer to it.
+    register: NAME or NAME@ALIAS in MLflow's model registry that the exported model, if there is one, becomes a
+        version of.
 
     Returns:
         The name of the run.
@@ -144,6 +151,8 @@ def track(stage: str | None = None, *, log_model: bool = False) -> str:
     tags["landuse.recipe"] = model["params"]["train.recipe"]
     tracked = _of_identity(model["identity"], model["params"], tags)
     tracked.log_outputs(stages, log_model)
+    if register and "export" in stages:
+        tracked.register(register)
     tracked.set_status("FINISHED")
     return tracked.name
 

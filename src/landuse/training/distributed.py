@@ -28,8 +28,8 @@ T = TypeVar("T")
 def group() -> Iterator[None]:
     """Join the processes that ``torchrun`` started, for as long as this lasts.
 
-    Tensors on GPUs travel by NCCL, those on CPUs by gloo. Ranks other than 0 are silent on standard output, and leave
-    SIGINT and SIGTERM to rank 0, which ends all in good order.
+    Ranks other than 0 are silent on standard output, and leave SIGINT and SIGTERM to rank 0, which ends all in good
+    order.
 
     Raises:
         UserError: there are more processes than GPUs on this machine, or its accelerator has no such thing.
@@ -39,7 +39,10 @@ def group() -> Iterator[None]:
         return
     cuda = torch.cuda.is_available()
     if cuda:
-        _take_a_gpu(int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
+        processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if processes > gpus:
+            raise UserError(f"{processes} processes on a machine with {gpus} GPUs: lower --nproc-per-node")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     elif torch.backends.mps.is_available():
         raise UserError("torch cannot train with several processes on an mps device: start it without torchrun")
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
@@ -53,14 +56,6 @@ def group() -> Iterator[None]:
             yield
     finally:
         distributed.destroy_process_group()
-
-
-def _take_a_gpu(local_rank: int, processes: int) -> None:
-    if processes > torch.cuda.device_count():
-        raise UserError(
-            f"{processes} processes on a machine with {torch.cuda.device_count()} GPUs: lower --nproc-per-node"
-        )
-    torch.cuda.set_device(local_rank)
 
 
 def rank() -> int:
@@ -78,17 +73,14 @@ def on_first(work: Callable[[], T]) -> T:
     if size() == 1:
         return work()
     outcome: list[Any] = [False, None]
-    if rank() == 0:
-        try:
+    try:
+        if rank() == 0:
             outcome = [True, work()]
-        finally:
-            distributed.broadcast_object_list(outcome)
-    else:
+    finally:
         distributed.broadcast_object_list(outcome)
-    done, result = outcome
-    if not done:
+    if not outcome[0]:
         sys.exit(2)  # rank 0 says why
-    return result  # type: ignore[no-any-return]
+    return outcome[1]  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -122,10 +114,7 @@ def total(part: Tensor) -> Tensor:
 
 
 def parallel(network: nn.Module) -> nn.Module:
-    """Wrap a network so that each backward pass leaves the mean over the ranks in the gradients of all.
-
-    The wrapped one is to be called; weights are saved from the one inside.
-    """
+    """Wrap a network so that, called thus, each backward pass leaves the mean over the ranks in the gradients."""
     if size() == 1:
         return network
     # Without find_unused_parameters the buckets of gradients are dealt anew after the first step, and sums over three

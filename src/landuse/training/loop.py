@@ -16,14 +16,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from landuse.core.errors import Interrupted, UserError
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.model.predict import logits
 from landuse.params import Params, Phase
-from landuse.tiles.batches import Batches
+from landuse.storage.cache import Cache
+from landuse.storage.checkpoints import Checkpointer
 from landuse.training import augment, distributed
-from landuse.training.checkpoints import Checkpointer
 from landuse.training.epochs import shuffled, steps
-from landuse.training.frozen.cache import Cache
 from landuse.training.frozen.features import Features, sources
 from landuse.training.frozen.views import views
 from landuse.training.guards import EpochFacts, Guards
@@ -46,11 +45,7 @@ class Best:
 
 
 class Loop:
-    """A training in progress: everything that its next batch depends on.
-
-    checkpointer: saves that, and gives it back after a kill. guards: stop what cannot succeed. cache: where to keep
-    what frozen stages compute; it changes nothing but the time.
-    """
+    """A training in progress: all that its next batch depends on. cache: of frozen stages, which only saves time."""
 
     def __init__(
         self,
@@ -93,7 +88,7 @@ class Loop:
                 self._epoch()
             assert self.best is not None  # a phase has at least one epoch
             self.model.load_state_dict(self.best.weights)
-            if self.phase_index + 1 == len(self.recipe.phases) or (self.guards and self.guards.stopped):
+            if self.phase_index + 1 == len(self.recipe.phases) or self._stopped:
                 break
             if self.p.train.keep_phases:  # frozen ones are the model's own, and may learn in the next phase
                 self.kept[self.phase.name] = {name: w.cpu().clone() for name, w in self.best.weights.items()}
@@ -103,6 +98,10 @@ class Loop:
             self.guards.at_end(self.history[self.best.epoch - 1])
         self.best.weights = {}  # the model has them
         return self.history, self.best
+
+    @property
+    def _stopped(self) -> bool:
+        return self.guards is not None and self.guards.stopped
 
     def _start_phase(self) -> Stepper:
         self.model.input_size = self.phase.input_size or self._input_size
@@ -128,10 +127,8 @@ class Loop:
 
     def _phase_is_over(self) -> bool:
         phase, best = self.phase, self.best
-        if self.guards and self.guards.stopped:
-            return True
-        if best is None or self.batch:
-            return False
+        if self._stopped or best is None or self.batch:
+            return self._stopped
         out_of_patience = phase.patience is not None and len(self.history) - best.epoch >= phase.patience
         return out_of_patience or self.epochs_in_phase == phase.epochs
 
@@ -161,8 +158,7 @@ class Loop:
             with autocast(self.stepper.precision, self.train.device):
                 self.guards.after_epoch(self.model, self.train, self.val, facts)
             self.guards.restore(distributed.on_first(self.guards.state))
-        if distributed.on_first(lambda: self._due(epoch_ends=True)):
-            self._save(f"the end of epoch {epoch}")
+        self._checkpoint(epoch, f"the end of epoch {epoch}", epoch_ends=True)
 
     def _batches(self, epoch: int) -> float:
         """Train on the batches of an epoch that are not done yet; return the speed in tiles per second."""
@@ -171,9 +167,8 @@ class Loop:
         total = sum(phase.epochs for phase in self.recipe.phases)
         title, tiles = f"epoch {epoch}/{total}", min(self.train.batch_size, len(self.train.rows))
         hidden = distributed.rank() > 0 or None  # None: where there is no terminal
-        with tqdm(
-            total=in_all * tiles, initial=first * tiles, desc=title, unit="tile", leave=False, disable=hidden
-        ) as bar:
+        done, all_ = first * tiles, in_all * tiles
+        with tqdm(total=all_, initial=done, desc=title, unit="tile", leave=False, disable=hidden) as bar:
             for pixels, targets in self._augmented(epoch, first):
                 _seed(self.p.train.seed, epoch, self.batch, self.train.device)
                 pixels, targets = augment.mix(self.augment, pixels, targets, self.model.classes)
@@ -192,10 +187,8 @@ class Loop:
                 if self.batch % 20 == 0 and not bar.disable:
                     mean, lr = (self.sums[0] / self.sums[1]).item(), self.stepper.opt.param_groups[0]["lr"]
                     bar.set_postfix(loss=f"{mean:.3f}", lr=f"{lr:.1e}")
-                may_save = (look or distributed.size() == 1) and not self.stepper.pending and self.batch < in_all
-                if may_save and distributed.on_first(self._due):
-                    self._refuse_nonsense(epoch, self.sums[0].item())
-                    self._save(f"batch {self.batch} of epoch {epoch}")
+                if (look or distributed.size() == 1) and not self.stepper.pending and self.batch < in_all:
+                    self._checkpoint(epoch, f"batch {self.batch} of epoch {epoch}")
         return (in_all - first) * tiles / (time.perf_counter() - started)
 
     def _augmented(self, epoch: int, start: int = 0) -> Any:
@@ -207,19 +200,15 @@ class Loop:
     def _count(self, loss: Tensor, weight: Tensor | float, output: Tensor, targets: Tensor) -> None:
         labels = targets.argmax(1) if targets.is_floating_point() else targets
         counts = torch.zeros_like(self.sums)
-        counts[0] += loss
-        counts[1] += weight
-        counts[2] += (output.argmax(1) == labels).sum()
-        counts[3] += len(labels)
+        for place, count in enumerate((loss, weight, (output.argmax(1) == labels).sum(), len(labels))):
+            counts[place] += count
         self.sums += distributed.total(counts)
 
     def _refuse_nonsense(self, epoch: int, loss: float) -> None:
         if not math.isfinite(loss):
-            lr = max(phase.lr for phase in self.recipe.phases)
-            raise UserError(
-                f"the loss is not a number in epoch {epoch}, phase {self.phase.name}: lower train.lr (it is "
-                f"{lr:g}); the last good state is kept"
-            )
+            lr, where = max(phase.lr for phase in self.recipe.phases), f"epoch {epoch}, phase {self.phase.name}"
+            remedy = f"lower train.lr (it is {lr:g}); the last good state is kept"
+            raise UserError(f"the loss is not a number in {where}: {remedy}")
 
     def _note_best(self, row: Row) -> None:
         value, phase = row[self.phase.monitor], self.phase
@@ -231,16 +220,16 @@ class Loop:
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
-    def _due(self, epoch_ends: bool = False) -> bool:
-        own = self.checkpointer
-        return own is not None and (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap())))
+    def _checkpoint(self, epoch: int, where: str, epoch_ends: bool = False) -> None:
+        """Save, if it is time; end here, if a signal asked for it."""
 
-    def _save(self, where: str) -> None:
         def save() -> int:
-            if self.checkpointer is None:
+            own = self.checkpointer
+            if own is None or not (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap()))):
                 return 0
-            self.checkpointer.save(self.state())
-            return self.checkpointer.signal
+            self._refuse_nonsense(epoch, self.sums[0].item())
+            own.save(self.state())
+            return own.signal
 
         if stop := distributed.on_first(save):
             raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", stop)
@@ -256,10 +245,7 @@ class Loop:
         }
 
     def _resume(self) -> bool:
-        # on the CPU: the tensors may go to other processes, and from there to other devices
-        state = distributed.on_first(
-            lambda: self.checkpointer.latest(torch.device("cpu")) if self.checkpointer else None
-        )
+        state = distributed.on_first(lambda: self.checkpointer.latest() if self.checkpointer else None)
         if state is None:
             return False
         if self.guards and self.guards.ends_before(state["guards"], len(state["history"]), state["batch"]):
@@ -296,8 +282,12 @@ def validate(
 
     own: this rank's share of the tiles. targets: of all of them.
     """
-    with autocast(precision, own.device):
-        output = torch.from_numpy(distributed.joined(logits(model, own)))
+    training = model.training
+    model.eval()
+    with autocast(precision, own.device), torch.inference_mode():
+        part = torch.cat([model(given).float().cpu() for given, _ in own.in_order()])
+    model.train(training)
+    output = torch.from_numpy(distributed.joined(part.numpy()))
     predicted = output.argmax(1).numpy()
 
     def metrics() -> dict[str, float]:

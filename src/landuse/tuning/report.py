@@ -40,8 +40,7 @@ def outcome(trial: FrozenTrial, monitor: str) -> str:
 def text(study: optuna.Study, tune: params.Tune) -> str:
     """The best trials, what mattered, and the command that trains with the best settings.
 
-    Raises:
-        UserError: no trial is complete.
+    Raises UserError: no trial is complete.
     """
     ended = done(study)
     finished = {number: t for number, t in enumerate(ended, start=1) if t.state == TrialState.COMPLETE}

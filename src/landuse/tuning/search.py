@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params, tracking
 from landuse.core.errors import Interrupted, UserError
 from landuse.core.paths import repository, workspace
-from landuse.core.process import configure
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
+from landuse.training.process import configure
 from landuse.tuning import report
 from landuse.tuning.space import Read, Space, check
 from landuse.tuning.study import HISTORY, REASON, SETTINGS, done, facts, open_study
@@ -32,8 +32,7 @@ def run(count: int | None = None) -> None:
 
     count: None is ``tune.trials``. Trials that were killed do not count; those that cannot train do.
 
-    Raises:
-        UserError: the space does not fit params.yaml, no trial could be trained, or params.yaml itself cannot be.
+    Raises UserError: the space does not fit params.yaml, no trial could be trained, or params.yaml itself cannot be.
     """
     configure()
     p = params.read()
@@ -66,8 +65,7 @@ def run(count: int | None = None) -> None:
 def _try_out(trial: optuna.Trial, space: Space, read: Read, tune: params.Tune, wanted: int) -> float:
     """Train with the next settings, or take over the outcome of a trial that had the same.
 
-    Raises:
-        UserError, torch.OutOfMemoryError: they cannot be trained; the reason is among the trial's attributes.
+    Raises UserError, torch.OutOfMemoryError: they cannot be trained; the reason is among the trial's attributes.
     """
     earlier = done(trial.study)
     seed = np.random.SeedSequence(tune.seed, spawn_key=(len(earlier),)).generate_state(1)

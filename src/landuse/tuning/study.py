@@ -40,8 +40,7 @@ def open_study(root: Path, known: Mapping[str, Any], tune: params.Tune) -> Itera
 
     Trials that were running when their process died are marked failed, without a reason.
 
-    Raises:
-        UserError: another process searches, or the file is none of Optuna's.
+    Raises UserError: another process searches, or the file is none of Optuna's.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would print a traceback for each trial that fails
     path = root / ".landuse" / "tune.db"

@@ -12,7 +12,7 @@ import pytest
 from landuse.core.errors import UserError
 from landuse.data.sources import archive
 from landuse.data.sources.archive import Archive
-from landuse.data.sources.collection import BadTile
+from landuse.pictures import BadTile
 
 RANDOM = np.random.default_rng(5)
 

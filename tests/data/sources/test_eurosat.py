@@ -16,8 +16,8 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.data import writer
 from landuse.data.sources import eurosat, open_source
-from landuse.data.sources.collection import BadTile
 from landuse.data.sources.fetch import Address
+from landuse.pictures import BadTile
 from landuse.tiles.store import open_store
 
 MakeData = Callable[..., params.Data]

@@ -17,8 +17,7 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.data import writer
 from landuse.data.sources import open_source
-from landuse.data.sources.collection import BadTile
-from landuse.data.sources.images import decode, square
+from landuse.pictures import BadTile, decode, square
 from landuse.tiles.store import open_store
 
 MakeData = Callable[..., params.Data]

@@ -300,7 +300,7 @@ def test_no_server_keeps_us_waiting_longer_than_the_constants_say(
     draw, clock, attempts = random.Random(seed), SimpleNamespace(now=1000.0), itertools.count()
     last_useful = clock.now
 
-    def get(_url: str, _part: Path, _join: bool, progress: transfer._Progress) -> None:
+    def get(_address: Address, _part: Path, progress: transfer._Progress) -> None:
         nonlocal last_useful
         next(attempts)
         for _ in range(draw.choice([0, 0, 1, 5])):
@@ -316,7 +316,7 @@ def test_no_server_keeps_us_waiting_longer_than_the_constants_say(
     monkeypatch.setattr(transfer, "_get", get)
     monkeypatch.setattr(transfer, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=sleep))
     with pytest.raises(transfer.RefusedError):
-        transfer.transfer("http://host/a.zip", tmp_path / "a.zip.part", True, transfer.PATIENCE)
+        transfer.transfer(Address("http://host/a.zip", CHECKSUM), tmp_path / "a.zip.part", transfer.PATIENCE)
     assert clock.now - last_useful <= 60
     assert next(attempts) <= 10
 
@@ -338,7 +338,7 @@ def test_what_is_waited_for_is_said(
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:
-    assert transfer.host("https://me:secret@example.org:8443/a.zip") == "example.org:8443"
+    assert Address("https://me:secret@example.org:8443/a.zip").host == "example.org:8443"
 
 
 def test_no_thread_reads_on_after_a_stalled_download(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

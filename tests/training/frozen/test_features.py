@@ -15,12 +15,12 @@ from small import CPU, network, tiles
 from torch import Tensor
 
 from landuse.model import backbones
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment, Head
-from landuse.tiles.batches import Batches
+from landuse.storage.cache import Cache
 from landuse.training.epochs import drawn, shuffled
-from landuse.training.frozen.cache import Cache
 from landuse.training.frozen.features import Features, sources
 from landuse.training.frozen.views import views
 from landuse.training.precision import autocast

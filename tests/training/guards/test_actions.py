@@ -10,7 +10,7 @@ import torch
 from small import load, network, tiles
 
 from landuse.core.errors import Interrupted
-from landuse.training.checkpoints import checkpointing
+from landuse.storage.checkpoints import checkpointing
 from landuse.training.guards import Collapsed, Guards, epoch
 from landuse.training.identity import flatten
 from landuse.training.loop import Loop

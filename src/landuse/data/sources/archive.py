@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -16,12 +17,14 @@ from urllib.request import url2pathname
 
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
-from landuse.data.sources.collection import BadTile
 from landuse.data.sources.fetch import Address, fetch
+from landuse.pictures import BadTile
 
 _LARGEST = 1 << 28  # bytes of one image: a zip may promise terabytes
 # what zipfile and its decompressors raise for entries that are damaged; OSError: bz2, or a place before the start
 _ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, LZMAError)
+# names without a mark are read as UTF-8, which most programs mean, not as DOS letters
+_zip = partial(zipfile.ZipFile, metadata_encoding="utf-8")
 
 
 class NoTilesError(UserError):
@@ -42,12 +45,10 @@ class Archive:
 def open_url(url: str, is_tile: Callable[[str], bool]) -> Archive:
     """Open what ``data.url`` names: https://, http://, file://, or the path of a zip or a folder.
 
-    Args:
-        url: an address is downloaded once; local data is read where it lies.
-        is_tile: whether ``<Class>/<file>`` is one; other files are left out, and counted on standard error.
+    An address is downloaded once; local data is read where it lies. is_tile: whether ``<Class>/<file>`` is one; other
+    files are left out, and counted on standard error.
 
-    Raises:
-        UserError: there is nothing, no zip, an unsafe one, or no class folder with a tile in it.
+    Raises UserError: there is nothing, no zip, an unsafe one, or no class folder with a tile in it.
     """
     try:
         parts = urlsplit(url)
@@ -110,11 +111,6 @@ def fault(path: Path) -> str | None:
     return None
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip; names without a mark are read as UTF-8, which most programs mean, not as DOS letters."""
-    return zipfile.ZipFile(path, metadata_encoding="utf-8")
-
-
 def _open_zip(path: Path) -> tuple[Iterable[str], Callable[[str], bytes]]:
     reason = fault(path)
     if reason:
@@ -169,15 +165,16 @@ def _by_class(files: Iterable[str], is_tile: Callable[[str], bool], path: Path) 
     found: dict[str, list[tuple[str, str]]] = {}  # class folder -> tiles, each with its path inside the archive
     skipped = []
     for file in files:
-        *above, name = file.replace("\\", "/").split("/")
+        *folders, name = file.replace("\\", "/").split("/")
         # one name has one spelling: macOS writes an accent as a letter of its own
-        tile = unicodedata.normalize("NFC", "/".join([*above[-1:], name]))
-        hidden = any(part.startswith((".", "__MACOSX")) for part in [*above, name])
+        tile = unicodedata.normalize("NFC", "/".join([*folders[-1:], name]))
+        hidden = any(part.startswith((".", "__MACOSX")) for part in [*folders, name])
         if hidden or not is_tile(tile):
             skipped.append(file)
         else:
-            found.setdefault("/".join(above), []).append((tile, file))
-    for folder in _with_folders_below(found):  # an image beside the class folders is no tile
+            found.setdefault("/".join(folders), []).append((tile, file))
+    above = {str(parent) for folder in found if folder for parent in PurePosixPath(folder).parents}
+    for folder in [folder for folder in found if (folder or ".") in above]:  # an image beside class folders is no tile
         skipped += [file for _, file in found.pop(folder)]
     tiles = [tile for folder in found.values() for tile in folder]
     _refuse_strange(found, path)
@@ -186,12 +183,6 @@ def _by_class(files: Iterable[str], is_tile: Callable[[str], bool], path: Path) 
         shown = ", ".join(map(repr, sorted(skipped)[:3])) + (", ..." if len(skipped) > 3 else "")
         print(f"landuse: {len(skipped)} files that are not tiles were left out ({shown})", file=sys.stderr)
     return dict(tiles)
-
-
-def _with_folders_below(folders: Iterable[str]) -> list[str]:
-    """The folders that hold others of the list; "" is the root of all."""
-    above = {str(parent) for folder in folders if folder for parent in PurePosixPath(folder).parents}
-    return [folder for folder in folders if (folder or ".") in above]
 
 
 def _refuse_strange(found: dict[str, list[tuple[str, str]]], path: Path) -> None:

@@ -8,10 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 
-class BadTile(Exception):
-    """This one tile cannot be used; the message is the reason listed in ``quarantine.csv``."""
-
-
 @dataclass(frozen=True)
 class GeoRef:
     """Where a tile lies: its bounds in the units (metres for UTM) of an EPSG coordinate system."""

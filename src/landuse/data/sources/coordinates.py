@@ -20,17 +20,14 @@ _WORLD: Area = (-90, 90, -180, 180)
 def with_coordinates(collection: Collection, table: str) -> Collection:
     """Give every tile the latitude and longitude that a CSV has for it.
 
-    Args:
-        collection: the tiles. One that has coordinates of its own keeps them.
-        table: path of a CSV with the columns file, latitude, longitude (WGS84 degrees, of the tile's
-            centre). ``file`` is ``<Class>/<name>`` or the bare name; its extension plays no part. A
-            column ``class`` is put before bare names.
+    collection: a tile that has coordinates of its own keeps them. table: path of a CSV with the columns file, latitude,
+    longitude (WGS84 degrees, of the tile's centre). ``file`` is ``<Class>/<name>`` or the bare name; its extension
+    plays no part. A column ``class`` is put before bare names.
 
-    Raises:
-        UserError: no such table, not of this form, ambiguous, or about other tiles.
+    Raises UserError: no such table, not of this form, ambiguous, or about other tiles.
     """
     places = _read(local(table))
-    found = {name: place for name in collection.names if (place := _place(places, name))}
+    found = {name: place for name in collection.names if (place := places.get(stem(name)) or places.get(_bare(name)))}
     _refuse_misfit(found, collection.names, places, table)
     if collection.area is not None:
         _refuse_swapped(found, collection.area, f"data.coordinates: {table}", f"tiles of {collection.source}")
@@ -67,7 +64,8 @@ def _read(path: Path) -> dict[str, Place]:
             f"data.coordinates: line {int(wrong.to_numpy().argmax()) + 2} of {path} has no latitude in -90..90 and "
             f"longitude in -180..180: {remedy}"
         )
-    names = [stem(file) for file in _with_class(table)]
+    classes = table["class"] + "/" if "class" in table else pd.Series("", index=table.index)
+    names = [stem(f if "/" in f else c + f) for c, f in zip(classes, table["file"], strict=True)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"data.coordinates: {path} has {twice[0]!r} twice: write each once, as <Class>/<name>")
@@ -91,16 +89,6 @@ def _refuse_swapped(found: dict[str, Place], area: Area, table: str, tiles: str)
             f"{table} places {name} at latitude {latitude:g}, longitude {longitude:g}, but {tiles} lie between "
             f"{south:g} and {north:g}, {west:g} and {east:g}: are latitude and longitude swapped?"
         )
-
-
-def _with_class(table: pd.DataFrame) -> list[str]:
-    if "class" not in table:
-        return list(table["file"])
-    return [f if "/" in f else f"{c}/{f}" for c, f in zip(table["class"], table["file"], strict=True)]
-
-
-def _place(places: dict[str, Place], name: str) -> Place | None:
-    return places.get(stem(name)) or places.get(_bare(name))
 
 
 def _bare(name: str) -> str:

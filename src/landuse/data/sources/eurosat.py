@@ -15,7 +15,7 @@ from landuse.core.errors import UserError
 from landuse.data.sources import archive
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.sources.fetch import Address, fetch
-from landuse.data.sources.images import decode
+from landuse.pictures import decode
 
 SIZE = 64  # pixels
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"

@@ -8,7 +8,7 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.data.sources import archive
 from landuse.data.sources.collection import Collection, Tile
-from landuse.data.sources.images import EXTENSIONS, decode, square
+from landuse.pictures import EXTENSIONS, decode, square
 
 
 def collection(data: params.Data) -> Collection:

@@ -2,7 +2,6 @@
 
 import re
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,22 +9,19 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from landuse.data.sources.collection import BadTile, GeoRef
+from landuse.data.sources.collection import GeoRef
+from landuse.pictures import BadTile
 
 # GDAL's messages name the file, which here has a random name: the same fault must read the same in every run
 _NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")
 
 
 def decode(content: bytes, size: int, bands: int) -> tuple[npt.NDArray[np.uint16], GeoRef | None]:
-    """Decode one GeoTIFF.
+    """Decode one GeoTIFF into (size, size, bands) pixels, bands in file order, and its place, where the file tells it.
 
     Every call opens a data set of its own, in memory: that GDAL allows from several threads.
 
-    Returns:
-        pixels: (size, size, bands) uint16, bands in file order. Its place, or None where the file tells none.
-
-    Raises:
-        BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
+    Raises BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
     """
     if not content:
         raise BadTile("empty file")
@@ -40,14 +36,10 @@ def decode(content: bytes, size: int, bands: int) -> tuple[npt.NDArray[np.uint16
         reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
         raise BadTile(f"broken GeoTIFF: {reason}") from None
     if pixels.dtype != np.uint16:
-        raise BadTile(f"{_kind(pixels)}: expected uint16 digital numbers (reflectance x 10000)")
+        nan = " with NaN" if pixels.dtype.kind == "f" and np.isnan(pixels).any() else ""
+        raise BadTile(f"{pixels.dtype} values{nan}: expected uint16 digital numbers (reflectance x 10000)")
     georef = GeoRef(epsg, bounds.left, bounds.bottom, bounds.right, bounds.top) if epsg else None
     return np.ascontiguousarray(pixels.transpose(1, 2, 0)), georef
-
-
-def _kind(pixels: npt.NDArray[Any]) -> str:
-    nan = " with NaN" if pixels.dtype.kind == "f" and np.isnan(pixels).any() else ""
-    return f"{pixels.dtype} values{nan}"
 
 
 @lru_cache

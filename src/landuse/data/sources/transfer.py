@@ -4,6 +4,8 @@ No timeout of a socket bounds a server that sends a byte now and then, be it of 
 wait runs in a thread of its own, which is left behind when its time is over.
 """
 
+import hashlib
+import re
 import shutil
 import sys
 import time
@@ -12,10 +14,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, responses
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests import exceptions as http
@@ -50,6 +52,26 @@ class _BrokenError(Exception):
         self.wait = wait
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a file can be had. checksum: ``sha256:<hex>`` or ``md5:<hex>``, where it is known."""
+
+    url: str
+    checksum: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name with a few digits of the address's digest: two servers may use one name."""
+        path = PurePosixPath(unquote(urlsplit(self.url).path))
+        digest = hashlib.sha256(self.url.encode()).hexdigest()[:8]
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", f"{path.stem[:60] or 'file'}-{digest}{path.suffix[:10]}")
+
+    @property
+    def host(self) -> str:
+        """The server and its port; a password in the address is nobody's business."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+
 @dataclass
 class _Progress:
     """The most bytes that any attempt reached, and when. A part that was thrown away counts."""
@@ -62,41 +84,55 @@ class _Progress:
             self.best, self.since = size, time.monotonic()
 
 
-def transfer(url: str, part: Path, may_join: bool, patience: float) -> None:
-    """Bring ``part`` to its full length.
+def transfer(address: Address, part: Path, patience: float) -> None:
+    """Bring ``part`` to its full length; what an earlier run left in it is gone on with where that is safe.
 
-    Args:
-        url: http:// or https://.
-        part: the file to write; what an earlier run left in it is gone on with where that is safe.
-        may_join: bytes may be put behind those of an earlier connection although the server names no version
-            of its file, since a checksum will tell.
-        patience: seconds without a byte that no earlier attempt had brought.
+    patience: seconds without a byte that no earlier attempt had brought.
 
-    Raises:
-        RefusedError: the address does not give the file; what came is kept where it may be gone on with.
-        UserError: the disk has no room for the file.
+    Raises RefusedError: the address does not give the file; what came is kept where it may be gone on with.
     """
-    say(f"asking {host(url)} for {part.name.removesuffix('.part')}")
+    say(f"asking {address.host} for {part.name.removesuffix('.part')}")
     progress, fruitless = _Progress(0, time.monotonic()), 0
     for attempt in range(1, _ATTEMPTS + 1):
         before = progress.best
         try:
-            _get(url, part, may_join, progress)
+            _get(address, part, progress)
             return
         except _BrokenError as error:
             fruitless = 0 if progress.best > before else fruitless + 1
             wait = max(_BACKOFF * 2 ** max(fruitless - 1, 0), error.wait)
             too_late = time.monotonic() + wait > progress.since + patience - _STALL  # silence would last too long
             if attempt == _ATTEMPTS or fruitless == _FRUITLESS or too_late:
-                kept = f"; {_size(part) / 1e6:,.1f} MB are kept for the next run" if _joins(part, may_join) else ""
+                kept = f"; {_size(part) / 1e6:,.1f} MB are kept for the next run" if _joins(address, part) else ""
                 raise RefusedError(f"{error} (attempt {attempt}){kept}") from None
-            say(f"{host(url)}: {error}; attempt {attempt + 1} of {_ATTEMPTS} follows in {wait:.1f} s")
+            say(f"{address.host}: {error}; attempt {attempt + 1} of {_ATTEMPTS} follows in {wait:.1f} s")
             time.sleep(wait)
 
 
-def host(url: str) -> str:
-    """The server and its port; a password in the address is nobody's business."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+def _get(address: Address, part: Path, progress: _Progress) -> None:
+    """One request: go on where ``part`` ends, or start again where the server does not allow it."""
+    have, version = _size(part), version_of(part)
+    headers = {"Accept-Encoding": "identity"}  # lengths and ranges count the bytes of the file itself
+    if _joins(address, part):
+        headers["Range"] = f"bytes={have}-"
+        if version.is_file():
+            headers["If-Range"] = version.read_text(encoding="utf-8")
+    deadline = time.monotonic() + _STALL
+    with requests.Session() as session:
+        session.max_redirects = _REDIRECTS
+        with _answer(lambda: session.get(address.url, headers=headers, stream=True, timeout=_STALL)) as response:
+            start, total = _place(response)
+            if have and response.status_code == 416 and total == have:
+                return  # all of it had come before
+            _check(response, start == have, part)
+            if response.status_code == 200:
+                _start_again(response, part)
+            _append(response, part, address.host, total, progress, deadline)
+
+
+def _joins(address: Address, part: Path) -> bool:
+    """Whether what has come can be gone on with: two versions of a file must never be joined unnoticed."""
+    return _size(part) > 0 and (version_of(part).is_file() or address.checksum is not None)
 
 
 def version_of(part: Path) -> Path:
@@ -104,50 +140,21 @@ def version_of(part: Path) -> Path:
     return part.with_name(f"{part.name}.version")
 
 
-def _get(url: str, part: Path, may_join: bool, progress: _Progress) -> None:
-    """One request: go on where ``part`` ends, or start again where the server does not allow it."""
-    have, version = _size(part), version_of(part)
-    headers = {"Accept-Encoding": "identity"}  # lengths and ranges count the bytes of the file itself
-    if _joins(part, may_join):
-        headers["Range"] = f"bytes={have}-"
-        if version.is_file():
-            headers["If-Range"] = version.read_text(encoding="utf-8")
-    deadline = time.monotonic() + _STALL
-    with requests.Session() as session:
-        session.max_redirects = _REDIRECTS
-        with _answer(lambda: session.get(url, headers=headers, stream=True, timeout=_STALL)) as response:
-            if have and response.status_code == 416 and _total(response) == have:
-                return  # all of it had come before
-            _check(response, have, part)
-            if response.status_code == 200:
-                _start_again(response, part)
-            _append(response, part, host(url), progress, deadline)
-
-
-def _joins(part: Path, may_join: bool) -> bool:
-    """Whether what has come can be gone on with: bytes of two versions of a file must never be joined unnoticed."""
-    return _size(part) > 0 and (version_of(part).is_file() or may_join)
-
-
 def _answer(get: Callable[[], requests.Response]) -> requests.Response:
     try:
         return _within(_STALL, get)
     except (TimeoutError, http.Timeout):
         raise _BrokenError(f"no answer within {_STALL:.0f} s") from None
-    except (requests.RequestException, HTTPError, UnicodeError) as error:
-        final = next((reason for kind, reason in _FINAL if isinstance(error, kind)), None)
-        raise (RefusedError(final) if final else _BrokenError(_passing(error))) from None
-
-
-_FINAL: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
-    (http.TooManyRedirects, f"it redirects more than {_REDIRECTS} times"),
-    (http.InvalidProxyURL, "the address of the proxy cannot be read"),
-    (
-        (http.InvalidURL, http.InvalidSchema, http.MissingSchema, UnicodeError),
-        "the address, or one that it redirects to, is no address of the web",
-    ),
-    (http.SSLError, "its TLS certificate is not accepted"),
-)
+    except http.TooManyRedirects:
+        raise RefusedError(f"it redirects more than {_REDIRECTS} times") from None
+    except http.InvalidProxyURL:
+        raise RefusedError("the address of the proxy cannot be read") from None
+    except (http.InvalidURL, http.InvalidSchema, http.MissingSchema, UnicodeError):
+        raise RefusedError("the address, or one that it redirects to, is no address of the web") from None
+    except http.SSLError:
+        raise RefusedError("its TLS certificate is not accepted") from None
+    except (requests.RequestException, HTTPError) as error:
+        raise _BrokenError(_passing(error)) from None
 
 
 def _passing(error: BaseException) -> str:
@@ -180,13 +187,16 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     return done.result(max(seconds, 0.0))
 
 
-def _check(response: requests.Response, have: int, part: Path) -> None:
+def _check(response: requests.Response, fits: bool, part: Path) -> None:
+    """Refuse what is not the file. fits: whether the answer begins where ``part`` ends."""
     status = response.status_code
     told = f"HTTP {status} {responses.get(status, '')}".rstrip()
     if status in _TRY_AGAIN:
-        wait = _pause(response.headers.get("Retry-After", ""))
+        wait = 0.0
+        with suppress(HTTPError, ValueError, OverflowError):  # neither a number nor a date (RFC 9110, 10.2.3)
+            wait = float(Retry().parse_retry_after(response.headers.get("Retry-After", "")))
         raise _BrokenError(f"{told}, it asks to wait {wait:,.0f} s" if wait else told, wait)
-    if status == 416 or (status == 206 and _range_start(response) != have):
+    if status == 416 or (status == 206 and not fits):
         part.unlink(missing_ok=True)
         raise _BrokenError("the server's file does not fit the part that came before")
     if status not in (200, 206):
@@ -197,29 +207,27 @@ def _check(response: requests.Response, have: int, part: Path) -> None:
         raise RefusedError("it sends the file compressed, which was not asked for: its length cannot be checked")
 
 
-def _pause(retry_after: str) -> float:
-    """Seconds that Retry-After asks for: a number or a date (RFC 9110, 10.2.3); 0 where it is neither."""
-    try:
-        return float(Retry().parse_retry_after(retry_after))
-    except (HTTPError, ValueError, OverflowError):
-        return 0.0
-
-
 def _start_again(response: requests.Response, part: Path) -> None:
     """Empty ``part`` and note the server's name for this version of the file, for If-Range."""
     part.unlink(missing_ok=True)
     tag = response.headers.get("ETag", "")
     version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+    version_of(part).unlink(missing_ok=True)
     if version:
         version_of(part).write_text(version, encoding="utf-8")
-    else:
-        version_of(part).unlink(missing_ok=True)
 
 
-def _append(response: requests.Response, part: Path, host: str, progress: _Progress, deadline: float) -> None:
-    """Write the answer behind ``part``. deadline: of the first chunk, on the monotonic clock."""
-    total, have = _total(response), _size(part)
-    _refuse_larger_than_disk(part, (total or 0) - have)
+def _append(
+    response: requests.Response, part: Path, host: str, total: int | None, progress: _Progress, deadline: float
+) -> None:
+    """Write the answer behind ``part``. total: bytes of the file. deadline: of the first chunk, monotonic clock."""
+    have, longest = _size(part), _LONGEST_UNTOLD if total is None else total
+    free = shutil.disk_usage(part.parent).free
+    if total and total - have > free:
+        raise UserError(
+            f"the download takes {(total - have) / 1e6:,.0f} MB, but the disk of {part.parent} has {free / 1e6:,.0f} "
+            "MB left: free some space and run the same command again"
+        )
     length = f" ({total / 1e6:,.1f} MB)" if total else ""
     resumed = f", going on at {have / 1e6:,.1f} MB" if have else ""
     say(f"downloading {part.name.removesuffix('.part')}{length} from {host}{resumed}")
@@ -230,9 +238,9 @@ def _append(response: requests.Response, part: Path, host: str, progress: _Progr
             file.write(chunk)
             bar.update(len(chunk))
             progress.reach(file.tell())
-            if file.tell() > (_LONGEST_UNTOLD if total is None else total):
+            if file.tell() > longest:
                 part.unlink()
-                raise RefusedError(f"it sends more than {_LONGEST_UNTOLD if total is None else total:,} bytes")
+                raise RefusedError(f"it sends more than {longest:,} bytes")
     if total is not None and _size(part) != total:
         raise _BrokenError(f"the connection broke at byte {_size(part):,} of {total:,}")
 
@@ -248,28 +256,14 @@ def _chunk(response: requests.Response, deadline: float) -> bytes:
         raise _BrokenError("the connection broke") from None
 
 
-def _refuse_larger_than_disk(part: Path, size: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if size > free:
-        raise UserError(
-            f"the download takes {size / 1e6:,.0f} MB, but the disk of {part.parent} has {free / 1e6:,.0f} MB left: "
-            "free some space and run the same command again"
-        )
-
-
-def _total(response: requests.Response) -> int | None:
-    """The length in bytes of the whole file, where the server tells it."""
-    whole = response.headers.get("Content-Range", "").rpartition("/")[2]
-    length = whole or ("" if response.status_code == 206 else response.headers.get("Content-Length", ""))
-    return _number(length)
-
-
-def _range_start(response: requests.Response) -> int | None:
-    return _number(response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0])
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+def _place(response: requests.Response) -> tuple[int | None, int | None]:
+    """The first byte of the answer, and the length in bytes of the whole file, where the server tells them."""
+    place, _, whole = response.headers.get("Content-Range", "").removeprefix("bytes ").rpartition("/")
+    if not whole and response.status_code != 206:
+        whole = response.headers.get("Content-Length", "")
+    texts = (place.partition("-")[0], whole)
+    start, total = (int(t) if t.isascii() and t.isdigit() and len(t) < 20 else None for t in texts)
+    return start, total
 
 
 def _size(path: Path) -> int:
@@ -277,5 +271,4 @@ def _size(path: Path) -> int:
 
 
 def say(line: str) -> None:
-    """Tell the user what is going on, on standard error."""
     print(f"landuse: {line}", file=sys.stderr)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial import KDTree
 
+from landuse.core.arrays import Floats
 from landuse.core.geography import EARTH_KM, NEAR_KM, TILE_KM, on_the_sphere, placed
 from landuse.core.intervals import wilson
 
@@ -23,9 +24,7 @@ _BINS = 39  # of the distances that the map of the split draws
 def audit(tiles: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Measure the distance between test and training, and the accuracy of coordinates alone.
 
-    Args:
-        tiles: every tile of the data: columns target, split, and latitude and longitude in degrees where known.
-        confidence: of the intervals (Wilson 1927).
+    tiles: every tile of the data: columns target, split, and latitude and longitude in degrees where known.
 
     Returns:
         What goes into ``reports/split.json``: ``coordinates``, in words, how many tiles have them; and, null where
@@ -42,11 +41,14 @@ def audit(tiles: pd.DataFrame, confidence: float) -> dict[str, Any]:
     distance, neighbour = nearest(test, train)
     truth, labels = test["target"].to_numpy(), train["target"]
     hits = {"accuracy": truth == labels.to_numpy()[neighbour], "majority": truth == labels.mode().iloc[0]}
-    alone = {name: _share(int(hit.sum()), len(hit), confidence) for name, hit in hits.items()}
+    alone = {}
+    for name, hit in hits.items():
+        low, high = wilson(int(hit.sum()), len(hit), confidence)
+        alone[name] = {"value": round(float(hit.mean()), 6), "low": round(low, 6), "high": round(high, 6)}
     return report | {"coordinates_only": alone, "nearest_test_to_train_km": _summary(distance)}
 
 
-def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The great-circle distance in km from each tile to the nearest of the others, infinite without any; and which.
 
     Both have latitude and longitude in degrees; the results are (n,), positions count from 0.
@@ -57,23 +59,13 @@ def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[npt.NDArray[np.f
     return 2 * np.arcsin(np.minimum(chord / 2, 1)) * EARTH_KM, position
 
 
-def _summary(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _summary(distance: Floats) -> dict[str, Any]:
     quartiles = np.percentile(distance, [0, 25, 50, 75])
+    low, high = (round(float(km), 3) for km in (np.clip(distance.min(), 0.01, 0.1), max(100.0, distance.max())))
+    tiles, _ = np.histogram(distance.clip(low, high), np.geomspace(low, high, _BINS + 1))
     return {
         **{name: round(float(km), 3) for name, km in zip(("min", "q1", "median", "q3"), quartiles, strict=True)},
         "share_within_640_m": round(float((distance < TILE_KM).mean()), 6),
         "share_within_5_km": round(float((distance < NEAR_KM).mean()), 6),
-        "histogram": _histogram(distance.clip(min=0.01)),
+        "histogram": {"low": low, "high": high, "tiles": tiles.tolist()},  # of equal width on a logarithmic scale
     }
-
-
-def _histogram(distance: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Numbers of tiles in bins of equal width on a logarithmic scale, from low to high km."""
-    low, high = (round(float(km), 3) for km in (min(0.1, distance.min()), max(100.0, distance.max())))
-    tiles, _ = np.histogram(distance.clip(low, high), np.geomspace(low, high, _BINS + 1))
-    return {"low": low, "high": high, "tiles": tiles.tolist()}
-
-
-def _share(successes: int, count: int, confidence: float) -> dict[str, float]:
-    low, high = wilson(successes, count, confidence)
-    return {"value": round(successes / count, 6), "low": round(low, 6), "high": round(high, 6)}

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.fft import dct
 
 from landuse import sensors
+from landuse.core.arrays import Ints, Pixels
 from landuse.core.errors import UserError
 from landuse.params import PARTS
 from landuse.tiles.store import TileStore
@@ -38,17 +39,13 @@ _COLUMNS = ["file", "split", "other_file", "other_split", "bits", "difference"]
 def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFrame, dict[str, int]]:
     """Compare all tiles that are in a part with each other.
 
-    Args:
-        store: of the tiles.
-        tiles: columns row, file and split.
-        bits: the largest distance of the hashes of near duplicates.
+    tiles: columns row, file and split. bits: the largest distance of the hashes of near duplicates.
 
     Returns:
         The near duplicates (file, split, other_file, other_split, bits, difference), those across parts first and
         the most alike first, 1,000 at most; and the numbers of pairs of all kinds.
 
-    Raises:
-        UserError: the same pixels are in two parts.
+    Raises UserError: the same pixels are in two parts.
     """
     used = tiles[tiles["split"].isin(PARTS)].sort_values("row")
     digests, hashes, pictures = _look(store, used["row"].to_numpy(dtype=np.int64))
@@ -59,9 +56,7 @@ def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFram
     return pd.concat(columns, axis=1, keys=_COLUMNS), {"exact_across_parts": 0, "exact_within_parts": exact} | count
 
 
-def _look(
-    store: TileStore, rows: npt.NDArray[np.int64]
-) -> tuple[list[str], npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+def _look(store: TileStore, rows: Ints) -> tuple[list[str], npt.NDArray[np.uint64], Pixels]:
     """Digests of the pixels; perceptual hashes (N,); grey pictures (N, 32, 32)."""
     bands = store.info["bands"]
     rgb = None if len(bands) == 3 else [bands.index(band) for band in sensors.RGB]
@@ -78,7 +73,7 @@ def _look(
     return digests, np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), pictures
 
 
-def perceptual_hashes(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+def perceptual_hashes(pictures: Pixels) -> npt.NDArray[np.uint64]:
     """PHash of grey pictures (N, 32, 32): which of the 64 lowest coefficients of the DCT are above their median; (N,).
 
     The same bits as ``phash`` of the library imagehash, which defined them (Buchner).
@@ -109,7 +104,7 @@ def _exact_pairs(used: pd.DataFrame) -> int:
 
 
 def _near_pairs(
-    hashes: npt.NDArray[np.uint64], pictures: npt.NDArray[np.uint8], part: npt.NDArray[np.intp], bits: int
+    hashes: npt.NDArray[np.uint64], pictures: Pixels, part: npt.NDArray[np.intp], bits: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The near duplicates as positions first < second with bits and difference, and how many there are."""
     deviation = np.array([np.abs(picture - picture.mean()).mean() for picture in pictures])

@@ -22,22 +22,23 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
     part. The lists of torchgeo, Neumann and Zhou are all of this form. What is listed but not in the data (a part
     of EuroSAT) is counted.
 
-    Args:
-        tiles: every tile of the data, with or without a label: columns file, label and target.
-        lists: where the list of each part is.
+    tiles: every tile of the data, with or without a label: columns file, label and target. Returns the part of every
+    tile, "unlisted" for one in no list; and for each part how many names its list has, and how many of them are not in
+    the data.
 
-    Returns:
-        The part of every tile, "unlisted" for one in no list; and for each part how many names its list has,
-        and how many of them are not in the data.
-
-    Raises:
-        UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or
-            shares a tile with another list; or a label would have no tile in some part.
+    Raises UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or shares
+    a tile with another list; or a label would have no tile in some part.
     """
     names: dict[str, set[str]] = {part: _names(part, getattr(lists, part)) for part in PARTS}
     found = tiles[["file"]].assign(path=tiles["file"].map(stem))
     found["stem"] = found["path"].str.rpartition("/")[2]
-    parts = _look_up(found, _part_of(names))
+    part_of: dict[str, str] = {}
+    for part, listed in names.items():
+        for name in sorted(listed):
+            if name in part_of:
+                raise _in_two(name, part_of[name], part)
+            part_of[name] = part
+    parts = _look_up(found, part_of)
     known = {*found["path"], *found["stem"]}
     counts: dict[str, dict[str, int]] = {
         part: {"listed": len(names[part]), "not_in_data": len(names[part] - known)} for part in PARTS
@@ -48,19 +49,13 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
                 f"split.published.{part}: none of its {count['listed']:,} names, such as {min(names[part])}, is a tile "
                 f"of the data, such as {tiles['file'].iloc[0]}: give the list that belongs to the data"
             )
-    _refuse_missing_label(tiles[tiles["target"] >= 0], parts)
+        for label, group in tiles[tiles["target"] >= 0].groupby("label"):
+            if not (parts[group.index] == part).any():
+                raise UserError(
+                    f"split.published.{part}: its list names no tile of the label {label} that the data has: "
+                    "give a list that does, or leave the label's classes out of the mapping"
+                )
     return parts, counts
-
-
-def _part_of(names: dict[str, set[str]]) -> dict[str, str]:
-    """The part of every listed name."""
-    part_of: dict[str, str] = {}
-    for part in PARTS:
-        for name in sorted(names[part]):
-            if name in part_of:
-                raise _in_two(name, part_of[name], part)
-            part_of[name] = part
-    return part_of
 
 
 def _look_up(found: pd.DataFrame, part_of: dict[str, str]) -> "pd.Series[str]":
@@ -82,16 +77,6 @@ def _in_two(tile: str, one: str, other: str) -> UserError:
     return UserError(
         f"split.published: {tile} is in the lists of both {one} and {other}: give lists that share no tile"
     )
-
-
-def _refuse_missing_label(known: pd.DataFrame, parts: "pd.Series[str]") -> None:
-    for label, group in known.groupby("label"):
-        for part in PARTS:
-            if not (parts[group.index] == part).any():
-                raise UserError(
-                    f"split.published.{part}: its list names no tile of the label {label} that the data has: "
-                    "give a list that does, or leave the label's classes out of the mapping"
-                )
 
 
 def _names(part: str, source: PublishedList) -> set[str]:

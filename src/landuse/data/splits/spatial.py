@@ -1,11 +1,15 @@
 """Splits by blocks of land, once or in folds: what lies together stays together, with a gap between the parts."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.random import Generator
 
+from landuse.core.arrays import Floats
 from landuse.core.errors import UserError
-from landuse.core.geography import DEGREE_KM
+from landuse.core.geography import DEGREE_KM, PLACE
 from landuse.data.splits.geography import nearest
 from landuse.params import PARTS, Fractions
 
@@ -17,26 +21,16 @@ def deal(tiles: pd.DataFrame, fractions: Fractions, block_km: float, seed: int) 
     counts and what ``fractions`` ask for, over all classes. The seed moves the grid and decides the order of blocks
     of equal size. Tiles without a label are dealt too, so that other mappings agree on the tests.
 
-    Args:
-        tiles: every tile of the data: columns file, class, target, and latitude and longitude in degrees.
-        fractions: of every class.
-        block_km: side of the blocks.
-        seed: of the grid and of the order.
+    tiles: every tile of the data: columns file, class, target, and latitude and longitude in degrees. block_km: side of
+    the blocks. Returns the part of every tile; missing where a tile without a label has no coordinates.
 
-    Returns:
-        The part of every tile; missing where a tile without a label has no coordinates.
-
-    Raises:
-        UserError: labelled tiles have no coordinates, or a class lies in too few blocks to be in every part.
+    Raises UserError: labelled tiles have no coordinates, or a class lies in too few blocks to be in every part.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
-    placed, blocks = _placed_in_blocks(tiles, block_km, rng)
-    table = pd.crosstab(blocks, placed["class"])
-    numbers = _assign(table.to_numpy(dtype=np.float64), np.array([getattr(fractions, part) for part in PARTS]), rng)
-    part_of = {block: PARTS[number] for block, number in zip(table.index, numbers, strict=True)}
-    parts = blocks.map(part_of)
-    _refuse_missing_class(placed, parts, f"too few blocks of land hold it: lower split.block_km (it is {block_km:g})")
-    return parts.reindex(tiles.index)
+    blocks, table = _in_blocks(tiles, block_km, rng)
+    shares = np.array([getattr(fractions, part) for part in PARTS])
+    names = np.take(PARTS, _assign(table.to_numpy(dtype=np.float64), shares, rng))
+    return _named(tiles, blocks, table, names, f"lower split.block_km (it is {block_km:g})")
 
 
 def kfold(
@@ -46,22 +40,16 @@ def kfold(
 
     As ``deal``, but every tile is in the test of exactly one fold, and training and validation share the blocks of
     the others as they do in ``fractions``.
-
-    Raises:
-        UserError: as ``deal``.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
-    placed, blocks = _placed_in_blocks(tiles, block_km, rng)
-    table = pd.crosstab(blocks, placed["class"])
+    blocks, table = _in_blocks(tiles, block_km, rng)
     counts = table.to_numpy(dtype=np.float64)
     rest = _assign(counts, np.full(folds, 1 / folds), rng) != fold
     shares = np.array([fractions.train, fractions.val]) / (fractions.train + fractions.val)
     names = np.full(len(counts), "test", dtype=object)
     names[rest] = np.take(np.array(["train", "val"], dtype=object), _assign(counts[rest], shares, rng))
-    parts = blocks.map(dict(zip(table.index, names, strict=True)))
     remedy = f"lower split.block_km (it is {block_km:g}) or split.folds (it is {folds})"
-    _refuse_missing_class(placed, parts, f"too few blocks of land hold it: {remedy}")
-    return parts.reindex(tiles.index)
+    return _named(tiles, blocks, table, names, remedy)
 
 
 def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float) -> "pd.Series[str]":
@@ -69,13 +57,10 @@ def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float)
 
     The test stays whole: validation gives way to it, and training to both. What gives way is in the part "buffer".
 
-    Args:
-        tiles: columns class, target, and latitude and longitude in degrees.
-        parts: the part of every tile.
-        buffer_km: least great-circle distance between the centres of tiles of different parts.
+    tiles: columns class, target, and latitude and longitude in degrees. buffer_km: least great-circle distance between
+    the centres of tiles of different parts.
 
-    Raises:
-        UserError: a class has no tile left in a part.
+    Raises UserError: a class has no tile left in a part.
     """
     parts = parts.copy()
     labelled = tiles["target"] >= 0
@@ -87,18 +72,24 @@ def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float)
     return parts
 
 
-def _placed_in_blocks(
-    tiles: pd.DataFrame, block_km: float, rng: np.random.Generator
-) -> tuple[pd.DataFrame, "pd.Series[str]"]:
-    """The tiles with coordinates, and the block of each."""
+def _in_blocks(tiles: pd.DataFrame, block_km: float, rng: Generator) -> tuple["pd.Series[str]", pd.DataFrame]:
+    """The block of each tile with coordinates; and the tiles of each class, (blocks, classes)."""
     _refuse_unplaced(tiles)
-    placed = tiles.dropna(subset=["latitude", "longitude"])
-    return placed, _blocks(placed, block_km, rng.random(2))
+    placed = tiles.dropna(subset=PLACE)
+    blocks = _blocks(placed, block_km, rng.random(2))
+    return blocks, pd.crosstab(blocks, placed["class"])
 
 
-def _assign(
-    counts: npt.NDArray[np.float64], fractions: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.intp]:
+def _named(
+    tiles: pd.DataFrame, blocks: "pd.Series[str]", table: pd.DataFrame, names: npt.NDArray[Any], remedy: str
+) -> "pd.Series[str]":
+    """The part of every tile. names: of the part of each block of the table."""
+    parts = blocks.map(dict(zip(table.index, names, strict=True)))
+    _refuse_missing_class(tiles.loc[parts.index], parts, f"too few blocks of land hold it: {remedy}")
+    return parts.reindex(tiles.index)
+
+
+def _assign(counts: Floats, fractions: Floats, rng: Generator) -> npt.NDArray[np.intp]:
     """Return the number of the part of each block. counts: (blocks, classes); fractions: (parts,)."""
     counts = counts[:, counts.any(axis=0)]  # a class may lie in no block of these
     goal = fractions[:, None] * counts.sum(axis=0)
@@ -113,7 +104,7 @@ def _assign(
     return parts
 
 
-def _blocks(places: pd.DataFrame, block_km: float, shift: npt.NDArray[np.float64]) -> "pd.Series[str]":
+def _blocks(places: pd.DataFrame, block_km: float, shift: Floats) -> "pd.Series[str]":
     """The name of every tile's block, in a grid moved by ``shift`` blocks.
 
     The grid is the sinusoidal projection's with one scale a row: rows of equal height, cut into equal lengths along

@@ -20,8 +20,7 @@ def run(p: params.Params) -> None:
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
     (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
 
-    Raises:
-        UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
+    Raises UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
     """
     store = open_store()
     tiles = read_labels(store)
@@ -35,30 +34,23 @@ def run(p: params.Params) -> None:
     write_csv(SPLIT, tiles[list(DEALT)])
     write_csv(NEAR_DUPLICATES, near)
     write_json(SPLIT_REPORT, report)
-    _say(report)
-
-
-def _say(report: dict[str, Any]) -> None:
     print(", ".join(f"{part}: {count:,}" for part, count in report["tiles"].items() if count or part in PARTS))
-    print(f"near duplicates across parts: {report['duplicates']['near_across_parts']:,} ({NEAR_DUPLICATES})")
-    if report["coordinates_only"]:
-        alone, majority = (report["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
+    print(f"near duplicates across parts: {duplicates['near_across_parts']:,} ({NEAR_DUPLICATES})")
+    if places["coordinates_only"]:
+        alone, majority = (places["coordinates_only"][name]["value"] for name in ("accuracy", "majority"))
         print(f"right for that share of test: coordinates alone {alone:.1%}, the commonest label {majority:.1%}")
 
 
 def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]", dict[str, Any]]:
     """The part of every labelled tile, and what the method adds to the report."""
-    fractions, seed = settings.fractions, settings.seed
     if settings.method == "published":
         parts, counts = published.deal(tiles, settings.published)
         return parts, {"published": counts}
-    if settings.method in ("stratified", "kfold"):
-        known = tiles[tiles["target"] >= 0]
-        if settings.method == "stratified":
-            parts = stratified.deal(known, fractions, seed)
-        else:
-            parts = stratified.kfold(known, fractions, settings.folds, settings.fold, seed)
-        return parts.reindex(tiles.index), {}
+    known, fractions, seed = tiles[tiles["target"] >= 0], settings.fractions, settings.seed
+    if settings.method == "stratified":
+        return stratified.deal(known, fractions, seed).reindex(tiles.index), {}
+    if settings.method == "kfold":
+        return stratified.kfold(known, fractions, settings.folds, settings.fold, seed).reindex(tiles.index), {}
     if settings.method == "spatial":
         parts = spatial.deal(tiles, fractions, settings.block_km, seed)
     else:
@@ -69,12 +61,12 @@ def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]"
 def _counts(tiles: pd.DataFrame) -> dict[str, Any]:
     """Tiles in each part: altogether, by label and by class of the data."""
     used = tiles[tiles["split"].isin(PARTS)]
+
+    def parts(group: pd.DataFrame) -> dict[str, int]:
+        return {part: int((group["split"] == part).sum()) for part in PARTS}
+
     return {
         "tiles": {part: int((tiles["split"] == part).sum()) for part in (*PARTS, *LEFT_OUT)},
-        "labels": {label: _parts(group) for label, group in used.groupby("label")},
-        "classes": {name: _parts(group) for name, group in used.groupby("class")},
+        "labels": {label: parts(group) for label, group in used.groupby("label")},
+        "classes": {name: parts(group) for name, group in used.groupby("class")},
     }
-
-
-def _parts(group: pd.DataFrame) -> dict[str, int]:
-    return {part: int((group["split"] == part).sum()) for part in PARTS}

@@ -20,13 +20,7 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
     A class's split depends on the seed, its name and its files alone: neither on the order of the rows nor on
     the other classes, so that tasks with other classes or labels agree on their tests.
 
-    Args:
-        known: labelled tiles, with the columns file and class.
-        fractions: of every class.
-        seed: of the shuffling.
-
-    Raises:
-        UserError: a class is too small to be in every part.
+    known: labelled tiles, with the columns file and class. Raises UserError: a class is too small to be in every part.
     """
     parts = pd.Series("", index=known.index, dtype="str")
     for name, group in known.groupby("class"):
@@ -45,18 +39,9 @@ def deal(known: pd.DataFrame, fractions: Fractions, seed: int) -> "pd.Series[str
 def kfold(known: pd.DataFrame, fractions: Fractions, folds: int, fold: int, seed: int) -> "pd.Series[str]":
     """Deal the tiles of each class into ``folds`` equal parts, of which one is the test; return the part of every tile.
 
-    Every tile is in the test of exactly one fold. Of the other tiles of a class, those that follow the test's in
-    its shuffled order are for validation: the share that ``val`` has of ``train`` and ``val`` in ``fractions``.
-
-    Args:
-        known: labelled tiles, with the columns file and class.
-        fractions: how training and validation share what is not in the test.
-        folds: their number.
-        fold: the one whose tiles are the test, from 0.
-        seed: of the shuffling.
-
-    Raises:
-        UserError: a class is too small to be in every part of every fold.
+    Every tile is in the test of exactly one ``fold``, counted from 0. Of the other tiles of a class, those that follow
+    the test's in its shuffled order are for validation: the share that ``val`` has of ``train`` and ``val`` in
+    ``fractions``. Otherwise as ``deal``.
     """
     parts = pd.Series("train", index=known.index, dtype="str")
     enough = 4 if folds == 2 else folds  # one tile for the test, and two for the rest
@@ -87,16 +72,11 @@ def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any
 
 
 def subset(train: pd.DataFrame, fraction: float, seed: int) -> "pd.Index[int]":
-    """Choose ``fraction`` of each label's training tiles, at least one; return their index.
+    """Choose ``fraction`` of each label's training tiles (file, class, label), at least one; return their index.
 
     A label's tiles stand in a line in which its classes are spread evenly, so that any beginning holds them in
     their proportions; the fraction is its beginning. So 1 % is within 10 %, and a subset is stratified by label
     exactly and by class as far as whole tiles allow.
-
-    Args:
-        train: the training tiles: columns file, class and label.
-        fraction: above 0; 1 keeps all.
-        seed: of the order.
     """
     position = pd.Series(0.0, index=train.index)
     for _, group in train.groupby("class"):
@@ -113,11 +93,8 @@ def _key(name: object) -> int:
 def sizes(count: int, fractions: Fractions, test_first: bool = True) -> dict[Part, int]:
     """Whole numbers that add to ``count``, by largest remainder.
 
-    Args:
-        count: tiles of a class.
-        fractions: of the class.
-        test_first: at a tie test comes before val, else after it; before train both. Classes that take turns in
-            this keep the totals of val and test in balance.
+    test_first: at a tie test comes before val, else after it; before train both. Classes that take turns in this keep
+    the totals of val and test in balance.
     """
     shares = {part: count * getattr(fractions, part) for part in PARTS}
     whole = {part: int(share) for part, share in shares.items()}

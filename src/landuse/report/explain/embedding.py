@@ -1,26 +1,19 @@
 """Maps of the features: tiles that the network finds alike lie close together."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from landuse.core.arrays import Floats, Floats32
+
 _TILES = 2000  # at most: t-SNE takes 5 s for them on one core, 15 s for 4,650
 _COMPONENTS = 50  # of the features that t-SNE sees; the usual number (van der Maaten and Hinton 2008)
 _PERPLEXITY = 30.0
 
-_Points = npt.NDArray[np.float64]
 
-
-def embed(
-    tiles: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
-    features: npt.NDArray[np.float32],
-    names: list[str],
-    seed: int,
-) -> pd.DataFrame:
+def embed(tiles: pd.DataFrame, probabilities: Floats, features: Floats32, names: list[str], seed: int) -> pd.DataFrame:
     """Place at most 2,000 tiles on two maps, PCA and t-SNE, in the same proportions of split, class and errors.
 
     tiles: rows of the split table. probabilities: (n, classes), features: (n, F) of them.
@@ -44,7 +37,7 @@ def embed(
     return table.iloc[chosen].reset_index(drop=True).assign(**places)
 
 
-def _components(features: npt.NDArray[np.float32], seed: int) -> _Points:
+def _components(features: Floats32, seed: int) -> Floats:
     """Principal components, (n, 2 to 50), centred; zero where there are none."""
     count = min(_COMPONENTS, *features.shape)
     found = np.zeros((len(features), max(2, count)))
@@ -53,9 +46,9 @@ def _components(features: npt.NDArray[np.float32], seed: int) -> _Points:
     return found
 
 
-def _tsne(components: _Points, seed: int) -> _Points:
+def _tsne(components: Floats, seed: int) -> Floats:
     if len(components) < 5 or not components.any():
         return components[:, :2]
     perplexity = min(_PERPLEXITY, (len(components) - 1) / 3)  # it looks at three times as many neighbours
-    places: _Points = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(components)
+    places: Floats = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(components)
     return places

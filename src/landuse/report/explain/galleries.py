@@ -1,13 +1,13 @@
 """Galleries of the tiles that are worth a look: errors, doubts, successes and suspected labels."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Floats, Floats32, Ints
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.report.explain import gradcam, pictures
 from landuse.report.gallery import Exhibit, Gallery
-from landuse.tiles.batches import Batches
 from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most
@@ -15,14 +15,12 @@ _BATCH = 16  # tiles explained at once: their activations and gradients are all 
 _HEAT = "heat: where Grad-CAM finds what speaks for the predicted label"
 _NO_HEAT = f"no heat maps: this backbone has no feature map of at least {gradcam.SMALLEST} x {gradcam.SMALLEST}"
 
-_Positions = npt.NDArray[np.int64]
-
 
 def build(
     store: TileStore,
     model: Classifier,
     tiles: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
+    probabilities: Floats,
     names: list[str],
     suspects: pd.DataFrame,
 ) -> tuple[Gallery, ...]:
@@ -35,14 +33,18 @@ def build(
     test = np.flatnonzero(tiles["split"] == "test")
     test = test[np.argsort(probabilities[test].max(axis=1), kind="stable")]  # the least certain first
     wrong, right = (test[(predicted[test] == targets[test]) == is_right] for is_right in (False, True))
-    suspected: _Positions = suspects.index.to_numpy(dtype=np.int64)
+    suspected: Ints = suspects.index.to_numpy(dtype=np.int64)
     chosen = {
         "errors": wrong[::-1][:_SHOWN],
         "uncertain": test[:_SHOWN],
         "correct": _of_each_label(right, targets),
         "suspects": suspected[:_SHOWN],
     }
-    heat = _heat(store, model, tiles, np.unique(np.concatenate(list(chosen.values()))))
+    positions = np.unique(np.concatenate(list(chosen.values())))  # each is explained once, in however many galleries
+    part = tiles.iloc[positions]
+    rows, labels = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
+    maps = gradcam.heat_maps(model, Batches(store.images, rows, labels, _BATCH, model.mean.device))
+    heat = None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
 
     def gallery(name: str, title: str, about: str, of: int) -> Gallery:
         shown = chosen[name]
@@ -63,7 +65,7 @@ def build(
     )
 
 
-def _of_each_label(right: _Positions, targets: _Positions) -> _Positions:
+def _of_each_label(right: Ints, targets: Ints) -> Ints:
     """Spread the places over the labels, the commonest first, and within a label over the ranks of certainty."""
     labels, counts = np.unique(targets[right], return_counts=True)
     commonest = np.sort(labels[np.argsort(-counts, kind="stable")][:_SHOWN])
@@ -75,23 +77,13 @@ def _of_each_label(right: _Positions, targets: _Positions) -> _Positions:
     return np.concatenate(chosen)
 
 
-def _heat(
-    store: TileStore, model: Classifier, tiles: pd.DataFrame, positions: _Positions
-) -> dict[int, npt.NDArray[np.float32]] | None:
-    """Explain each tile once, in however many galleries it is."""
-    part = tiles.iloc[positions]
-    rows, targets = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
-    maps = gradcam.heat_maps(model, Batches(store.images, rows, targets, _BATCH, model.mean.device))
-    return None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
-
-
 def _exhibit(
     store: TileStore,
     tiles: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
+    probabilities: Floats,
     names: list[str],
     position: int,
-    heat: dict[int, npt.NDArray[np.float32]] | None,
+    heat: dict[int, Floats32] | None,
 ) -> Exhibit:
     """Show one tile; the note gives the probability of the truth or, where that was predicted, of the runner-up."""
     tile, shares = tiles.iloc[position], probabilities[position]

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landuse.core.arrays import Floats32
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 
 SMALLEST = 4  # positions on a side: on fewer, a heat map of a 64-pixel tile cannot say where
 
 
-def heat_maps(model: Classifier, batches: Batches) -> npt.NDArray[np.float32] | None:
+def heat_maps(model: Classifier, batches: Batches) -> Floats32 | None:
     """Explain each tile's predicted label by element-wise Grad-CAM on the map that ``target_layer`` names.
 
     Grad-CAM (Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391) weights each channel by its mean gradient, which
@@ -34,7 +34,7 @@ def heat_maps(model: Classifier, batches: Batches) -> npt.NDArray[np.float32] | 
     return np.concatenate([_heat(model, layer, pixels) for pixels, _ in batches.in_order()])
 
 
-def _heat(model: Classifier, layer: nn.Module, pixels: Tensor) -> npt.NDArray[np.float32]:
+def _heat(model: Classifier, layer: nn.Module, pixels: Tensor) -> Floats32:
     seen: list[Tensor] = []
     with layer.register_forward_hook(lambda *of: seen.append(of[2])):
         logits = model(pixels)

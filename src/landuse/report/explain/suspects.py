@@ -1,11 +1,12 @@
 """Suspected label errors: confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068)."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from landuse.core.arrays import Floats, Ints
 
-def find(tiles: pd.DataFrame, probabilities: npt.NDArray[np.float64], names: list[str]) -> pd.DataFrame:
+
+def find(tiles: pd.DataFrame, probabilities: Floats, names: list[str]) -> pd.DataFrame:
     """Rank the tiles whose label is probably wrong, the likeliest first. They are for a person to look at.
 
     A tile is suspected where the probability of another label reaches what is usual for the tiles of that label.
@@ -21,7 +22,7 @@ def find(tiles: pd.DataFrame, probabilities: npt.NDArray[np.float64], names: lis
     from cleanlab.rank import get_label_quality_scores
 
     targets = tiles["target"].to_numpy(dtype=np.int64)
-    ranked: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    ranked: Ints = np.zeros(0, np.int64)
     if len(np.unique(targets)) > 1:  # else there is no other label to suggest, and cleanlab refuses
         ranked = find_label_issues(
             targets,

@@ -5,13 +5,13 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from landuse.core.arrays import Floats, Ints
 from landuse.report.figures import style
 from landuse.report.vocabulary import percent, score, with_span
 
@@ -43,17 +43,16 @@ def intervals(
         if of["low"] is not None:
             axis.plot([of["low"], of["high"]], [place, place], color=colour, lw=1.6, marker="|", ms=9)
         style.hover(axis.scatter(of["value"], place, s=26, color=colour, zorder=3), [with_span(of)])
-    axis.set_yticks(range(len(entries)), [_short(name) for name, _, _ in entries], color=style.TEXT)
+    names = [name if len(name) <= 26 else f"{name[:25]}…" for name, _, _ in entries]
+    axis.set_yticks(range(len(entries)), names, color=style.TEXT)
     axis.set_ylim(len(entries) - 0.5, -0.5)
     ends = [of[end] for _, of, _ in entries for end in ("low", "value") if of[end] is not None]
     lowest = min([*ends, *([mark[0]] if mark else [])], default=0.0)
-    axis.set_xlim(
-        lowest - 0.06 * (1 - lowest) - 0.002 if low is None else low, 1 + 0.02 * (1 - (low or lowest)) + 0.001
-    )
+    start = lowest - 0.06 * (1 - lowest) - 0.002 if low is None else low
+    axis.set_xlim(start, 1 + 0.02 * (1 - (low or lowest)) + 0.001)
     values = axis.secondary_yaxis("right")
-    values.set_yticks(
-        range(len(entries)), ["–" if of["value"] is None else percent(of["value"]) for _, of, _ in entries]
-    )
+    written = ["–" if of["value"] is None else percent(of["value"]) for _, of, _ in entries]
+    values.set_yticks(range(len(entries)), written)
     for each in (axis, values):
         each.tick_params(axis="y", length=0)
         each.spines[:].set_visible(False)
@@ -64,40 +63,31 @@ def intervals(
     return figure
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 26 else f"{name[:25]}…"
-
-
-def confusion(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
+def confusion(matrix: Ints, names: Sequence[str]) -> Figure:
     """Counts, and shares of the row: blue where it is right, red where it is wrong.
 
     matrix: (labels, labels), rows are the truth.
     """
     count = len(names)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    inches, size = (
-        (1.3, 12) if count <= 4 else (0.78, 8.5) if count <= 12 else (0.55, 7) if count <= _READ else (0.2, 6)
-    )
+    sizes = ((4, 1.3, 12), (12, 0.78, 8.5), (_READ, 0.55, 7), (np.inf, 0.2, 6))  # up to so many: inches, points
+    inches, size = next(each for most, *each in sizes if count <= most)
     side = 1.5 + inches * max(count, 3)
     figure = style.new(side + 1.2, side)
     axis = figure.add_subplot(aspect="equal", xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))
     cells = [(i, j) for i, j in np.ndindex(count, count) if matrix[i, j]]
     corners = np.array([[-0.48, -0.48], [0.48, -0.48], [0.48, 0.48], [-0.48, 0.48]])
-    drawn = axis.add_collection(
-        PolyCollection(
-            [corners + np.array([j, i]) for i, j in cells], facecolors=[_colour(share[c], c[0] == c[1]) for c in cells]
-        )
-    )
-    told = (f"{names[i]} → {names[j]}: {matrix[i, j]:,} ({percent(share[i, j])})" for i, j in cells)
-    style.hover(drawn, list(told))
+    colours = [_colour(share[c], c[0] == c[1]) for c in cells]
+    drawn = axis.add_collection(PolyCollection([corners + np.array([j, i]) for i, j in cells], facecolors=colours))
+    told = [f"{names[i]} → {names[j]}: {matrix[i, j]:,} ({percent(share[i, j])})" for i, j in cells]
+    style.hover(drawn, told)
     if count <= _READ:
         for i, j in np.ndindex(count, count):
             text = f"{matrix[i, j]:,}\n{percent(share[i, j])}" if matrix[i, j] else "0"
             colour = style.TEXT if matrix[i, j] else style.QUIET
             axis.text(j, i, text, ha="center", va="center", fontsize=size, color=colour)
-    slanted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if count > 4 else {}
-    if count > _READ:
-        slanted["rotation"] = 90
+    turned = 90 if count > _READ else 40
+    slanted: dict[str, Any] = {"rotation": turned, "ha": "right", "rotation_mode": "anchor"} if count > 4 else {}
     axis.set_xticks(range(count), names, fontsize=min(10, size + 1), color=style.TEXT, **slanted)
     axis.set_yticks(range(count), names, fontsize=min(10, size + 1), color=style.TEXT)
     axis.set(xlabel="predicted", ylabel="truth", title=f"Confusion on {matrix.sum():,} test tiles (shares of the row)")
@@ -106,10 +96,10 @@ def confusion(matrix: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
     return figure
 
 
-def _colour(share: float, right: bool) -> npt.NDArray[np.float64]:
+def _colour(share: float, right: bool) -> Floats:
     """The square root shows rare errors."""
     strength = share if right else share**0.5
-    mixed: npt.NDArray[np.float64] = 1 - (0.12 + 0.88 * strength) * (1 - (_RIGHT if right else _WRONG))
+    mixed: Floats = 1 - (0.12 + 0.88 * strength) * (1 - (_RIGHT if right else _WRONG))
     return mixed
 
 
@@ -118,7 +108,7 @@ def roc(curves: pd.DataFrame, labels: Mapping[str, Any], tiles: int) -> Figure:
 
     curves: label, x, y; labels: name -> roc_auc with its interval, all that there are; tiles: of the test.
     """
-    figure, axis = style.plain(style.NARROW, _height(curves))
+    figure, axis = style.plain(style.NARROW, 3.9 + 0.17 * curves["label"].nunique())
     lowest = 10 ** np.floor(np.log10(0.5 / max(tiles, 1)))
     starts = []
     for colour, (name, x, y) in _each(curves):
@@ -138,7 +128,7 @@ def roc(curves: pd.DataFrame, labels: Mapping[str, Any], tiles: int) -> Figure:
 
 def precision_recall(curves: pd.DataFrame, labels: Mapping[str, Any]) -> Figure:
     """Precision over recall. Both axes are enlarged towards the perfect corner, as far as the worst curve allows."""
-    figure, axis = style.plain(style.NARROW, _height(curves))
+    figure, axis = style.plain(style.NARROW, 3.9 + 0.17 * curves["label"].nunique())
     even = []  # break-even points
     for colour, (name, x, y) in _each(curves):
         told = f"{name}: AP {_number(labels[name]['average_precision'])}"
@@ -150,11 +140,6 @@ def precision_recall(curves: pd.DataFrame, labels: Mapping[str, Any]) -> Figure:
     axis.xaxis.set_major_formatter(style.percent)
     _finish(figure, axis, "Precision and recall", len(even), len(labels))
     return figure
-
-
-def _height(curves: pd.DataFrame) -> float:
-    """In inches; the legend has a line for each curve."""
-    return 3.9 + 0.17 * curves["label"].nunique()
 
 
 def _each(curves: pd.DataFrame) -> Any:

@@ -10,11 +10,11 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.guards import probe
-from landuse.training.guards.findings import Finding, judge
+from landuse.training.guards.findings import Finding, Verdict, judge
 from landuse.training.guards.start import VARIATION, alike
 
 TRUE_SHARE = 0.9  # where one label really is so common, naming it is no alarm
@@ -65,15 +65,14 @@ def one_class(
 
     epochs: in a row, this one included. stale: see ``stale_share``.
     """
-    measured, limit = dict(told), {"largest_share": s.one_class_share, "true_share": TRUE_SHARE}
+    limit = {"largest_share": s.one_class_share, "true_share": TRUE_SHARE}
     if epochs < ONE_CLASS_EPOCHS:
-        return judge("one_class", measured, limit)
+        return judge("one_class", told, limit)
     with probe.undisturbed(model) as norms, probe.batch_statistics(norms):
         pixels, _ = next(probe.sample(val).in_order())
         features = model.features(pixels)
-        variation = probe.tile_dependence(model.head(features).double())
-        same = alike(probe.diversity(features.double().cpu()))
-    measured |= {"epochs": float(epochs), "logit_variation": variation, "features_alike": float(same), "stale": stale}
+        variation, same = probe.tile_dependence(model.head(features)), alike(probe.diversity(features))
+    measured = {"epochs": float(epochs), "logit_variation": variation, "features_alike": float(same), "stale": stale}
     limit |= {"epochs": float(ONE_CLASS_LASTING), "logit_variation": VARIATION, "stale": STALE_SHARE}
     what = "nearly all validation tiles get the same label"
     dead = (
@@ -81,13 +80,13 @@ def one_class(
         "the network; set normalise of the recipe to auto, or lower train.lr"
     )
     lagging = "" if stale <= STALE_SHARE else "BatchNorm statistics lag behind (more steps in an epoch help), or "
-    lasting = epochs >= ONE_CLASS_LASTING and stale <= STALE_SHARE
+    lasting: Verdict = "collapse" if epochs >= ONE_CLASS_LASTING and not lagging else "warning"
     return judge(
         "one_class",
-        measured,
+        told | measured,
         limit,
         (same or not variation > VARIATION, "collapse", dead),
-        (True, "collapse" if lasting else "warning", f"{what}, though logits differ: {lagging}{_LEARNING}"),
+        (True, lasting, f"{what}, though logits differ: {lagging}{_LEARNING}"),
     )
 
 
@@ -106,15 +105,12 @@ def learning(losses: list[float], chance_epochs: int, stale: float) -> Finding:
     largest = max(changes, default=math.inf)
     still = len(changes) >= STALLED_EPOCHS and largest < STALLED_DELTA and stale <= STALE_SHARE
     what = "val_loss does not move" if still else "no better than chance on validation tiles"
+    cause = f"{what} for {STALLED_EPOCHS} epochs: {_LEARNING}"
     return judge(
         "learning",
         {"largest_change": largest, "epochs_at_chance": float(chance_epochs), "stale": stale},
         {"largest_change": STALLED_DELTA, "epochs_at_chance": STALLED_EPOCHS, "stale": STALE_SHARE},
-        (
-            chance_epochs >= STALLED_EPOCHS,
-            "collapse" if still else "warning",
-            f"{what} for {STALLED_EPOCHS} epochs: {_LEARNING}",
-        ),
+        (chance_epochs >= STALLED_EPOCHS, "collapse" if still else "warning", cause),
     )
 
 
@@ -134,33 +130,22 @@ def eval_gap(model: Classifier, train: Batches, epochs_before: int, s: Collapse)
         "(a small batch_size, few batches in an epoch), or they are those of another input scale"
     )
     measured = {"gap": gap, "batch_statistics": batch, "learnt_statistics": learnt}
-    return judge(
-        "eval_gap", measured, {"gap": s.eval_gap}, (not gap <= s.eval_gap and epochs_before > 0, "warning", cause)
-    )
+    again = not gap <= s.eval_gap and epochs_before > 0
+    return judge("eval_gap", measured, {"gap": s.eval_gap}, (again, "warning", cause))
 
 
 def numbers(row: dict[str, Any], gradient_norm: float, at_chance: bool, s: Collapse) -> Finding:
     """Losses are numbers; gradients neither vanish nor explode."""
     losses = {name: row[name] for name in ("train_loss", "val_loss")}
+    remedy = "lower train.lr, or set clip_norm of the recipe"
+    dead = "no gradient reaches the weights: a saturated or dead head; lower train.lr"
     return judge(
         "numbers",
         losses | {"gradient_norm": gradient_norm},
         {"gradient_norm": s.gradient_norm},
-        (
-            not all(map(math.isfinite, losses.values())),
-            "collapse",
-            "the loss is not a number: lower train.lr, or set clip_norm of the recipe",
-        ),
-        (
-            gradient_norm == 0 and at_chance,
-            "collapse",
-            "no gradient reaches the weights: a saturated or dead head; lower train.lr",
-        ),
-        (
-            not gradient_norm <= s.gradient_norm,
-            "warning",
-            "gradients explode: lower train.lr, or set clip_norm of the recipe",
-        ),
+        (not all(map(math.isfinite, losses.values())), "collapse", f"the loss is not a number: {remedy}"),
+        (gradient_norm == 0 and at_chance, "collapse", dead),
+        (not gradient_norm <= s.gradient_norm, "warning", f"gradients explode: {remedy}"),
     )
 
 
@@ -169,23 +154,16 @@ def baseline(accuracy: float, baselines: dict[str, float], true_share: float, s:
 
     true_share: of the commonest validation label; where it is nearly everywhere, accuracy tells nothing.
     """
-    majority = baselines["majority"]
-    limit = {"majority": majority + MAJORITY_MARGIN * (1 - majority)}
+    limit = {"majority": baselines["majority"] + MAJORITY_MARGIN * (1 - baselines["majority"])}
     if "band_statistics" in baselines:
         limit["band_statistics"] = baselines["band_statistics"] - s.logistic_tolerance
-    several = true_share < TRUE_SHARE
+    below = {name for name, value in limit.items() if true_share < TRUE_SHARE and accuracy < value}
+    verdict: Verdict = "collapse" if s.gate else "warning"
+    better = "logistic regression on band statistics is better: train longer, raise train.lr, or freeze less"
     return judge(
         "baseline",
         {"val_accuracy": accuracy, **baselines},
         limit,
-        (
-            several and accuracy < limit["majority"],
-            "collapse" if s.gate else "warning",
-            f"no better than always naming the commonest label: {_LEARNING}",
-        ),
-        (
-            several and accuracy < limit.get("band_statistics", 0.0),
-            "collapse" if s.gate else "warning",
-            "logistic regression on band statistics is better: train longer, raise train.lr, or freeze less",
-        ),
+        ("majority" in below, verdict, f"no better than always naming the commonest label: {_LEARNING}"),
+        ("band_statistics" in below, verdict, better),
     )

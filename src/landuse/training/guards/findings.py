@@ -23,27 +23,22 @@ class Finding:
     verdict: Verdict
     measured: Mapping[str, float]
     limit: Mapping[str, float]
-    cause: str = ""
+    cause: str
 
     def as_json(self, epoch: int) -> dict[str, Any]:
         """Plain values, rounded; what is no number is null. epoch: 0 is before training."""
-        return {
-            "verdict": self.verdict,
-            "epoch": epoch,
-            "measured": {name: rounded(value) for name, value in self.measured.items()},
-            "limit": dict(self.limit),
-            "cause": self.cause,
-        }
+        measured = {name: rounded(value) for name, value in self.measured.items()}
+        kept = {"verdict": self.verdict, "epoch": epoch, "cause": self.cause}
+        return kept | {"measured": measured, "limit": dict(self.limit)}
 
 
 def judge(
     check: str, measured: Mapping[str, float], limit: Mapping[str, float], *rules: tuple[bool, Verdict, str]
 ) -> Finding:
     """Judge by the first rule (whether it applies, verdict, cause) that applies; where none does, all is well."""
-    for applies, verdict, cause in rules:
-        if applies:
-            return Finding(check, verdict, measured, limit, cause)
-    return Finding(check, "ok", measured, limit)
+    well: tuple[bool, Verdict, str] = (True, "ok", "")
+    _, verdict, cause = next(rule for rule in (*rules, well) if rule[0])
+    return Finding(check, verdict, measured, limit, cause)
 
 
 def rounded(value: float) -> float | None:

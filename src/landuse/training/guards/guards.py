@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import steps
 from landuse.training.guards import epoch as after
 from landuse.training.guards import start
@@ -22,8 +22,7 @@ _GO_ON = "('dvc exp run -S collapse.action=warn' goes on from the last good stat
 class EpochFacts:
     """What an epoch leaves.
 
-    row: of the history. predicted: labels of the validation tiles in order, (n,). gradient_norm: of all gradients, in
-    the last step before clipping.
+    row: of the history. predicted: (n,) labels of the validation tiles. gradient_norm: in the last step, unclipped.
     """
 
     row: dict[str, Any]
@@ -92,18 +91,19 @@ class Guards:
         Raises:
             Collapsed: training cannot succeed, and the action is fail.
         """
-        s, row = self.settings, facts.row
+        s, row, memory = self.settings, facts.row, self._memory
         told = after.predictions(val.targets, facts.predicted, len(self.classes), s)
-        self._count("one_class", bool(told["one_class"]))
-        self._count("chance", bool(told["chance"]))
-        self._memory.val_losses = [*self._memory.val_losses, float(row["val_loss"])][-1 - after.STALLED_EPOCHS :]
-        gap = after.eval_gap(model, train, self._memory.streaks["gap"], s)
-        self._count("gap", not gap.measured["gap"] <= s.eval_gap)
-        epochs, at_chance = self._memory.streaks["one_class"], self._memory.streaks["chance"]
+        gap = after.eval_gap(model, train, memory.streaks["gap"], s)
+        again = {name: bool(told[name]) for name in ("one_class", "chance")}
+        again["gap"] = not gap.measured["gap"] <= s.eval_gap
+        memory.streaks = {name: memory.streaks[name] + 1 if again[name] else 0 for name in again}
+        memory.val_losses = [*memory.val_losses, float(row["val_loss"])][-1 - after.STALLED_EPOCHS :]
+        epochs, at_chance = memory.streaks["one_class"], memory.streaks["chance"]
+        stale = [after.stale_share(model, count * steps(train)) for count in (epochs, at_chance)]
         found = [
-            after.numbers(row, facts.gradient_norm, bool(told["chance"]), s),
-            after.one_class(model, val, told, epochs, after.stale_share(model, epochs * steps(train)), s),
-            after.learning(self._memory.val_losses, at_chance, after.stale_share(model, at_chance * steps(train))),
+            after.numbers(row, facts.gradient_norm, again["chance"], s),
+            after.one_class(model, val, told, epochs, stale[0], s),
+            after.learning(memory.val_losses, at_chance, stale[1]),
             gap,
         ]
         self._note(found, row["epoch"])
@@ -135,29 +135,21 @@ class Guards:
             "checks": dict(self._memory.checks),
         }
 
-    def _count(self, name: str, again: bool) -> None:
-        self._memory.streaks[name] = self._memory.streaks[name] + 1 if again else 0
-
     def _note(self, found: list[Finding], epoch: int) -> None:
         """Remember, print what got worse, and act on collapse."""
-        worse = []
+        action, when = self.settings.action, f"epoch {epoch}" if epoch else "before training"
+        worse: list[tuple[str, str]] = []
         for finding in found:
             known = self._memory.checks.get(finding.check, {"verdict": "ok"})["verdict"]
             got_worse = SEVERITY[finding.verdict] > SEVERITY[known]
             if got_worse or known == "ok":
                 self._memory.checks[finding.check] = finding.as_json(epoch)
             if got_worse:
-                worse.append(finding)
-        fatal = [finding for finding in worse if finding.verdict == "collapse"]
-        action = self.settings.action
-        ends = bool(fatal) and (action == "fail" or (action == "stop" and epoch == 0))
-        for finding in worse:
-            if not (ends and finding is fatal[0]):
-                print(_line(finding, epoch), flush=True)
-        if ends:
-            raise Collapsed(f"{_line(fatal[0], epoch)} {_GO_ON}")
-
-
-def _line(finding: Finding, epoch: int) -> str:
-    when = f"epoch {epoch}" if epoch else "before training"
-    return f"{finding.verdict} ({finding.check}), {when}: {finding.cause}"
+                worse.append((finding.verdict, f"{finding.verdict} ({finding.check}), {when}: {finding.cause}"))
+        ends = action == "fail" or (action == "stop" and epoch == 0)
+        fatal = next((line for verdict, line in worse if verdict == "collapse" and ends), None)
+        for _, line in worse:
+            if line != fatal:
+                print(line, flush=True)
+        if fatal:
+            raise Collapsed(f"{fatal} {_GO_ON}")

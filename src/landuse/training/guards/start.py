@@ -4,17 +4,21 @@ Limits come from the autopsy of a failed run; docs/collapse.md has it, and says 
 """
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from landuse.model import baselines
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Augment
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import shuffled
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, Verdict, judge
@@ -34,47 +38,52 @@ _SCALE = "set normalise of the recipe to auto, or look for pixels that were divi
 def check(model: Classifier, train: Batches, val: Batches, classes: list[str]) -> list[Finding]:
     """All checks before training; after numbers that are none, the network is not asked."""
     with probe.undisturbed(model):
-        found = [pairing(train, val, classes)]
+        found = [pairing(train, val, len(classes))]
         pixels, targets = next(probe.sample(train).in_order())
         found.append(inputs(model, pixels))
         if bool(torch.isfinite(model.preprocess(pixels)).all()):
             with probe.batch_statistics(probe.fresh(model)):
                 values = model.features(pixels)
-            frozen = not all(parameter.requires_grad for parameter in model.backbone.parameters())
-            found += [features(values, frozen), outputs(model.head(values), targets, frozen)]
+            # what is frozen cannot recover; what learns may
+            learns = all(parameter.requires_grad for parameter in model.backbone.parameters())
+            dead: Verdict = "warning" if learns else "collapse"
+            found += [features(values, dead), outputs(model.head(values), targets, dead)]
     return found
 
 
-def pairing(train: Batches, val: Batches, classes: list[str]) -> Finding:
+def pairing(train: Batches, val: Batches, classes: int) -> Finding:
     """Every label is in both parts, no tile is twice, and tiles come with the label that is theirs (by digest)."""
-    absent = {part: len(classes) - len(np.unique(b.targets)) for part, b in (("train", train), ("val", val))}
-    unknown = int(sum(((b.targets < 0) | (b.targets >= len(classes))).sum() for b in (train, val)))
     rows = np.concatenate([train.rows, val.rows])
-    twice = len(rows) - len(np.unique(rows))
     chosen = probe.sample(train)
-    truth = probe.labels_by_digest(zip(chosen.images[chosen.rows], chosen.targets, strict=True))
+    truth = _labels_by_pixels(zip(chosen.images[chosen.rows], chosen.targets, strict=True))
     pixels, targets = next(shuffled(chosen, 0, 1, Augment()))
     stored = pixels.permute(0, 2, 3, 1).cpu().numpy().astype(chosen.images.dtype)
-    given = probe.labels_by_digest(zip(stored, targets.tolist(), strict=True))
-    contradictory = sum(len(labels) > 1 for labels in truth.values())
-    strangers = sum(not labels <= truth.get(digest, set()) for digest, labels in given.items())
+    given = _labels_by_pixels(zip(stored, targets.tolist(), strict=True))
     counts = {
-        "labels_absent_from_train": absent["train"],
-        "labels_absent_from_val": absent["val"],
-        "unknown_labels": unknown,
-        "tiles_twice": twice,
-        "contradictory_labels": contradictory,
-        "mismatched": strangers,
+        "labels_absent_from_train": classes - len(np.unique(train.targets)),
+        "labels_absent_from_val": classes - len(np.unique(val.targets)),
+        "unknown_labels": sum(((b.targets < 0) | (b.targets >= classes)).sum() for b in (train, val)),
+        "tiles_twice": len(rows) - len(np.unique(rows)),
+        "contradictory_labels": sum(len(labels) > 1 for labels in truth.values()),
+        "mismatched": sum(not labels <= truth.get(pixels, set()) for pixels, labels in given.items()),
     }
-    wrong = "labels do not belong to their tiles, or a label has none: run 'dvc repro -f map_to_binary split'"
+    wrong = [name for name in counts if counts[name] and name not in ("labels_absent_from_val", "tiles_twice")]
+    mixed_up = "labels do not belong to their tiles, or a label has none: run 'dvc repro -f map_to_binary split'"
     misleading = "validation misleads: a tile is there twice, or a label has no validation tile; look at data/split.csv"
     return judge(
         "pairing",
         {name: float(count) for name, count in counts.items()},
         dict.fromkeys(counts, 0.0),
-        (bool(strangers or unknown or contradictory or absent["train"]), "collapse", wrong),
-        (bool(twice or absent["val"]), "warning", misleading),
+        (bool(wrong), "collapse", mixed_up),
+        (any(counts.values()), "warning", misleading),
     )
+
+
+def _labels_by_pixels(tiles: Iterable[tuple[npt.NDArray[Any], Any]]) -> dict[bytes, set[int]]:
+    found: dict[bytes, set[int]] = defaultdict(set)
+    for pixels, label in tiles:
+        found[pixels.tobytes()].add(int(label))
+    return found
 
 
 def inputs(model: Classifier, pixels: Tensor) -> Finding:
@@ -89,7 +98,7 @@ def inputs(model: Classifier, pixels: Tensor) -> Finding:
     off = mean > INPUT_MEAN or low < INPUT_STD[0] or high > INPUT_STD[1]
     return judge(
         "inputs",
-        {"largest_mean": mean, "smallest_std": low, "largest_std": high, "not_finite": invalid},
+        dict(zip(limit, (mean, low, high, invalid), strict=True)),
         limit,
         (invalid > 0, "collapse", "tiles hold values that are no numbers (NaN): run 'dvc repro -f download'"),
         (high < INPUT_STD_DEAD, "collapse", f"to the backbone all tiles look like one grey: {_SCALE}"),
@@ -97,18 +106,15 @@ def inputs(model: Classifier, pixels: Tensor) -> Finding:
     )
 
 
-def features(values: Tensor, frozen: bool) -> Finding:
-    """Different tiles have different features. What is frozen cannot recover; what learns may.
-
-    values: (B, F).
-    """
-    measured = probe.diversity(values.double().cpu())
+def features(values: Tensor, dead: Verdict) -> Finding:
+    """Different tiles have different features, (B, F). dead: the verdict where they do not."""
+    measured = probe.diversity(values)
     cause = (
         f"features of different tiles are {measured['cosine']:.5f} alike: the input scale does not match what the "
         f"pretrained weights expect; {_SCALE}"
     )
     limit = {"cosine": COSINE, "effective_rank": EFFECTIVE_RANK, "variation": VARIATION}
-    return judge("features", measured, limit, (alike(measured), _unless_it_learns(frozen), cause))
+    return judge("features", measured, limit, (alike(measured), dead, cause))
 
 
 def alike(measured: dict[str, float]) -> bool:
@@ -117,33 +123,20 @@ def alike(measured: dict[str, float]) -> bool:
     return not (differ and measured["variation"] > VARIATION)
 
 
-def outputs(logits: Tensor, targets: Tensor, frozen: bool) -> Finding:
-    """The first loss is near ln(classes), and logits depend on the tile.
-
-    logits: (B, classes).
-    """
+def outputs(logits: Tensor, targets: Tensor, dead: Verdict) -> Finding:
+    """The first loss is near ln(classes), and (B, classes) logits depend on the tile. dead: the verdict if not."""
     loss = F.cross_entropy(logits.double(), targets).item() / math.log(logits.shape[1])
     spread = logits.std(dim=0).mean().item()
+    nan = "the loss is no number before training has begun: the weights hold NaN or infinity"
+    odd = "a head that knows nothing should have a loss near ln(classes): its features are very large or few"
     return judge(
         "outputs",
         {"loss_over_ln_classes": loss, "logit_std": spread},
         {"loss_over_ln_classes": INITIAL_LOSS[1], "logit_std": LOGIT_STD},
-        (
-            not math.isfinite(loss),
-            "collapse",
-            "the loss is no number before training has begun: the weights hold NaN or infinity",
-        ),
-        (spread < LOGIT_STD, _unless_it_learns(frozen), f"every tile gets the same logits: {_SCALE}"),
-        (
-            not INITIAL_LOSS[0] <= loss <= INITIAL_LOSS[1],
-            "warning",
-            "a head that knows nothing should have a loss near ln(classes): its features are very large or few",
-        ),
+        (not math.isfinite(loss), "collapse", nan),
+        (spread < LOGIT_STD, dead, f"every tile gets the same logits: {_SCALE}"),
+        (not INITIAL_LOSS[0] <= loss <= INITIAL_LOSS[1], "warning", odd),
     )
-
-
-def _unless_it_learns(frozen: bool) -> Verdict:
-    return "collapse" if frozen else "warning"
 
 
 def baseline_accuracies(train: Batches, val: Batches) -> dict[str, float]:

@@ -10,31 +10,18 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from landuse.core.arrays import Pixels
 from landuse.data.sources.sample.fields import Field, Numbers, number, share
 
 Mask = npt.NDArray[np.bool_]
 
 
-class Cover(IntEnum):
-    """What a pixel is covered with."""
-
-    WATER = 0
-    TREES = 1
-    GRASS = 2
-    SHRUBS = 3
-    CROP = 4
-    VINES = 5
-    ASPHALT = 6
-    ROOF_DARK = 7
-    ROOF_GREY = 8
-    ROOF_WHITE = 9
-    ROOF_BLUE = 10
-    ROOF_TILE = 11
-    ROOF_SAND = 12
-    ROOF_SLATE = 13
-    YARD = 14
-    GARDEN = 15
-    TRACK = 16
+Cover = IntEnum(  # what a pixel is covered with
+    "Cover",
+    "WATER TREES GRASS SHRUBS CROP VINES ASPHALT ROOF_DARK ROOF_GREY ROOF_WHITE ROOF_BLUE ROOF_TILE ROOF_SAND "
+    "ROOF_SLATE YARD GARDEN TRACK",
+    start=0,
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class Site:
 
     u: Field
     v: Field
-    zone: npt.NDArray[np.uint8]
+    zone: Pixels
     style: Field
     patchy: Field
     path: Field
@@ -59,7 +46,7 @@ class Site:
 class Ground:
     """cover: of each pixel. parcel: a number, the same for pixels that look alike. streak: place across the rows."""
 
-    cover: npt.NDArray[np.uint8]
+    cover: Pixels
     parcel: Numbers
     streak: Field
 

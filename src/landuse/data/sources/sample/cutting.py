@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from landuse.core.arrays import Flags, Floats, Pixels
 from landuse.data.sources.sample.landscape import CLASSES
 
 _DOMINANT = 0.9  # least share of a tile
@@ -14,7 +15,7 @@ _REACH = 0.8  # least part of a tile's side that a highway or river must run alo
 _STEPS = 4  # candidate positions a tile's side
 
 
-def cut(land_use: npt.NDArray[np.uint8], size: int, wanting: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+def cut(land_use: Pixels, size: int, wanting: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     """Yield class, top and left of tiles that do not overlap, at most as many of a class as are wanting.
 
     Highways and rivers come first, since fewer places have them; then the purest tiles.
@@ -33,13 +34,15 @@ def cut(land_use: npt.NDArray[np.uint8], size: int, wanting: Mapping[str, int]) 
             window = np.s_[top : top + size, leftmost : leftmost + size]
             if left[name] == 0:
                 break
-            if free[window].all() and (name not in _CROSSING or _reaches(land_use[window] == CLASSES.index(name))):
+            there = land_use[window] == CLASSES.index(name)
+            reach = max(there.any(0).mean(), there.any(1).mean())
+            if free[window].all() and (name not in _CROSSING or reach >= _REACH):
                 free[window] = False
                 left[name] -= 1
                 yield name, top, leftmost
 
 
-def _crossing(shares: Mapping[str, npt.NDArray[np.float64]], name: str) -> npt.NDArray[np.float64]:
+def _crossing(shares: Mapping[str, Floats], name: str) -> Floats:
     """The share of a highway or river, 0 where it fills too much or where another class than land is near."""
     other = shares["River" if name == "Highway" else "Highway"]
     built = shares["Residential"] + shares["Industrial"]
@@ -47,20 +50,11 @@ def _crossing(shares: Mapping[str, npt.NDArray[np.float64]], name: str) -> npt.N
     return np.where(fits, shares[name], 0.0)
 
 
-def _reaches(mask: npt.NDArray[np.bool_]) -> bool:
-    return bool(max(mask.any(0).mean(), mask.any(1).mean()) >= _REACH)
-
-
-def _shares(mask: npt.NDArray[np.bool_], size: int, places: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+def _shares(mask: Flags, size: int, places: npt.NDArray[np.integer]) -> Floats:
     """(places, places): share of the mask in the tile at each place, from a summed-area table."""
     total = np.zeros((len(mask) + 1, len(mask) + 1), np.int64)
     total[1:, 1:] = mask.cumsum(0).cumsum(1)
     far = places + size
-    count = (
-        total[np.ix_(far, far)]
-        - total[np.ix_(places, far)]
-        - total[np.ix_(far, places)]
-        + total[np.ix_(places, places)]
-    )
-    shares: npt.NDArray[np.float64] = count / size**2
+    rows = total[far] - total[places]
+    shares: Floats = (rows[:, far] - rows[:, places]) / size**2
     return shares

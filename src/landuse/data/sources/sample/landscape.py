@@ -4,24 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
+from landuse.core.arrays import Pixels
 from landuse.data.sources.sample import fields
 from landuse.data.sources.sample.covers import PAINTERS, Cover, Mask, Site
 from landuse.data.sources.sample.fields import Field, Numbers
 
 CLASSES = (
-    "AnnualCrop",
-    "Forest",
-    "HerbaceousVegetation",
-    "Highway",
-    "Industrial",
-    "Pasture",
-    "PermanentCrop",
-    "Residential",
-    "River",
-    "SeaLake",
-)
+    "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential",
+    "River", "SeaLake",
+)  # fmt: skip
 _HIGHWAY, _RIVER, _SEA = (CLASSES.index(c) for c in ("Highway", "River", "SeaLake"))
 
 
@@ -34,25 +27,21 @@ class Landscape:
     towards the sun, 0 in the plains. zone_class: (zones,) land use of each zone. dry: climate, -1 to 1.
     """
 
-    land_use: npt.NDArray[np.uint8]
-    cover: npt.NDArray[np.uint8]
-    zone: npt.NDArray[np.uint8]
+    land_use: Pixels
+    cover: Pixels
+    zone: Pixels
     parcel: Numbers
     streak: Field
     shade: Field
-    zone_class: npt.NDArray[np.uint8]
+    zone_class: Pixels
     dry: float
 
 
-def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
-    """Draw a landscape.
+def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
+    """Draw a landscape of (size, size) pixels.
 
-    Args:
-        rng: where it comes from.
-        size: pixels a side.
-        zone_size: mean width of a zone, pixels.
-        dry: climate: from -1, green, to 1, dry.
-        weights: how common each land use is; for Highway and River: the mean number of them.
+    zone_size: mean width of a zone, pixels. dry: climate: from -1, green, to 1, dry. weights: how common each land use
+    is; for Highway and River: the mean number of them.
     """
     bend, warp = fields.smooth(rng, size, 35), fields.smooth(rng, size, 7)
     y, x = np.mgrid[:size, :size].astype(np.float32)
@@ -77,8 +66,8 @@ def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weig
 
 
 def _zones(
-    rng: np.random.Generator, x: Field, y: Field, zone_size: float, weights: Mapping[str, float]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], Field, npt.NDArray[np.uint8]]:
+    rng: Generator, x: Field, y: Field, zone_size: float, weights: Mapping[str, float]
+) -> tuple[Pixels, Pixels, Field, Pixels]:
     """Cut the scene into warped Voronoi cells around jittered points, each of one land use.
 
     Returns:
@@ -102,15 +91,8 @@ def _zones(
 
 
 def _cover(
-    rng: np.random.Generator,
-    x: Field,
-    y: Field,
-    land_use: npt.NDArray[np.uint8],
-    zone: npt.NDArray[np.uint8],
-    patchy: Field,
-    path: Field,
-    dry: float,
-) -> tuple[npt.NDArray[np.uint8], Numbers, Field]:
+    rng: Generator, x: Field, y: Field, land_use: Pixels, zone: Pixels, patchy: Field, path: Field, dry: float
+) -> tuple[Pixels, Numbers, Field]:
     zones = int(zone.max()) + 1
     angle = rng.uniform(0, np.pi, zones)
     cosine: Field = np.cos(angle).astype(np.float32)
@@ -130,7 +112,7 @@ def _cover(
     return cover.reshape(land_use.shape), parcel.reshape(land_use.shape), streak.reshape(land_use.shape)
 
 
-def _curve(rng: np.random.Generator, x: Field, y: Field, wiggle: float, length: float) -> tuple[Field, Field]:
+def _curve(rng: Generator, x: Field, y: Field, wiggle: float, length: float) -> tuple[Field, Field]:
     """Lay a curve through the scene; return the signed distance to it and the place along it, in pixels."""
     size = len(x)
     angle = rng.uniform(0, 2 * np.pi)
@@ -147,15 +129,8 @@ def _curve(rng: np.random.Generator, x: Field, y: Field, wiggle: float, length: 
 
 
 def _river(
-    rng: np.random.Generator,
-    x: Field,
-    y: Field,
-    land_use: npt.NDArray[np.uint8],
-    cover: npt.NDArray[np.uint8],
-    zone: npt.NDArray[np.uint8],
-    zone_class: npt.NDArray[np.uint8],
-    patchy: Field,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    rng: Generator, x: Field, y: Field, land_use: Pixels, cover: Pixels, zone: Pixels, zone_class: Pixels, patchy: Field
+) -> tuple[Pixels, Pixels]:
     """Paint a meandering river with its banks into land_use and cover; its water is a zone of its own."""
     distance, _ = _curve(rng, x, y, wiggle=0.1, length=rng.uniform(140, 400))
     half = rng.uniform(4, 13) * (1 + 0.12 * patchy)
@@ -169,9 +144,7 @@ def _river(
     return np.where(water, np.uint8(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))
 
 
-def _highway(
-    rng: np.random.Generator, size: int, land_use: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8]
-) -> None:
+def _highway(rng: Generator, size: int, land_use: Pixels, cover: Pixels) -> None:
     """Paint a highway: one or two carriageways, verges, now and then a junction with its loops."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
     distance, along = _curve(rng, x, y, wiggle=0.05, length=rng.uniform(300, 900))

@@ -30,13 +30,8 @@ def simulate(
 ) -> Scene:
     """Simulate one scene of a series.
 
-    Args:
-        seed: of the series.
-        index: of the scene in it.
-        bands: which of Sentinel-2's.
-        size: pixels a side.
-        zone_size: mean width of a stretch of one land use, pixels.
-        wanting: how much of each land use, by class, relative to the others.
+    seed: of the series. bands: of Sentinel-2's. size: pixels a side. zone_size: mean width of a stretch of one land
+    use, pixels. wanting: how much of each land use, by class, relative to the others.
     """
     rng = np.random.default_rng([seed, index])
     epsg, west, north, dry = _place(seed, index)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 import filelock
 import torch
@@ -51,34 +51,28 @@ class Checkpointer:
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; leave two."""
-        started = time.monotonic()
-        earlier = self._files()
-        number = int(earlier[-1].stem) + 1 if earlier else 1
+        started, earlier, made = time.monotonic(), self._files(), io.BytesIO()
+        torch.save(dict(content), made)
         part = self.folder / ".part"
         with part.open("wb") as file:
-            file.write(bytes(_DIGEST_BYTES))
-            hashed = _Hashed(file)
-            torch.save(dict(content), hashed)  # type: ignore[arg-type]
-            if hashed.error:
-                raise hashed.error
-            file.seek(0)
-            file.write(hashed.hash.digest())
+            file.write(hashlib.sha256(made.getbuffer()).digest())
+            file.write(made.getbuffer())
             file.flush()
             os.fsync(file.fileno())
+        number = int(earlier[-1].stem) + 1 if earlier else 1
         part.replace(self.folder / f"{number:08}.state")
         for old in earlier[: 1 - _KEPT]:
             old.unlink()
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
 
-    def latest(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the newest checkpoint that is whole, its tensors on the device, or None; damaged ones are removed."""
+    def latest(self) -> dict[str, Any] | None:
+        """Return the newest checkpoint that is whole, its tensors on the CPU, or None; damaged ones are removed."""
         for file in reversed(self._files()):
             content = file.read_bytes() if file.is_file() else b""
-            if hashlib.sha256(content[_DIGEST_BYTES:]).digest() == content[:_DIGEST_BYTES]:
-                found: dict[str, Any] = torch.load(
-                    io.BytesIO(content[_DIGEST_BYTES:]), map_location=device, weights_only=True
-                )
+            digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+            if hashlib.sha256(content).digest() == digest:
+                found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
                 return found
             print(f"the saved state {file.name} is damaged: going back to the one before it", flush=True)
             shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -95,35 +89,11 @@ class Checkpointer:
 
     def forget(self) -> None:
         """Remove all checkpoints."""
-        (self.folder / _FINISHED).unlink()
-        for file in self._files():
+        for file in (self.folder / _FINISHED, *self._files()):
             file.unlink()
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"))
-
-
-class _Hashed:
-    """A file that hashes what is written to it: a checkpoint is as large as the network and its optimiser.
-
-    error: of the disk, if there was one; torch.save would hide it behind one of its own.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.hash = file, hashlib.sha256()
-        self.error: OSError | None = None
-
-    def write(self, data: bytes | memoryview) -> int:
-        try:
-            if self.error is None:
-                self.hash.update(data)
-                self._file.write(data)
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def flush(self) -> None:
-        self._file.flush()
 
 
 @contextmanager
@@ -138,14 +108,20 @@ def checkpointing(root: Path, identity: str, minutes: float, facts: Mapping[str,
     folder = all_ / identity
     all_.mkdir(parents=True, exist_ok=True)
     with _locked(all_ / f"{identity}.lock"):
-        # trainings of a queue start together: what one looks at, another must not remove
-        with filelock.FileLock(f"{all_}.lock"), ExitStack() as held:
-            idle = _idle(all_, identity, held)
+        with filelock.FileLock(f"{all_}.lock"), ExitStack() as held:  # trainings of a queue start together
+            idle = []  # trainings that no process is at; nobody takes them up until this has looked at them
+            for other in (each for each in all_.iterdir() if each.is_dir() and each.name != identity):
+                with suppress(filelock.Timeout):
+                    held.enter_context(filelock.FileLock(all_ / f"{other.name}.lock").acquire(blocking=False))
+                    idle.append(other)
+            unfinished = [other for other in idle if not (other / _FINISHED).exists()]
             if not folder.exists():
-                _say_what_changed(idle, facts)
+                _say_what_changed(unfinished, facts)
             folder.mkdir(exist_ok=True)
             write_json(folder / _FACTS, dict(facts))
-            _prune(idle)
+            unfinished.sort(key=lambda other: other.stat().st_mtime, reverse=True)
+            for over in set(idle) - set(unfinished[:_ABANDONED]):
+                shutil.rmtree(over)
         own, lock = Checkpointer(folder, minutes), Path("dvc.lock")
         if own.finished and lock.exists() and lock.stat().st_mtime > (folder / _FINISHED).stat().st_mtime:
             own.forget()  # DVC has its results: whoever trains again wants it done again
@@ -162,37 +138,17 @@ def _locked(path: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _idle(all_: Path, identity: str, held: ExitStack) -> list[Path]:
-    """Return the folders of other trainings that no process trains, and hold their locks."""
-    idle = []
-    for folder in all_.iterdir():
-        if folder.is_dir() and folder.name != identity:
-            with suppress(filelock.Timeout):
-                held.enter_context(filelock.FileLock(all_ / f"{folder.name}.lock").acquire(blocking=False))
-                idle.append(folder)
-    return idle
-
-
-def _say_what_changed(idle: Sequence[Path], facts: Mapping[str, Any]) -> None:
-    interrupted = [file for folder in idle if not (folder / _FINISHED).exists() for file in folder.glob("*.state")]
-    if not interrupted:
+def _say_what_changed(unfinished: Sequence[Path], facts: Mapping[str, Any]) -> None:
+    states = [file for folder in unfinished for file in folder.glob("*.state")]
+    if not states:
         return
-    newest = max(interrupted, key=lambda file: file.stat().st_mtime)
+    newest = max(states, key=lambda file: file.stat().st_mtime)
     try:
         before = as_json((newest.parent / _FACTS).read_bytes(), dict[str, Any])
+        what = what_changed(before, facts) or "other code"
     except (OSError, ValueError):
         what = f"which ones is not known: its {_FACTS} is damaged"
-    else:
-        what = what_changed(before, facts) or "other code"
     print(f"starting anew: the training that was interrupted had other settings ({what})", flush=True)
-
-
-def _prune(idle: Sequence[Path]) -> None:
-    """Remove what finished trainings left, and all but the newest of the abandoned ones."""
-    newest_first = sorted(idle, key=lambda folder: folder.stat().st_mtime, reverse=True)
-    unfinished = [folder for folder in newest_first if not (folder / _FINISHED).exists()]
-    for folder in set(idle) - set(unfinished[:_ABANDONED]):
-        shutil.rmtree(folder)
 
 
 @contextmanager

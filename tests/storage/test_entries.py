@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landuse.training.frozen.cache import Entries
+from landuse.storage.cache import Entries
 
 SHAPE = (4, 4, 8)
 ROWS, VIEWS = 40, 8
@@ -22,7 +22,7 @@ FILLER = f"""
 import sys
 from pathlib import Path
 import numpy as np
-from landuse.training.frozen.cache import Entries
+from landuse.storage.cache import Entries
 entries = Entries(Path(sys.argv[1]), {ROWS}, {VIEWS}, {SHAPE}, "int16", {{}})
 everything = np.divmod(np.arange({ROWS * VIEWS}), {VIEWS})
 print("open", flush=True)

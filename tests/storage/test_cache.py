@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from landuse import cli
-from landuse.training.frozen.cache import Cache, Entries, NoRoom, alone, folder_of
+from landuse.storage.cache import Cache, Entries, NoRoom, alone, folder_of
 
 ENTRY = 64 * 64 * 4  # bytes: whole blocks of the disk
 GB = 1e9
@@ -107,7 +107,7 @@ def test_what_a_killed_process_was_making_or_removing_goes(shelf: Path) -> None:
 REMOVER = """
 import sys
 from pathlib import Path
-from landuse.training.frozen.cache import Cache, Entries, alone
+from landuse.storage.cache import Cache, Entries, alone
 folder = Path(sys.argv[1])
 print("open", flush=True)
 while True:

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,18 +33,20 @@ class Entries:
     def __init__(
         self, folder: Path, rows: int, views: int, shape: tuple[int, ...], dtype: str, facts: Mapping[str, Any]
     ) -> None:
-        """Open the entries in ``folder``, or make room for them there; no other process may do that meanwhile.
-
-        facts: for whoever lists them.
-        """
+        """Open the entries in ``folder``, or make them, while ``alone``. facts: for ``listing``."""
         self._views = views
         self._bytes = math.prod(shape) * np.dtype(dtype).itemsize
         sizes = {_VALUES: rows * views * self._bytes, _CHECKS: rows * views * 4}
         whole = all((folder / name).is_file() and (folder / name).stat().st_size == sizes[name] for name in sizes)
-        if not whole or facts_of(folder) is None:
+        if not whole or _facts_of(folder) is None:
             if folder.exists():
                 print(f"the cached features {folder.name[:12]} are damaged: they are computed anew", flush=True)
-            _make(folder, sizes, facts)
+            with atomic(folder) as part:
+                part.mkdir()
+                for name, size in sizes.items():
+                    (part / name).touch()
+                    os.truncate(part / name, size)
+                write_json(part / _FACTS, dict(facts))
         os.utime(folder / _FACTS)  # what was not used for longest goes first
         self._files = [(folder / name).open("r+b", buffering=0) for name in (_VALUES, _CHECKS)]
         self._values = np.memmap(folder / _VALUES, dtype, "r", shape=(rows * views, *shape))
@@ -52,7 +54,7 @@ class Entries:
         self._there = np.zeros(rows * views, dtype=bool)  # entries whose checksum was found to fit
 
     def absent(self, rows: _Ints) -> int:
-        """Return the bytes that all views of (n,) rows would take, less those that were written before."""
+        """Return the bytes that all views of (n,) rows take, less those that were written before."""
         return int(np.sum(self._checks.reshape(-1, self._views)[rows] == 0)) * self._bytes
 
     def missing(self, rows: _Ints, views: _Ints) -> npt.NDArray[np.bool_]:
@@ -84,15 +86,6 @@ class Entries:
             self._there[place] = True
 
 
-def _make(folder: Path, sizes: Mapping[str, int], facts: Mapping[str, Any]) -> None:
-    with atomic(folder) as part:
-        part.mkdir()
-        for name, size in sizes.items():
-            with (part / name).open("wb") as file:
-                file.truncate(size)
-        write_json(part / _FACTS, dict(facts))
-
-
 def _checksum(value: npt.NDArray[Any]) -> np.uint32:
     return np.uint32(max(1, zlib.crc32(np.ascontiguousarray(value).data)))  # 0 is an entry that is not there
 
@@ -118,9 +111,6 @@ class Cache:
     def open(self, key: str, rows: _Ints, count: int, views: int, example: npt.NDArray[Any], facts: Any) -> Entries:
         """Open the entries of a key, with room for all views of (n,) rows.
 
-        Those that were not used for longest make room. A process that still uses what is removed goes on: the files
-        vanish when it ends.
-
         count: rows of the tile store. example: (n, ...), of the shape and dtype of the entries.
 
         Raises:
@@ -133,18 +123,21 @@ class Cache:
             return entries
 
     def make_room(self, key: str, more: int) -> None:
-        """Remove what was not used for longest until ``more`` bytes for a key fit; when ``alone``. Raises NoRoom."""
+        """Remove, while ``alone``, what was not used for longest until ``more`` bytes for a key fit, or raise NoRoom.
+
+        A process that still uses what is removed goes on: the files vanish when it ends.
+        """
         for remains in self.folder.glob(".*"):  # of what a killed process was making or removing
             shutil.rmtree(remains)
-        own, limit = size_of(self.folder / key), self.limit_gb * GB
+        own, limit = _size(self.folder / key), self.limit_gb * GB
         if own + more > limit:
             raise NoRoom(f"it would take {(own + more) / GB:.1f} GB, runtime.cache_gb is {self.limit_gb:g}")
-        others = sorted((each for each in folders(self.folder) if each.name != key), key=_used)
-        taken = own + sum(map(size_of, others))
+        others = sorted((each for each in _kept(self.folder) if each.name != key), key=_used)
+        taken = own + sum(map(_size, others))
         for oldest in others:
             if taken + more <= limit:
                 break
-            taken -= size_of(oldest)
+            taken -= _size(oldest)
             removed = oldest.rename(oldest.with_name(f".{oldest.name}"))  # whole or not at all, whenever this is killed
             shutil.rmtree(removed)
         free = shutil.disk_usage(self.folder).free
@@ -163,20 +156,40 @@ def alone(folder: Path) -> AbstractContextManager[object]:
     return filelock.FileLock(folder.with_name(f"{folder.name}.lock"))
 
 
-def folders(folder: Path) -> list[Path]:
-    """Return what is kept, a folder for each key."""
+def listing(root: Path) -> Iterator[str]:
+    """One line for each frozen prefix and augmentation: the size of its features, and what they are of."""
+    if not (folder := folder_of(root)).is_dir():
+        return
+    with alone(folder):
+        for each in _kept(folder):
+            facts = _facts_of(each)
+            what = "damaged" if facts is None else ", ".join(f"{name} {value}" for name, value in facts.items())
+            yield f"{_size(each) / GB:7.2f} GB  {each.name[:12]}  {what}"
+
+
+def prune(root: Path) -> str:
+    """Remove everything that is kept; say how much it was."""
+    if not (folder := folder_of(root)).is_dir():
+        return "nothing is kept"
+    with alone(folder):
+        freed = _size(folder)
+        shutil.rmtree(folder)
+    return f"freed {freed / GB:.2f} GB"
+
+
+def _kept(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
 
-def facts_of(folder: Path) -> dict[str, Any] | None:
-    """What entries are of, for whoever lists them; None where that cannot be read."""
+def _facts_of(folder: Path) -> dict[str, Any] | None:
+    """What entries are of; None where that cannot be read."""
     try:
         return as_json((folder / _FACTS).read_bytes(), dict[str, Any])
     except (OSError, ValueError):
         return None
 
 
-def size_of(folder: Path) -> int:
+def _size(folder: Path) -> int:
     """Bytes on disk: the files are sparse."""
     return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
 

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 import torch
 from conftest import PATIENCE
-from small import CPU
 
 from landuse.core.errors import Interrupted, user_errors
-from landuse.training import checkpoints
-from landuse.training.checkpoints import Checkpointer, checkpointing
+from landuse.storage import checkpoints
+from landuse.storage.checkpoints import Checkpointer, checkpointing
 
 FACTS = {"train.lr": 0.001, "data": "d"}
 
@@ -33,10 +32,10 @@ def content(number: int) -> dict[str, Any]:
 
 
 def test_the_newest_of_two_states_comes_back(checkpointer: Checkpointer) -> None:
-    assert checkpointer.latest(CPU) is None
+    assert checkpointer.latest() is None
     for number in range(5):
         checkpointer.save(content(number))
-    found = checkpointer.latest(CPU)
+    found = checkpointer.latest()
     assert found is not None
     assert found["epoch"] == 4
     assert torch.equal(found["weights"]["w"], torch.full((3,), 4.0))
@@ -54,12 +53,12 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     bent = bytearray(whole)
     bent[len(whole) // 2] ^= 1
     newest.write_bytes({"truncated": whole[:-9], "one bit": bytes(bent), "empty": b""}[damage])
-    found = checkpointer.latest(CPU)
+    found = checkpointer.latest()
     assert found is not None
     assert found["epoch"] == 1
     assert "damaged" in capsys.readouterr().out
     checkpointer.save(content(3))
-    assert checkpointer.latest(CPU)["epoch"] == 3  # type: ignore[index]
+    assert checkpointer.latest()["epoch"] == 3  # type: ignore[index]
 
 
 def test_a_full_disk_leaves_the_last_good_state(checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +70,7 @@ def test_a_full_disk_leaves_the_last_good_state(checkpointer: Checkpointer, monk
     monkeypatch.setattr(checkpoints.os, "fsync", full)
     with pytest.raises(SystemExit, match="2"), user_errors():
         checkpointer.save(content(2))
-    assert checkpointer.latest(CPU)["epoch"] == 1  # type: ignore[index]
+    assert checkpointer.latest()["epoch"] == 1  # type: ignore[index]
 
 
 def test_a_state_is_due_by_the_clock_and_by_a_signal(tmp_path: Path) -> None:
@@ -109,14 +108,14 @@ def test_changed_settings_start_anew_and_say_what_changed(
     with checkpointing(tmp_path, "before", 10, FACTS) as kept:
         kept.save(content(1))
     with checkpointing(tmp_path, "after", 10, FACTS | {"train.lr": 0.1}) as kept:
-        assert kept.latest(CPU) is None
+        assert kept.latest() is None
     said = capsys.readouterr().out
     assert "starting anew" in said
     assert "train.lr: 0.001 -> 0.1" in said
     with checkpointing(tmp_path, "code", 10, FACTS):
         assert "other code" in capsys.readouterr().out
     with checkpointing(tmp_path, "before", 10, FACTS) as kept:
-        assert kept.latest(CPU)["epoch"] == 1  # type: ignore[index]
+        assert kept.latest()["epoch"] == 1  # type: ignore[index]
         assert capsys.readouterr().out == ""
 
 
@@ -139,11 +138,11 @@ def test_a_finished_training_is_done_again_only_after_dvc_took_its_results(
         kept.save(content(1))
         kept.finish()
     with checkpointing(tmp_path, "me", 10, FACTS) as kept:  # killed before DVC wrote dvc.lock
-        assert kept.latest(CPU) is not None
+        assert kept.latest() is not None
     (tmp_path / "dvc.lock").touch()
     os.utime(tmp_path / "dvc.lock", (2e9, 2e9))
     with checkpointing(tmp_path, "me", 10, FACTS) as kept:
-        assert kept.latest(CPU) is None
+        assert kept.latest() is None
         assert not kept.finished
 
 
@@ -163,7 +162,7 @@ def test_what_is_over_and_what_is_long_abandoned_is_removed(tmp_path: Path, monk
 def _wait_for_turn(root: str, said: Any) -> None:
     os.chdir(root)
     with checkpointing(Path(root), "me", 10, FACTS) as kept:
-        said.put(kept.latest(CPU)["epoch"])  # type: ignore[index]
+        said.put(kept.latest()["epoch"])  # type: ignore[index]
 
 
 def test_two_processes_of_the_same_training_take_turns(checkpointer: Checkpointer, tmp_path: Path) -> None:

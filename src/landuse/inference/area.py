@@ -1,0 +1,120 @@
+"""Hectares of each class from a map without reference labels: as counted, and corrected for the model's own errors.
+
+The correction assumes that land of a class looks here as it does in the test tiles: P(image | class) is unchanged,
+while the shares of the classes may be anything (label shift; Forman 2008, Data Min. Knowl. Discov. 17; Saerens et al.
+2002, Neural Comput. 14). It does not hold where the model has never seen such land: leave out cells whose OOD score is
+beyond its limit. It is not the estimator of Olofsson et al. (2014), which needs a probability sample of this very map.
+"""
+
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from landuse.core.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+_DRAWS = 1000  # of the bootstrap
+_FEW_BLOCKS = 10
+_STEPS = 5000  # of EM at most
+_CONVERGED = 1e-7  # largest change of a share in a step
+_FLOOR = 1e-3  # a share that EM starts from: from 0 none would leave
+_PRIOR = 0.5  # Jeffreys' for each entry of a row of the confusion: a row without an error is no proof of none
+
+
+class Area(TypedDict):
+    """Hectares of a class, with the ends of their 95 % interval."""
+
+    hectares: float
+    low: float
+    high: float
+
+
+def counted(counts: Counts, cell_hectares: float) -> Floats:
+    """(K,) cells of each class -> (K,) hectares as mapped, with all the errors of the map."""
+    return counts.astype(np.float64) * cell_hectares
+
+
+def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, seed: int) -> list[Area]:
+    """Correct mapped areas for the model's errors by inverting its recall: q = M' pi, pi the true shares.
+
+    The interval is the bootstrap's, over the test tiles of each label and over blocks of the map, as large as errors
+    hang together: neighbouring cells err alike. It treats the blocks as drawn from land like this, so it is rather
+    too wide than too narrow for the scene itself.
+
+    Args:
+        counts_by_block: (blocks, K) cells of each class that the map has in each block; masked cells are in none. With
+            fewer than ten blocks cells are taken for independent.
+        confusion: (K, K) test tiles of the model, rows the true labels, columns its answers.
+        cell_hectares: of one cell.
+        seed: of the bootstrap.
+
+    Returns:
+        For each class in order.
+
+    Raises:
+        UserError: no cell, no test tile of a class, or answers that do not depend on the class.
+    """
+    if not counts_by_block.sum():
+        raise UserError("the map has no valid cell: there is no area to estimate")
+    if not (confusion.sum(axis=1) > 0).all():
+        raise UserError("the model's test tiles lack a class, so its errors are unknown: evaluate it on tiles of all")
+    rng = np.random.default_rng(seed)
+    total = counts_by_block.sum() * cell_hectares
+    estimate = _shares(_rows(confusion)[None], _rows(counts_by_block.sum(axis=0))[None])[0]
+    recall = np.stack([rng.dirichlet(row + _PRIOR, size=_DRAWS) for row in confusion], axis=1)
+    low, high = np.quantile(_shares(recall, _redrawn(counts_by_block, rng)), (0.025, 0.975), axis=0)
+    low, high = np.minimum(low, estimate), np.maximum(high, estimate)
+    return [
+        {"hectares": float(at * total), "low": float(start * total), "high": float(end * total)}
+        for at, start, end in zip(estimate, low, high, strict=True)
+    ]
+
+
+def _redrawn(counts_by_block: Counts, rng: np.random.Generator) -> Floats:
+    """(draws, K) mapped shares of the bootstrap: of blocks, or of cells where there are few blocks."""
+    blocks = counts_by_block[counts_by_block.sum(axis=1) > 0]
+    if len(blocks) < _FEW_BLOCKS:
+        cells = blocks.sum(axis=0)
+        return _rows(rng.multinomial(cells.sum(), cells / cells.sum(), size=_DRAWS))
+    times = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=_DRAWS)
+    return _rows(times @ blocks)
+
+
+def _rows(counts: npt.NDArray[np.generic]) -> Floats:
+    numbers = counts.astype(np.float64)
+    shares: Floats = numbers / numbers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def _shares(recall: Floats, mapped: Floats) -> Floats:
+    """Solve q = M' pi, n times, on the simplex.
+
+    recall: (n, K, K) M, the probability of an answer (column) given the label (row). mapped: (n, K) q.
+
+    Returns:
+        (n, K) pi: the inverse where that has no negative share, else the likeliest shares, by EM.
+    """
+    singular = np.abs(np.linalg.det(recall)) < 1e-6
+    safe = np.where(singular[:, None, None], np.eye(recall.shape[1]), recall)
+    shares = np.linalg.solve(safe.transpose(0, 2, 1), mapped[..., None])[..., 0].astype(np.float64)
+    bad = singular | (shares < 0).any(axis=1)
+    if bad.any():
+        near = np.where(singular[bad, None], 1.0, shares[bad].clip(_FLOOR))
+        shares[bad] = _likeliest(recall[bad], mapped[bad], near / near.sum(axis=1, keepdims=True))
+    return shares
+
+
+def _likeliest(recall: Floats, mapped: Floats, shares: Floats) -> Floats:
+    """The likeliest shares (n, K) by EM, from others that are all positive."""
+    for _ in range(_STEPS):
+        expected = np.einsum("nk,nkj->nj", shares, recall)
+        ratio = np.divide(mapped, expected, out=np.zeros_like(mapped), where=expected > 0)
+        better = shares * np.einsum("nj,nkj->nk", ratio, recall)
+        moved = np.abs(better - shares).max()
+        shares = better
+        if moved < _CONVERGED:
+            break
+    return shares

@@ -1,0 +1,1 @@
+"""The command ``landuse predict``: files in, a table of answers out."""

@@ -1,0 +1,106 @@
+"""Plain rasters: what their bands are, by what people say, descriptions and file names."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any
+
+from landuse import sensors
+from landuse.core.errors import UserError
+from landuse.inference.scene import rasters
+from landuse.inference.scene.masks import classification
+from landuse.inference.scene.product import Found, Log, Product, baseline_offset, date_in, spelled
+
+_PRODUCT = re.compile(r"MSI(L1C|L2A)_\d{8}T\d{6}_N(\d{4})_")  # in the name of a product, or of a folder
+_L2A = re.compile(r"(?<![A-Za-z0-9])(MSI)?L2A(?![A-Za-z0-9])|_[126]0m\.jp2$")
+_SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])")
+
+
+def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
+    """Look at rasters, one of all bands or several.
+
+    bands: what the person says they are, see ``SceneOptions``.
+
+    Raises:
+        UserError: one cannot be read, or names contradict each other.
+    """
+    found = [band for path in paths for band in _bands(path, told=bool(bands))]
+    if len(paths) == 1 and len(found) == len(sensors.BANDS) and not any(band.name for band in found):
+        found = _by_place(found)
+    if bands:
+        found = _as_told(found, bands, log)
+    name = next(filter(None, map(_PRODUCT.search, paths)), None)
+    if name:
+        offset = baseline_offset(name[2])
+        found = [band if band.source else _with_offset(band, offset, name[0].rstrip("_")) for band in found]
+    l2a = name is None and any(map(_L2A.search, paths))
+    return Product(
+        bands=tuple(found),
+        level=name[1] if name else "L2A" if l2a else None,
+        date=next(filter(None, map(date_in, paths)), None),
+        clouds=tuple(classification(band.path, band.index) for band in found if band.name == "scl"),
+    )
+
+
+def _with_offset(band: Found, offset: int, product: str) -> Found:
+    return replace(band, gain=1.0, offset=float(offset), source=f"the processing baseline of {product}")
+
+
+def _bands(path: str, told: bool) -> list[Found]:
+    raster = rasters.opened(path)
+    stem = PurePath(path).stem
+    by_file = ("scl" if _SCL.search(stem) else sensors.band(stem)) if raster.count == 1 else None
+    colours = [colour.name for colour in raster.colorinterp]
+    coloured = {"red", "green", "blue"} <= set(colours) and not any(raster.descriptions)
+    bands = []
+    for index, description in enumerate(raster.descriptions, 1):
+        name, how = _named(description)
+        if by_file and name in sensors.BANDS and name != by_file and not told:
+            raise UserError(f"{path} is {by_file} by its name and {name} by its description: say which with --bands")
+        if by_file:
+            name, how = by_file, "by its file's name"
+        elif coloured:
+            name, how = sensors.band(colours[index - 1]), "by its colour"
+        bands.append(_tagged(Found(path, index, name, how), raster))
+    return bands
+
+
+def _named(description: str | None) -> tuple[str | None, str]:
+    if not description:
+        return None, ""
+    return "scl" if _SCL.search(description) else spelled(description), f"by its description {description!r}"
+
+
+def _tagged(band: Found, raster: Any) -> Found:
+    """With the scale and the offset that a GeoTIFF may carry: of reflectance, or an offset of digital numbers alone."""
+    scale, offset = raster.scales[band.index - 1], raster.offsets[band.index - 1]
+    if scale == 1 and offset == 0:
+        return band
+    by = 1 if scale == 1 else 10_000
+    return replace(band, gain=scale * by, offset=offset * by, source=f"the scale and offset in {band.path}")
+
+
+def _by_place(found: list[Found]) -> list[Found]:
+    """Thirteen nameless bands stand in one of two orders; those that have the same place in both have a name."""
+    orders = zip(found, sensors.BANDS, sensors.BANDS_BY_WAVELENGTH, strict=True)
+    how = "by its place: 13 bands without names, in both usual orders"
+    return [replace(band, name=a, how=how) if a == b else band for band, a, b in orders]
+
+
+def _as_told(found: list[Found], bands: Sequence[str], log: Log) -> list[Found]:
+    parts = [name.partition("=") for name in bands]
+    numbered = any(equals for _, equals, _ in parts)
+    numbers = [number if numbered else str(place) for place, (_, _, number) in enumerate(parts, 1)]
+    fits = all(n.isdecimal() and 1 <= int(n) <= len(found) for n in numbers) and len({*numbers}) == len(bands)
+    if not fits or not (numbered or len(bands) == len(found)):
+        raise UserError(
+            f"--bands {','.join(bands)}: the files have {len(found)} bands, give {len(found)} names, "
+            f"or NAME=NUMBER with numbers of 1 to {len(found)}, each once"
+        )
+    told = {int(number) - 1: spelled(name) for number, (name, _, _) in zip(numbers, parts, strict=True)}
+    for place, name in told.items():
+        band = found[place]
+        if band.name in sensors.BANDS and band.name != name:
+            log.append(f"--bands makes band {place + 1} {name}; it is {band.name} {band.how}")
+    return [replace(band, name=told.get(place), how="by --bands") for place, band in enumerate(found)]
