@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+MINUTES = {"test_pipeline.py", "test_experiments.py", "test_eurosat.py", "test_resume.py"}  # each alone
 PATIENCE = 600  # seconds that a test waits for what has to come: it ends what hangs, and bears a loaded machine
 
 
@@ -41,9 +42,9 @@ def _real_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that hold long tests: one that came last would leave the other cores idle."""
+    """Start with the longest files: one that came last would leave the other cores idle."""
     long = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path.name not in MINUTES, item.path not in long))
 
 
 @pytest.fixture(scope="session")
