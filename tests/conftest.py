@@ -6,8 +6,12 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from trained import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 MINUTES = {"test_pipeline.py", "test_experiments.py", "test_eurosat.py", "test_resume.py"}  # each alone
@@ -64,3 +68,11 @@ def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("database") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
     return file
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> "Workspace":
+    """A workspace as training and evaluation leave it, with a small RGB model, for tests to copy."""
+    from trained import build, spec
+
+    return build(tmp_path_factory.mktemp("built"), spec())
