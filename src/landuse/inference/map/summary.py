@@ -12,21 +12,21 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import Grid
-from landuse.inference.model import Model
 from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
+from landuse.spec.model import ModelSpec
 
 VERSION = 1
 _TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neighbouring cells hang together
 _SEED = 0
 
 
-def summarise(model: Model, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
+def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
     """Return the content of summary.json, without "decisions" and "dense".
 
     An area is that of whole cells, also where a part of a cell is not valid. transform: of the cells.
     """
-    spec, valid = model.spec, cells.valid
+    valid = cells.valid
     metres = transform.a
     hectares = metres**2 / 10_000
     counts: dict[str, Any] = {}
@@ -54,19 +54,19 @@ def summarise(model: Model, scene: Scene, grid: Grid, cells: Cells, transform: A
         "valid_cells": int(valid.sum()),
         "masked_cells": int((~valid).sum()),
         "abstained_cells": int((cells.abstained & valid).sum()),
-        "strange_cells": int(cells.strange.sum()) if model.reference else None,
+        "strange_cells": int(cells.strange.sum()) if spec.ood else None,
         "date": scene.date,
-        "area": _area(model, cells, grid, hectares),
+        "area": _area(spec, cells, grid, hectares),
         "confusion": spec.confusion,
     }
 
 
-def _area(model: Model, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
+def _area(spec: ModelSpec, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
     """Hectares corrected for the errors that the model makes on test tiles; None where these are not known."""
-    confusion = np.array(model.spec.confusion or [])
+    confusion = np.array(spec.confusion or [])
     if not confusion.size or not (confusion.sum(axis=1) > 0).all():
         return None
-    count, side = len(model.spec.classes), max(1, _TOGETHER // grid.stride)
+    count, side = len(spec.classes), max(1, _TOGETHER // grid.stride)
     counts = [
         np.bincount(part[part != NODATA], minlength=count)
         for row in range(0, grid.rows, side)
@@ -76,7 +76,7 @@ def _area(model: Model, cells: Cells, grid: Grid, cell_hectares: float) -> dict[
     areas = corrected(np.array(counts), confusion, cell_hectares, _SEED)
     return {
         name: {"hectares": round(area["hectares"], 4), "low": round(area["low"], 4), "high": round(area["high"], 4)}
-        for name, area in zip(model.spec.classes, areas, strict=True)
+        for name, area in zip(spec.classes, areas, strict=True)
     }
 
 
