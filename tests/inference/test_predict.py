@@ -19,7 +19,7 @@ from exported import write_model
 from PIL import Image
 
 from landuse import cli, sensors
-from landuse.inference import Model
+from landuse.inference import Model, registry
 from landuse.inference.predict import decoding, run
 from landuse.pictures import decode as decode_picture
 
@@ -120,6 +120,11 @@ def test_folders_patterns_zips_and_lists_give_the_same_rows(
     assert [Path(row["file"]).name for row in rows] == ["between.png", "bright.jpg", "a.tif"]
 
 
+def test_a_model_of_mlflow_is_fetched(models: Path, tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "local_folder", lambda uri: models / {"models:/land-use@best": "rgb"}[uri])
+    assert len(predict(Path("models:/land-use@best"), tiles)) == len(EXPECTED)
+
+
 def test_without_out_the_table_goes_to_standard_output(
     models: Path, tiles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,10 +145,10 @@ def test_files_that_cannot_be_answered_are_rows_with_the_reason(
     (tiles / "b/link.png").symlink_to("nowhere")
     (tiles / "b/damaged.tif").write_bytes((tiles / "a.tif").read_bytes()[:200])
     Image.new("RGBA", (16, 16), (9, 9, 9, 0)).save(tiles / "b/transparent.png")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("tiles/absent.png\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"tiles/absent.png\n{'x' * 300}\n"))
     rows = predict(models / "rgb", tiles, "-", code=1)
     told = {Path(row["file"]).name: row["error"] for row in rows}
-    assert len(rows) == len(EXPECTED) + 9
+    assert len(rows) == len(EXPECTED) + 10
     assert [name for name, error in told.items() if not error] == ["a.tif", "bright.jpg", "dark.png", "between.png"]
     assert all(not row["label"] and not row["probability"] for row in rows if row["error"])
     for name, reason in {
@@ -153,7 +158,7 @@ def test_files_that_cannot_be_answered_are_rows_with_the_reason(
         "transparent.png": "transparent",
     }.items():  # fmt: skip
         assert reason in told[name], name
-    assert "files without an answer: 9" in capsys.readouterr().err
+    assert "files without an answer: 10" in capsys.readouterr().err
 
 
 def test_pictures_are_scaled_only_where_the_training_tiles_were(models: Path, tiles: Path) -> None:
@@ -251,6 +256,7 @@ def test_a_folder_in_other_units_is_refused_before_anything_is_written(
     [
         (["absent.png"], "no absent.png: name files, folders"),
         (["*.jpeg"], "nothing fits *.jpeg"),
+        (["x" * 300], "cannot be opened (File name too long)"),
         (["tiles/void"], "no picture in the folder tiles/void"),
         (["void.zip"], "no picture in void.zip"),
         (["broken.zip"], "broken.zip is no whole zip"),

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from landuse.cli import maps
+from landuse.cli import maps, view
 from landuse.cli.values import Command, path, whole
 from landuse.core.errors import UserError
 
@@ -31,12 +31,6 @@ def _predict(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _view(options: argparse.Namespace) -> None:
-    from landuse.inference.view import write_page
-
-    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
-
-
 COMMANDS: dict[str, Command] = {
     "scene": (_scene, "write a simulated Sentinel-2 scene with its true land-use map", {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
@@ -59,8 +53,5 @@ COMMANDS: dict[str, Command] = {
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
     }),
-    "view": (_view, "a map as one HTML page to look at", {
-        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
-        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
-    }),
+    "view": view.COMMAND,
 }  # fmt: skip

@@ -24,14 +24,17 @@ def damaged(path: Path, stage: str, reason: object) -> UserError:
 
 
 def read_bytes(path: Path, stage: str) -> bytes:
-    """Return the content of an output of a stage; raises as ``reading`` does."""
+    """Return the content of an output of a stage, or raise as ``reading`` does."""
     with reading(path, stage):
         return path.read_bytes()
 
 
 @contextmanager
 def reading(path: Path, stage: str) -> Iterator[None]:
-    """Name an output of a stage, and the remedy, where it is not there or the disk does not give it: a UserError."""
+    """Name an output of a stage, and the remedy, where it is not there, not given by the disk, or no good: a UserError.
+
+    Inside, a ValueError or OverflowError says what is wrong with it.
+    """
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -40,15 +43,14 @@ def reading(path: Path, stage: str) -> Iterator[None]:
         raise  # damaged is nothing: ``user_errors`` has the remedy
     except OSError as error:
         raise damaged(path, stage, error.strerror) from error
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, stage, error) from error
 
 
 def read_json(path: Path, stage: str, shape: type[Shape]) -> Shape:
     """Read JSON that a stage wrote; raises UserError where it is missing, damaged, or not as ``as_json`` asks."""
-    content = read_bytes(path, stage)
-    try:
-        return as_json(content, shape)
-    except ValueError as error:
-        raise damaged(path, stage, error) from None
+    with reading(path, stage):
+        return as_json(path.read_bytes(), shape)
 
 
 def as_json(content: bytes, shape: type[Shape]) -> Shape:
@@ -80,19 +82,18 @@ def read_csv(
     """
     import pandas as pd
 
-    content, known = read_bytes(path, stage), {**columns, **(optional or {})}
-    if not content.endswith(b"\n"):
-        raise damaged(path, stage, "it ends in the middle of a row")
+    known = {**columns, **(optional or {})}
     blank = {name: [""] for name, dtype in known.items() if dtype in ("float64", "Int64")}
-    try:
+    with reading(path, stage):
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            raise ValueError("it ends in the middle of a row")
         table = pd.read_csv(io.BytesIO(content), dtype=known, keep_default_na=False, na_values=blank)
-    except (ValueError, OverflowError) as error:
-        raise damaged(path, stage, error) from None
-    for name in columns:
-        if name not in table.columns:
-            raise damaged(path, stage, f"it has no column {name!r}")
-        if name not in blank and table[name].isna().any():
-            raise damaged(path, stage, f"row {table[name].isna().argmax() + 1} has no {name}")
+        for name in columns:
+            if name not in table.columns:
+                raise ValueError(f"it has no column {name!r}")
+            if name not in blank and table[name].isna().any():
+                raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
     return table
 
 

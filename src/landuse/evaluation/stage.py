@@ -17,6 +17,7 @@ from landuse.evaluation import abstention, curves, ood, reliability, scores, unc
 from landuse.spec import answers
 from landuse.spec.answers import Answers
 from landuse.spec.model import Calibration, Network
+from landuse.spec.scaling import Scaling
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore
 
@@ -38,7 +39,7 @@ def run(p: params.Params, store: TileStore) -> None:
     known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
     places = store.index.loc[val.rows, PLACE].to_numpy() if known else None
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
-    log_p = fitted.scaling.log_probabilities(test.pooled())
+    log_p = Scaling.of(fitted).log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
     many = Answers.load(ANSWERS / "views.npz", len(split)) if _has("views") else test
     with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
@@ -92,7 +93,7 @@ def _write_plots(test: Answers, probabilities: Floats, fitted: Calibration, repo
     write_csv(CURVES, tables.pop("curves"))
     tables |= {
         "confusion": pd.DataFrame({"actual": names[test.targets], "predicted": names[probabilities.argmax(1)]}),
-        "reliability": reliability.before_and_after(test.pooled(), test.targets, fitted.scaling, confidence),
+        "reliability": reliability.before_and_after(test.pooled(), test.targets, Scaling.of(fitted), confidence),
         "abstention": abstention.curve(probabilities.max(axis=1), right, confidence),
     }
     for name, table in tables.items():

@@ -52,7 +52,7 @@ def measure(
 
     logits: (n, classes), not scaled; names: of the classes.
     """
-    log_p = fitted.scaling.log_probabilities(logits)
+    log_p = Scaling.of(fitted).log_probabilities(logits)
     probabilities, right = np.exp(log_p), log_p.argmax(axis=1) == targets
 
     def measures(scaled: Scaling) -> dict[str, Any]:
@@ -64,10 +64,10 @@ def measure(
         "calibration": {
             "temperature": fitted.temperature,
             "power": fitted.power,
-            "scaled": fitted.scaling != Scaling(),
+            "scaled": Scaling.of(fitted) != Scaling(),
             "reason": fitted.reason,
             "before": measures(Scaling()),
-            "after": measures(fitted.scaling),
+            "after": measures(Scaling.of(fitted)),
             "bins": reliability.BINS,
         },
         "abstention": abstention.section(

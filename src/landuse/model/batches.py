@@ -25,8 +25,7 @@ _Pair = tuple[Tensor, Tensor]
 class Batches:
     """The tiles of one part of the split.
 
-    images: (N, H, W, C) of the whole store. rows: (n,) of this part. targets: (n,) int64.
-    resident: ``images`` as bytes in the device's memory, (N, H, W, bytes) uint8, from ``on_device``; None streams.
+    images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
     """
 
     images: npt.NDArray[Any]
@@ -91,9 +90,8 @@ class Batches:
 
 def pick_device() -> torch.device:
     """The first accelerator there is, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    mps = "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device("cuda" if torch.cuda.is_available() else mps)
 
 
 def on_device(images: npt.NDArray[Any], device: torch.device) -> Tensor | None:

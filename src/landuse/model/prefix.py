@@ -98,12 +98,12 @@ def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph 
 
 def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
     """Return the last settled node through which everything after it gets what comes before it."""
-    nodes = list(graph.nodes)
-    for position in range(len(nodes) - 1, -1, -1):
-        before = set(nodes[: position + 1])
+    before = set(graph.nodes)
+    for node in reversed(graph.nodes):
         crossing = {n for n in before if n.op != "get_attr" and any(user not in before for user in n.users)}
-        if nodes[position] in settled and crossing == {nodes[position]}:
-            return None if nodes[position].op == "placeholder" else nodes[position]
+        if node in settled and crossing == {node}:
+            return None if node.op == "placeholder" else node
+        before.remove(node)
     return None
 
 
@@ -162,13 +162,11 @@ def _fold_batch_norms(prefix: fx.GraphModule) -> None:
     calls = Counter(node.target for node in prefix.graph.nodes if node.op == "call_module")
     for node in list(prefix.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
-            continue
-        before = node.args[0]
+        before = node.args[0] if isinstance(norm, _BatchNorm) and norm.running_mean is not None else None
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
             continue
         conv = modules[str(before.target)]
-        if type(conv) not in _LINEAR or calls[before.target] + calls[node.target] > 2:
+        if norm is None or type(conv) not in _LINEAR or calls[before.target] + calls[node.target] > 2:
             continue
         with torch.no_grad():
             folded = fuse_conv_bn_eval(copy.deepcopy(conv).eval(), copy.deepcopy(norm).eval())

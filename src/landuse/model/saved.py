@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landuse import params
 from landuse.core.files import atomic, write_json
-from landuse.core.outputs import damaged, first_fault, read_bytes
+from landuse.core.outputs import first_fault, reading
 from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
@@ -68,10 +68,7 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
 
 def load(folder: Path = MODEL) -> tuple[Classifier, ModelSpec]:
     """Load a trained model, ready to predict, on the CPU; raises UserError where a file is missing or damaged."""
-    file = folder / SPEC
-    try:
-        spec = parse(read_bytes(file, "train"))
-        file = folder / WEIGHTS
-        return restore(spec, read_bytes(file, "train")), spec
-    except ValueError as error:
-        raise damaged(file, "train", error) from error
+    with reading(folder / SPEC, "train"):
+        spec = parse((folder / SPEC).read_bytes())
+    with reading(folder / WEIGHTS, "train"):
+        return restore(spec, (folder / WEIGHTS).read_bytes()), spec

@@ -48,9 +48,8 @@ class Member:
 def load(names: Sequence[str] = ()) -> list[Member]:
     """Load this training's model and then the named ones.
 
-    Raises:
-        UserError: a member cannot be found or read, answers another question than this model, was trained on other
-            tiles or another split, or is there twice.
+    Raises UserError where one cannot be found or read, answers another question than this model, was trained on other
+    tiles or another split, or is there twice.
     """
     own = _restore(str(MODEL), *_of_folder(MODEL))
     found = {str(MODEL): own}
@@ -153,8 +152,6 @@ def _of_revision(name: str) -> tuple[bytes, bytes]:
             files = [(MODEL / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
             described, weights = (repo.dvcfs.read_bytes(file) for file in files)
     except (DvcException, SCMError, FileNotFoundError) as error:
-        raise UserError(
-            f"ensemble.members: no model of {name!r} ({error}): name a finished experiment ('dvc exp show'), a git "
-            "revision, a folder with a saved model, or phase:NAME"
-        ) from error
+        kinds = "a finished experiment ('dvc exp show'), a git revision, a folder with a saved model, or phase:NAME"
+        raise UserError(f"ensemble.members: no model of {name!r} ({error}): name {kinds}") from error
     return described, weights

@@ -1,7 +1,7 @@
 """Several processes that train as one, started by ``torchrun``; without it, each function does what one process needs.
 
-Each process (rank) has a copy of the network and learns from its share of every batch. What is decided by clocks,
-signals, files or rounding is decided by rank 0, which alone writes and prints.
+Each process (rank) learns from its share of every batch. Rank 0 alone decides by clocks, signals and files, writes and
+prints.
 """
 
 import os
@@ -125,8 +125,7 @@ def parallel(network: nn.Module) -> nn.Module:
 def share_statistics(network: nn.Module) -> None:
     """Let BatchNorm use, and learn, the statistics of the tiles of all ranks, on GPUs; weights and names stay.
 
-    torch has no such thing for CPUs: there each rank normalises by its own tiles, and rank 0 has the learnt statistics
-    (``same_buffers``).
+    torch has none for CPUs: each rank normalises by its own tiles, rank 0 has the learnt ones (``same_buffers``).
     """
     if size() > 1 and next(network.parameters()).device.type == "cuda":
         for name, child in network.named_children():  # timm's conversion keeps the activations that timm's norms hold

@@ -75,10 +75,9 @@ class Loop:
         return self.recipe.phases[self.phase_index]
 
     def run(self) -> tuple[list[Row], Best]:
-        """Train to the end and leave the last phase's best weights in the model.
+        """Train to the end and leave the last phase's best weights in the model; ``kept`` has those of earlier ones.
 
-        Returns:
-            The history, one row an epoch, and the best epoch of the last phase. ``kept`` holds the phases before it.
+        Returns the history, one row an epoch, and the best epoch of the last phase.
         """
         if not self._resume() and self.guards:
             self.guards.before_training(self.model, self.train, self.val)
@@ -137,7 +136,7 @@ class Loop:
         if self.batch == 0:
             self.lr = self.stepper.opt.param_groups[0]["lr"]
         speed = self._batches(epoch)
-        train_loss, train_accuracy = (self.sums[0] / self.sums[1]).item(), (self.sums[2] / self.sums[3]).item()
+        train_loss, train_accuracy = (self.sums[::2] / self.sums[1::2]).tolist()
         average = self.stepper.average
         self.epochs_in_phase += 1
         with autocast(self.stepper.precision, self.train.device):

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from landuse import params
 from landuse.core.arrays import Floats
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.figures import save_figure
 from landuse.core.files import write_csv
+from landuse.report.figures.files import save_figure
 from landuse.training import augment
 from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare

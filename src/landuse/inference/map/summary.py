@@ -12,9 +12,9 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import Grid
+from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
 from landuse.spec.model import ModelSpec
-from landuse.spec.palette import colours
 
 VERSION = 1
 _TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neighbouring cells hang together

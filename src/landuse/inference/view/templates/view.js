@@ -80,17 +80,30 @@ const legendOf = (map, look, marks) => {
   return parts;
 };
 
-const start = async () => {
-  const [map] = await Promise.all(JSON.parse(find("data").textContent).maps.map(opened));
-  const moving = !matchMedia("(prefers-reduced-motion: reduce)").matches, box = boxOf(map);
+/* The map with its picture, and a base map once it is asked for. */
+const ground = (map, box) => {
+  const moving = !matchMedia("(prefers-reduced-motion: reduce)").matches;
   const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false, zoomAnimation: moving, inertia: moving});
   for (const [i, name] of ["picture", "cells", "marks"].entries()) view.createPane(name).style.zIndex = 250 + 10 * i;
   view.attributionControl.setPrefix("");
   L.control.scale({imperial: false}).addTo(view);
   view.fitBounds(box);
+  find("whole").addEventListener("click", () => view.fitBounds(box));
+  const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
+    maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
+    attribution: '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
+  });
+  find("base").addEventListener("click", () => {
+    view.hasLayer(base) ? base.remove() : base.addTo(view);
+    find("base").setAttribute("aria-pressed", view.hasLayer(base));
+  });
+  find("file-note").hidden = location.protocol !== "file:";
+  return view;
+};
 
-  const looks = looksOf(map), drawn = {pane: "cells", bounds: box};
-  const cells = new Cells(map, looks[0], drawn), picture = L.imageOverlay(map.picture, box, {pane: "picture"});
+/* Layers, opacity and legend. */
+const layered = (view, map, box, picture) => {
+  const looks = looksOf(map), drawn = {pane: "cells", bounds: box}, cells = new Cells(map, looks[0], drawn);
   const marks = MARKS.map(mark => marked(map, mark)).filter(mark => mark.plane.some(value => mark.table[value]));
   const layers = [
     {name: "true colour", layer: picture, on: true},
@@ -131,18 +144,10 @@ const start = async () => {
   };
   opacity.addEventListener("input", fade);
   fade();
-  find("whole").addEventListener("click", () => view.fitBounds(box));
+};
 
-  const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
-    maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
-    attribution: '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
-  });
-  find("base").addEventListener("click", () => {
-    view.hasLayer(base) ? base.remove() : base.addTo(view);
-    find("base").setAttribute("aria-pressed", view.hasLayer(base));
-  });
-  find("file-note").hidden = location.protocol !== "file:";
-
+/* A click on a cell, or Enter for the one in the middle, shows its numbers. */
+const readable = (view, map) => {
   const outline = L.polygon([], {color: "#fff", weight: 3, fill: false, interactive: false});
   const read = spot => {
     const cell = map.cellAt(...place(spot));
@@ -158,8 +163,21 @@ const start = async () => {
   };
   view.on("click", event => read(event.latlng));
   view.on("keypress", ({originalEvent}) => originalEvent.key === "Enter" && read(view.getCenter()));
+};
+
+const start = async () => {
+  const {maps, sample} = JSON.parse(find("data").textContent), [map] = await Promise.all(maps.map(opened));
+  const box = boxOf(map), view = ground(map, box), picture = L.imageOverlay(map.picture, box, {pane: "picture"});
+  if (sample) {
+    picture.addTo(view);
+    find("looks").hidden = find("area").hidden = true;
+    labelling(view, map, sample);
+  } else {
+    layered(view, map, box, picture);
+    readable(view, map);
+  }
   find("controls").hidden = false;
-  return {map, view, cells, picture};
+  return {map, view};
 };
 
 const started = start();
