@@ -8,14 +8,13 @@ import warnings
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from landuse.inference import Model
 
-
 with warnings.catch_warnings(record=True):  # MLflow asks for type hints, to make a signature of: it has one
 
-    class _TileClassifier(PythonModel):  # type: ignore[misc]
+    class _TileClassifier(PythonModel):
         def load_context(self, context: PythonModelContext) -> None:
             self.model = Model.load(context.artifacts["export"])
 

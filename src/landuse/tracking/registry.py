@@ -88,5 +88,6 @@ def _signature(shape: tuple[int, ...], dtype: str) -> "ModelSignature":
 
     columns = {"label": "string", "probability": "float", "abstained": "boolean", "ood": "float"}
     return ModelSignature(
-        Schema([TensorSpec(np.dtype(dtype), (-1, *shape))]), Schema([ColSpec(kind, name) for name, kind in columns.items()])
+        Schema([TensorSpec(np.dtype(dtype), (-1, *shape))]),
+        Schema([ColSpec(kind, name) for name, kind in columns.items()]),
     )
