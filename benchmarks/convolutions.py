@@ -9,9 +9,9 @@ import time
 import torch
 from torch import Tensor, nn
 
-from landuse.core.process import configure
 from landuse.model import backbones
 from landuse.model.convolutions import LeanConv2d
+from landuse.training.process import configure
 
 NETWORKS = ("efficientnet_lite0", "resnet18", "resnet50")
 _ROUNDS = 9

@@ -19,9 +19,9 @@ from measured import _EPOCH
 from torch.utils.flop_counter import FlopCounterMode
 
 from landuse import params
-from landuse.core.process import configure
 from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare
+from landuse.training.process import configure
 from landuse.training.step import Stepper
 from landuse.tuning.speed import measure
 

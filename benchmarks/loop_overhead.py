@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from landuse import params
 from landuse.model import backbones
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 from landuse.training.loop import Loop
 
 TILES, BATCH, CLASSES = 1280, 64, 10

@@ -29,14 +29,16 @@ def made(name: str, seed: int, fold: str, settings: dict[str, str], metrics: dic
     return Experiment(name, str(seed), fold, settings, metrics, Files(lambda _: None, lambda _: None))
 
 
-def predictions(right: list[int] | np.ndarray, sure: float = 0.9, labels: tuple[str, ...] = LABELS) -> Predictions:
+def predictions(
+    right: list[int] | np.ndarray, sure: float = 0.9, labels: tuple[str, ...] = LABELS, of: Experiment | None = None
+) -> Predictions:
     """Of two labels that take turns: whether each is predicted right, and how surely."""
     truth = np.arange(len(right)) % 2
     predicted = np.where(np.asarray(right, bool), truth, 1 - truth)
     probabilities = np.where(np.eye(2, dtype=bool)[predicted], sure, 1 - sure)
     files = [f"{labels[i]}/{n}.jpg" for n, i in enumerate(truth)]
     tiles = pd.DataFrame({"file": files, "class": np.take(labels, truth)}, index=[f"{n:05}" for n in range(len(truth))])
-    return Predictions(tiles, labels, truth, predicted, probabilities)
+    return Predictions(of or experiment(), tiles, labels, truth, predicted, probabilities)
 
 
 def settings_group(name: str, skills: list[float], tiles: int = 1000, **settings: str) -> Group:

@@ -6,10 +6,15 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from trained import Workspace
+
 ROOT = Path(__file__).resolve().parents[1]
+MINUTES = {"test_pipeline.py", "test_experiments.py", "test_eurosat.py", "test_resume.py"}  # each alone
 PATIENCE = 600  # seconds that a test waits for what has to come: it ends what hangs, and bears a loaded machine
 
 
@@ -41,9 +46,9 @@ def _real_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that hold long tests: one that came last would leave the other cores idle."""
+    """Start with the longest files: one that came last would leave the other cores idle."""
     long = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path.name not in MINUTES, item.path not in long))
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +68,11 @@ def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("database") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").get_experiment_by_name("landuse")
     return file
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> "Workspace":
+    """A workspace as training and evaluation leave it, with a small RGB model, for tests to copy."""
+    from trained import build, spec
+
+    return build(tmp_path_factory.mktemp("built"), spec())

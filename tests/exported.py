@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from landuse import sensors
-from landuse.spec import Calibration, ModelSpec, OutOfDistribution
+from landuse.spec.model import Calibration, ModelSpec, OutOfDistribution
 
 THRESHOLD = {"uint8": 128.0, "uint16": 1500.0}
 CLASSES = ["Farmland", "City"]  # City where the mean over all bands is above the threshold

@@ -9,8 +9,8 @@ from small import CPU, network, tiles
 from torch import nn
 
 from landuse import params
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 from landuse.training.guards import EpochFacts, Guards
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").collapse

@@ -34,7 +34,7 @@ def texture(height: int, width: int) -> Pixels:
 
 
 def mapped(path: str, out: Path, model: Path, **options: Any) -> Path:
-    map_scene([path], out, model, MapOptions(**{"workers": 1} | options), SceneOptions())
+    map_scene([path], out, model, MapOptions(**{"workers": 1} | options), SceneOptions(offset=0))
     return out
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyogrio
 import rasterio
 import rasterio.shutil
+import shapely
 from affine import Affine
 from PIL import Image
 
@@ -88,3 +90,19 @@ def write_map(
     } | summary  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(content))
     return content
+
+
+def write_sample(path: Path, folder: Path, count: int = 20) -> list[tuple[int, int, int, str]]:
+    """Write a GeoPackage of cells of a map, drawn at random; returns number, row, column and mapped class of each."""
+    summary = json.loads((folder / "summary.json").read_text())
+    with rasterio.open(folder / "classes.tif") as file:
+        shown, transform = file.read(1), file.transform
+    rows, columns = np.nonzero(shown != 255)
+    drawn = np.random.default_rng(1).choice(len(rows), count, replace=False)
+    rows, columns = rows[drawn], columns[drawn]
+    mapped = np.array(summary["classes"], dtype=object)[shown[rows, columns]]
+    fields = {"cell": rows * shown.shape[1] + columns, "row": rows, "col": columns, "mapped": mapped}
+    places = shapely.points(*(transform @ (columns + 0.5, rows + 0.5)))
+    pyogrio.raw.write(path, shapely.to_wkb(places), list(fields.values()), list(fields), layer="sample", driver="GPKG",
+                      geometry_type="Point", crs=summary["crs"])  # fmt: skip
+    return list(zip(*(values.tolist() for values in fields.values()), strict=True))

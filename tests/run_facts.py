@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from landuse.evaluation import metrics
-from landuse.spec import Calibration, ModelSpec
+from landuse.spec.model import Calibration, ModelSpec
 
 
 def interval(value: float, half: float) -> metrics.Interval:

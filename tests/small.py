@@ -10,8 +10,8 @@ from conftest import DEFAULTS
 
 from landuse import params
 from landuse.model import backbones
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 
 CPU = torch.device("cpu")
 

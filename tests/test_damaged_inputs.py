@@ -37,6 +37,8 @@ from landuse.report import explain
 from landuse.tracking import outputs, store
 from landuse.tuning import lr_find, search, speed
 
+pytestmark = pytest.mark.long
+
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 RUN = {name: run for name, run in stages.RUN.items() if name != "download"}  # which reads no output
 LEARNS = ["data/tiles", "data/split.csv"]
@@ -194,7 +196,6 @@ def outcome(name: str, file: Path, capsys: pytest.CaptureFixture[str]) -> str | 
     return None
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", [*RUN, *READS])
 def test_every_damaged_input_is_named_with_the_remedy(
     here: Path, made: Path, name: str, capsys: pytest.CaptureFixture[str]

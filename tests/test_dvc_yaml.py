@@ -156,9 +156,7 @@ def test_dvc_can_restore_every_stage() -> None:
 
 def test_a_missing_dep_would_be_noticed(graph: grimp.ImportGraph) -> None:
     deps = [dep for dep in STAGES["train"]["deps"] if dep != "src/landuse/tiles"]
-    assert missing_deps("train", deps, graph) == {
-        f"src/landuse/tiles/{name}.py" for name in ("batches", "split", "store")
-    }
+    assert missing_deps("train", deps, graph) == {f"src/landuse/tiles/{name}.py" for name in ("split", "store")}
 
 
 def sections_read(rooms: list[str]) -> set[str]:

@@ -1,12 +1,14 @@
 """Experiments in a clone with a small sample: repeated, compared, misspelt, queued."""
 
 import json
+import os
 import shlex
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, ROOT
 from workspace import Workspace, clone
 
 from landuse import summary
@@ -14,25 +16,36 @@ from landuse import summary
 pytestmark = pytest.mark.long
 
 SMALL = ("-S", "train.epochs=1", "-S", "evaluate.bootstrap=200", "evaluate")
+EVERY_STAGE = """
+from landuse import params
+from stages import RUN
+for name, run in RUN.items():
+    run(params.load(name))
+"""
 
 
 def small(folder: Path) -> Workspace:
-    """A clone whose pipeline takes a minute, after `dvc repro` and a commit of its results."""
+    """A clone whose pipeline takes a minute."""
     workspace = clone(folder)
     workspace.set(data__sample__tiles_per_class=30, train__batch_size=16, train__epochs=2, collapse__action="warn")
-    workspace.run("dvc", "repro")
-    workspace.commit("results")
     return workspace
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """One such clone for all tests, who leave it as they found it."""
-    return small(tmp_path_factory.mktemp("finished"))
+    """One such clone for all tests, who leave it as they found it, after `dvc repro` and a commit of its results."""
+    workspace = small(tmp_path_factory.mktemp("finished"))
+    workspace.run("dvc", "repro")
+    workspace.commit("results")
+    return workspace
 
 
 def test_a_second_clean_run_gives_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
-    assert small(tmp_path / "second").outputs() == finished.outputs()
+    """Even where one process runs what DVC ran in seven."""
+    second = small(tmp_path / "second")
+    second.run(sys.executable, "-c", EVERY_STAGE, PYTHONPATH=os.pathsep.join(["src", str(ROOT / "tests")]))
+    second.run("dvc", "commit", "-q", "-f")
+    assert second.outputs() == finished.outputs()
 
 
 @pytest.mark.parametrize("how", ["repro", "exp run"])
@@ -70,7 +83,7 @@ def test_two_workers_run_a_queue_and_log_into_one_database(finished: Workspace) 
     before = finished.logged()[0]
     finished.run(
         *("dvc", "exp", "run", "--queue", "-S", "model.backbone=test_resnet", "-S", "model.weights=none"),
-        *("-S", "train.freeze=layer2,layer3,backbone", "-S", "train.epochs=1", "train"),
+        *("-S", "train.freeze=layer2,backbone", "-S", "train.epochs=1", "train"),
     )
     # the workers live on: a pipe that they hold would never close
     finished.run("bash", "-c", "dvc queue start -j 2 > /dev/null 2>&1")
@@ -81,10 +94,10 @@ def test_two_workers_run_a_queue_and_log_into_one_database(finished: Workspace) 
         if asked.returncode == 0 and "Queued" not in asked.stdout and "Running" not in asked.stdout:
             break
         time.sleep(2)
-    assert asked.stdout.count("Success") == 3, asked.stdout + asked.stderr
+    assert asked.stdout.count("Success") == 2, asked.stdout + asked.stderr
     finished.run("dvc", "queue", "stop", ok=False)
-    assert finished.logged()[0] == before + 3
+    assert finished.logged()[0] == before + 2
     artefacts = {str(uri) for (uri,) in finished.rows("select artifact_uri from runs")}
     assert all(str(finished.path) in uri and "/.dvc/tmp/" not in uri for uri in artefacts)
     table = finished.run("dvc", "exp", "show", "--csv").stdout
-    assert sum(freeze in table for freeze in ("layer2", "layer3", "backbone")) == 3
+    assert sum(freeze in table for freeze in ("layer2", "backbone")) == 2

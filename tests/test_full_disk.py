@@ -3,6 +3,7 @@
 A limit on the size of files stands in for the full disk: its error comes the same way.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from conftest import DEFAULTS, ROOT
 from PIL import Image
-from trained import build, spec
+from trained import Workspace
 
 import stages
 from landuse import cli, params, tracking
@@ -27,12 +28,12 @@ DVC_YAML = yaml.safe_load((DEFAULTS / "dvc.yaml").read_text())
 
 
 @pytest.fixture
-def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def ready(built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, as training leaves it."""
     monkeypatch.chdir(tmp_path)
     stages.untracked(monkeypatch)
     monkeypatch.setattr(tracking, "run", lambda *_: nullcontext())
-    build(tmp_path, spec())
+    shutil.copytree(built.path, tmp_path, dirs_exist_ok=True)
     for code in ("src", "stages"):
         (tmp_path / code).symlink_to(ROOT / code)
     return tmp_path

@@ -4,8 +4,12 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
+import yaml
 from workspace import BIN, Workspace, clone
 
 pytestmark = pytest.mark.long
@@ -124,3 +128,28 @@ def test_what_dvc_restores_from_its_cache_is_filled_in(finished: Workspace, tmp_
     assert finished.run("git", "status", "--porcelain").stdout == ""
     (tmp_path / "mlflow.db").replace(finished.path / "mlflow.db")
     assert metrics == before[1] - finished.rows("select count(*) from metrics where key like 'system/%'")[0][0]
+
+
+def test_a_map_is_as_right_as_the_answers_to_test_tiles(finished: Workspace, tmp_path: Path) -> None:
+    """Of cells that a window sees alone, and that show one land use to 80 % at least, give or take what chance does."""
+    mapping = yaml.safe_load((finished.path / "params.yaml").read_text())["mapping"]
+    mapped = {land_use: label for label, uses in mapping["tables"][mapping["preset"]].items() for land_use in uses}
+    right = np.concatenate([_right(finished, tmp_path / str(seed), seed, mapped) for seed in (1, 2, 3)])
+    accuracy = json.loads((finished.path / "metrics/evaluate.json").read_text())["accuracy"]
+    chance = 2 * np.sqrt(accuracy * (1 - accuracy) / len(right))
+    assert len(right) > 300 and right.mean() > accuracy - 0.03 - chance
+
+
+def _right(finished: Workspace, folder: Path, seed: int, mapped: dict[str, str]) -> np.ndarray[Any, Any]:
+    """Whether the map of a simulated scene is right, of each cell with a land use that is mapped to a label."""
+    finished.run("landuse", "scene", str(folder), "--seed", str(seed), "--size", "1536")
+    scene, out = str(folder / "scene.tif"), folder / "map"
+    finished.run("landuse", "map", scene, "--out", str(out), "--stride", "64")
+    classes = json.loads((out / "summary.json").read_text())["classes"]
+    with rasterio.open(folder / "land_use.tif") as file:
+        uses = file.tags(1)
+        truth = file.read(1).reshape(24, 64, 24, 64)
+    shares = {uses[str(n)]: (truth == n).mean(axis=(1, 3)) for n in range(10)}
+    with rasterio.open(out / "classes.tif") as file:
+        answers = file.read(1)
+    return np.concatenate([answers[shares[use] >= 0.8] == classes.index(label) for use, label in mapped.items()])

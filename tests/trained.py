@@ -22,7 +22,7 @@ from landuse.model import baselines, saved
 from landuse.model.classifier import Classifier
 from landuse.prediction.members import Member
 from landuse.prediction.predictor import predict
-from landuse.spec import Calibration, ModelSpec
+from landuse.spec.model import Calibration, ModelSpec
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore, open_store
 

@@ -12,6 +12,21 @@ from landuse.core.results import Headline
 # MLflow opens on a page for language models unless the address says otherwise
 RUNS = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
 EXPERIMENTS = r"dvc exp show --only-changed --drop '(?!Exp|accuracy$|macro|nll|\w+\.)'"
+_PLACES = """\
+  report        reports/index.html         (open it in a browser: everything, in plain words)
+  plots         plots/                     (dvc plots show)
+  metrics       metrics/                   (dvc metrics show; all numbers: reports/evaluate.json)
+  predictions   data/predictions.csv
+  model         models/export/model.onnx   (how to use it: models/export/MODEL_CARD.md)"""
+_NEXT = f"""\
+Next:
+  mlflow ui                                    # this run, its curves and plots, in a browser:
+    {RUNS}
+  dvc exp run -S train.lr=1e-4                 # one variant
+  {EXPERIMENTS}   # what changed
+  landuse compare                              # with intervals: is it better?"""
+_REAL = "  dvc exp run -S data.source=eurosat_rgb       # the real EuroSAT"
+_SIMULATED = "  These tiles are simulated: the numbers show that everything works, and nothing about real land."
 _SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
@@ -27,7 +42,8 @@ def text() -> str:
     Raises UserError: nothing has been measured here yet, or what was is damaged.
     """
     found, model = read_json(EVALUATION, "evaluate", Headline), read_json(MODEL / "model.json", "train", _Model)
-    return "\n".join([*_results(found, model), "", *_places(), "", *_next(model["source"])])
+    real = [] if model["source"] == "eurosat_rgb" else [_REAL]
+    return "\n".join([*_results(found, model), "", _PLACES, "", _NEXT, *real])
 
 
 def _results(found: Mapping[str, Any], model: _Model) -> list[str]:
@@ -41,10 +57,7 @@ def _results(found: Mapping[str, Any], model: _Model) -> list[str]:
         cells = "".join(f"{_cell(measures[key]):30}" for key in _SHOWN)
         lines.append(f"  {name.replace('_', ' '):{width}}{cells}".rstrip())
     if model["source"] == "sample":
-        lines += [
-            "",
-            "  These tiles are simulated: the numbers show that everything works, and nothing about real land.",
-        ]
+        lines += ["", _SIMULATED]
     return lines
 
 
@@ -54,27 +67,3 @@ def _cell(measure: Mapping[str, Any]) -> str:
     if measure["low"] is None:
         return f"{measure['value']:.4f}"
     return f"{measure['value']:.4f} ({measure['low']:.4f}-{measure['high']:.4f})"
-
-
-def _places() -> list[str]:
-    return [
-        "  report        reports/index.html         (open it in a browser: everything, in plain words)",
-        "  plots         plots/                     (dvc plots show)",
-        "  metrics       metrics/                   (dvc metrics show; all numbers: reports/evaluate.json)",
-        "  predictions   data/predictions.csv",
-        "  model         models/export/model.onnx   (how to use it: models/export/MODEL_CARD.md)",
-    ]
-
-
-def _next(source: str) -> list[str]:
-    lines = [
-        "Next:",
-        "  mlflow ui                                    # this run, its curves and plots, in a browser:",
-        f"    {RUNS}",
-        "  dvc exp run -S train.lr=1e-4                 # one variant",
-        f"  {EXPERIMENTS}   # what changed",
-        "  landuse compare                              # with intervals: is it better?",
-    ]
-    if source != "eurosat_rgb":
-        lines.append("  dvc exp run -S data.source=eurosat_rgb       # the real EuroSAT")
-    return lines

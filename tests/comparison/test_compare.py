@@ -17,6 +17,8 @@ from workspace import clean_environment
 
 from landuse import cli
 
+pytestmark = pytest.mark.long
+
 DVC_YAML = """
 stages:
   download:
@@ -206,7 +208,6 @@ def shown_by_dvc() -> dict[str, dict[str, Any]]:
     return {row["Experiment"] or row["rev"]: row for row in dvc.api.exp_show()}
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_experiments_are_grouped_and_judged(compare: Compare) -> None:
     rows = compare.rows()
@@ -281,7 +282,6 @@ def test_predictions_that_are_absent_or_damaged_are_a_reason(here: Path, compare
         cached.with_suffix(".away").rename(cached)
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_a_result_older_than_what_it_depends_on_is_left_out(compare: Compare) -> None:
     run_dvc("exp", "run", "-n", "half", "-S", "data.seed=9", "download")
@@ -367,13 +367,11 @@ def test_outside_of_a_repository_one_line_says_so(
     assert "no experiments to read: you are not inside of a DVC repository" in compare.refused()
 
 
-@pytest.mark.long
 def test_it_needs_no_torch() -> None:
     code = "import sys; from landuse.comparison import curve, pair_report, ranking; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_the_command_in_a_process_of_its_own() -> None:
     landuse = Path(sys.executable).with_name("landuse")

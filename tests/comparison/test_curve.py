@@ -10,7 +10,7 @@ from matplotlib import image
 from landuse.comparison import curve
 from landuse.comparison.groups import Group
 from landuse.core.errors import UserError
-from landuse.core.figures import save_figure
+from landuse.report.figures.files import save_figure
 
 BY = "data.fraction"
 

@@ -1,6 +1,7 @@
 """Groups of experiments: what belongs together, and what it is called."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -106,7 +107,7 @@ def of_fold(fold: int, tiles: int = 20) -> Predictions:
     """Tiles of their own, all predicted right."""
     made = predictions(np.ones(tiles))
     index = pd.Index([f"{fold}-{name}" for name in made.tiles.index])
-    return Predictions(made.tiles.set_index(index), made.labels, made.truth, made.predicted, made.probabilities)
+    return replace(made, tiles=made.tiles.set_index(index))
 
 
 def folds(accuracies: list[float], first: int = 0) -> Group:

@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn.metrics import log_loss
 
 from landuse.comparison import pair, pair_report
-from landuse.comparison.pair import Pair, Result
+from landuse.comparison.pair import Pair
+from landuse.comparison.predictions import Predictions
 from landuse.core.errors import UserError
 
 
@@ -20,7 +21,7 @@ def paired(fixed: int, broken: int, tiles: int = 400, sure: tuple[float, float] 
     first[:fixed], second[fixed : fixed + broken] = False, False
     a, b = (predictions(right, p) for right, p in zip((first, second), sure, strict=True))
     before, after = experiment("main", accuracy=first.mean()), experiment("wide", accuracy=second.mean(), **settings)
-    return pair.compare(Result(before, a), Result(after, b))
+    return pair.compare(replace(a, experiment=before), replace(b, experiment=after))
 
 
 def words(found: Pair) -> str:
@@ -64,8 +65,7 @@ def test_equal_predictions_are_no_difference_but_their_probabilities_may_differ(
 def test_nll_is_that_of_scikit_learn_and_lower_is_better() -> None:
     found = paired(20, 20, sure=(0.99, 0.8))
     for side in (found.first, found.second):
-        p = side.predictions
-        assert side.metrics["nll"] == pytest.approx(log_loss(p.truth, p.probabilities))
+        assert side.metrics["nll"] == pytest.approx(log_loss(side.truth, side.probabilities))
     gap = found.second.metrics["nll"] - found.first.metrics["nll"]
     assert found.differences["nll"].value == pytest.approx(gap)
     certain = predictions([1, 0, 1], 1.0)
@@ -110,26 +110,26 @@ def test_a_change_of_seed_alone_is_called_that() -> None:
     assert "only the seed differs: this is how far two trainings" in shown
 
 
-def refused(first: Result, second: Result) -> str:
+def refused(first: Predictions, second: Predictions) -> str:
     with pytest.raises(UserError) as raised:
         pair.compare(first, second)
     return str(raised.value)
 
 
 def test_other_tiles_labels_or_truths_are_refused_with_a_count() -> None:
-    main = Result(experiment(split__seed="42"), predictions([1] * 10))
-    fewer = Result(experiment("wide", split__seed="43"), predictions([1] * 8))
+    main = predictions([1] * 10, of=experiment(split__seed="42"))
+    fewer = predictions([1] * 8, of=experiment("wide", split__seed="43"))
     assert refused(main, fewer) == (
         "'main' and 'wide' cannot be paired: their test tiles differ, 2 of 10 are in the first alone and 0 of 8 in the "
         "second alone (split.seed 42 and 43); evaluate both on one split"
     )
-    labels = Result(experiment("wide"), predictions([1] * 10, labels=("Farm", "Town")))
+    labels = predictions([1] * 10, labels=("Farm", "Town"), of=experiment("wide"))
     assert "their labels differ, City, Farmland in the first alone, Farm, Town in the second" in refused(main, labels)
-    more = Result(experiment("wide"), replace(main.predictions, labels=("City", "Farmland", *"abcdefgh")))
+    more = replace(main, experiment=experiment("wide"), labels=("City", "Farmland", *"abcdefgh"))
     assert refused(main, more).endswith("none in the first alone, a, b, c, d, e, ... in the second")
-    truth = main.predictions.truth.copy()
+    truth = main.truth.copy()
     truth[:3] = 1 - truth[:3]
-    relabelled = Result(experiment("wide"), replace(main.predictions, truth=truth))
+    relabelled = replace(main, experiment=experiment("wide"), truth=truth)
     assert "3 of their 10 test tiles have another true label" in refused(main, relabelled)
 
 
@@ -142,5 +142,5 @@ def test_one_tile_a_class_and_a_missing_class_decide_nothing() -> None:
     one_class = [
         replace(p, tiles=p.tiles.iloc[only], truth=p.truth[only], predicted=p.predicted[only],
                 probabilities=p.probabilities[only]) for p in (a, b)]  # fmt: skip
-    found = pair.compare(*(Result(experiment(name), p) for name, p in zip("ab", one_class, strict=True)))
+    found = pair.compare(*(replace(p, experiment=experiment(name)) for name, p in zip("ab", one_class, strict=True)))
     assert found.differences["macro_f1"].value == 0

@@ -21,9 +21,9 @@ from PIL import Image
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile
 from landuse.data import writer
 from landuse.data.sources.collection import Collection, GeoRef, Tile
+from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, open_store
 
 NAMES = [f"{label}/{label}_{n}" for label in ("2018", "Forest", "NA") for n in range(4)]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,16 @@ def test_training_tiles_of_one_label_are_refused() -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trained.Workspace:
+def workspace(
+    built: trained.Workspace, fresh_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> trained.Workspace:
     """A small trained model with its tiles; MLflow gets a database of its own."""
-    built = trained.build(tmp_path, trained.spec())
+    shutil.copytree(built.path, tmp_path, dirs_exist_ok=True)
+    shutil.copy(fresh_database, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return built
+    return replace(built, path=tmp_path)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

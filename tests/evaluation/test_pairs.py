@@ -89,7 +89,9 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.0), (3, 0.02)])
+@pytest.mark.parametrize(
+    ("seeds", "spread"), [(1, 0.0), *(pytest.param(3, s, marks=pytest.mark.long) for s in (0.0, 0.02))]
+)
 def test_the_interval_holds_the_truth_as_often_as_it_says(seeds: int, spread: float) -> None:
     """True accuracies 0.90 and 0.85; training again moves each model's by ``spread``."""
     rng, n, trials, held = np.random.default_rng(4), 600, 100, 0

@@ -84,7 +84,7 @@ def test_tiles_of_equal_confidence_share_a_bin_whatever_their_order() -> None:
     assert 0.05 < found["ece"]["high"] < 0.2
 
 
-@pytest.mark.parametrize("count", [400, 4000])
+@pytest.mark.parametrize("count", [400, pytest.param(4000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("slope", [1.0, 0.6, 2.0])
 def test_the_interval_of_ece_holds_the_error_of_the_bins(count: int, slope: float) -> None:
     """Known accuracies, expit(slope * logit of the confidence); of a calibrated model (slope 1) the error is 0."""

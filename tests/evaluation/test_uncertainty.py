@@ -10,7 +10,7 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.evaluation import uncertainty
 from landuse.evaluation.scaling import Scaling
-from landuse.spec import Network
+from landuse.spec.model import Network
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 NAMES = ["a", "b", "c"]
@@ -28,7 +28,7 @@ def part(count: int, seed: int, classes: int = 3) -> tuple[np.ndarray, np.ndarra
 
 def test_an_overconfident_model_is_mended_and_keeps_its_promises() -> None:
     fitted = uncertainty.fit(*part(3000, 0), SETTINGS, MEMBERS)
-    assert fitted.scaling == Scaling(pytest.approx(3, rel=0.1))
+    assert Scaling.of(fitted) == Scaling(pytest.approx(3, rel=0.1))
     found = uncertainty.measure(*part(3000, 1), NAMES, fitted, SETTINGS)
     before, after = found["calibration"]["before"], found["calibration"]["after"]
     assert found["calibration"]["scaled"] and found["calibration"]["temperature"] == fitted.temperature
@@ -51,7 +51,7 @@ def test_it_can_be_written_and_read_again() -> None:
 
 def test_a_setting_decides_instead_of_the_data() -> None:
     plain = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "none"}), MEMBERS)
-    assert plain.scaling == Scaling() and plain.reason == "evaluate.scaling is none"
+    assert Scaling.of(plain) == Scaling() and plain.reason == "evaluate.scaling is none"
     found = uncertainty.measure(*part(400, 1), NAMES, plain, SETTINGS)["calibration"]
     assert not found["scaled"] and found["before"]["nll"] == found["after"]["nll"]
     bent = uncertainty.fit(*part(400, 0), SETTINGS.model_copy(update={"scaling": "power"}), MEMBERS)

@@ -11,7 +11,7 @@ from trained import TEMPERATURE, network, pixels, spec
 
 from landuse.export import deepness, onnx_file
 from landuse.prediction.predictor import Predictor
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 

@@ -96,19 +96,20 @@ def test_several_processes_write_the_same_bytes(tmp_path: Path, model: Path) -> 
 @pytest.mark.long
 def test_processes_end_with_a_run_that_was_killed(tmp_path: Path, model: Path) -> None:
     """SIGKILL in the middle: no process stays, and the same command goes on to the same bytes."""
-    path = scene(tmp_path / "scene.tif", texture(5000, 5000))
-    command = [sys.executable, "-m", "landuse.cli", "map", path, "--model", str(model), "--workers", "2"]
-    run = subprocess.Popen([*command, "--out", str(tmp_path / "map")], stderr=subprocess.DEVNULL)
+    path = scene(tmp_path / "scene.tif", texture(3000, 3000))
+    command = [sys.executable, "-c", "from landuse.cli import main; main()", "map", path, "--model", str(model)]
+    command += ["--out", str(tmp_path / "map"), "--workers", "2", "--stride", "64", "--offset", "0"]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     blocks = tmp_path / ".map.blocks"
-    _wait(lambda: len(list(blocks.glob("*.npz"))) > 2)
+    _wait(lambda: len(list(blocks.glob("*.npz"))) > 1 or run.poll() is not None)
     children = psutil.Process(run.pid).children(recursive=True)
     assert len(children) >= 2
     run.kill()
     run.wait()
     _wait(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
     assert not (tmp_path / "map").exists()
-    subprocess.run([*command, "--out", str(tmp_path / "map")], check=True, capture_output=True)
-    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "whole", model))
+    subprocess.run(command, check=True, capture_output=True)
+    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "whole", model, stride=64))
 
 
 def _wait(done: Callable[[], bool]) -> None:
@@ -120,16 +121,16 @@ def _wait(done: Callable[[], bool]) -> None:
 
 @pytest.mark.long
 def test_a_cluster_writes_the_same_bytes_though_a_worker_is_killed(tmp_path: Path, model: Path) -> None:
-    path = scene(tmp_path / "scene.tif", texture(5000, 5000))
+    path = scene(tmp_path / "scene.tif", texture(3000, 3000))
     with distributed.LocalCluster(n_workers=3, threads_per_worker=2, dashboard_address=None) as cluster:
         with distributed.Client(cluster.scheduler_address) as client:
             pids = client.run(os.getpid)
         assert len(set(pids.values())) == 3
         killer = threading.Thread(target=_kill_after_two_blocks, args=(tmp_path / ".map.blocks", min(pids.values())))
         killer.start()
-        mapped(path, tmp_path / "map", model, scheduler=cluster.scheduler_address)
+        mapped(path, tmp_path / "map", model, scheduler=cluster.scheduler_address, stride=64)
         killer.join()
-    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "alone", model))
+    assert contents(tmp_path / "map") == contents(mapped(path, tmp_path / "alone", model, stride=64))
 
 
 def _kill_after_two_blocks(blocks: Path, pid: int) -> None:
@@ -152,9 +153,13 @@ def test_what_cannot_be_mapped_is_refused(tmp_path: Path, model: Path, monkeypat
     refused("no Dask scheduler answers", path, tmp_path / "map", model, scheduler="tcp://127.0.0.1:9")
     refused("no Dask scheduler answers", path, tmp_path / "map", model, scheduler="here")
     small = scene(tmp_path / "small.tif", np.full((300, 63), CITY))
-    refused("300 x 63 pixels, this model looks at 64 x 64", small, tmp_path / "map", model)
+    refused("300 x 63 pixels, a tile of the model 64 a side", small, tmp_path / "map", model)
     empty = scene(tmp_path / "empty.tif", np.full((128, 128), HOLE))
-    refused("no cell of .* has data", empty, tmp_path / "map", model)
+    refused("no data in band 1", empty, tmp_path / "map", model)
+    land = texture(128, 128)
+    land[:, ::2] = land[::4] = HOLE
+    sparse = scene(tmp_path / "sparse.tif", land)
+    refused("no cell of .* has data", sparse, tmp_path / "map", model)
 
 
 def test_a_map_of_too_many_cells_is_refused() -> None:

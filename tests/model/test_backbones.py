@@ -1,5 +1,7 @@
 """Backbones by name, their weights and their stages."""
 
+from itertools import pairwise
+
 import pytest
 import timm
 import torch
@@ -11,6 +13,7 @@ from landuse.training import weights
 from landuse.training.weights import loader
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "name",
     [
@@ -33,6 +36,7 @@ def test_every_parameter_stands_in_one_of_five_stages_in_order(name: str) -> Non
     assert set(backbone.stages.values()) == set(STAGES)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "parameter", "stage"),
     [
@@ -52,11 +56,15 @@ def test_the_documented_mapping_of_stages(name: str, parameter: str, stage: str)
     assert backbones.build(name, 3).stages[parameter] == stage
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_strides_of_the_torchvision_stages() -> None:
     """layer1 ends at 1/4 of the resolution, layer2 at 1/8, layer3 at 1/16, layer4 at 1/32."""
     for name, starts in backbones._FEATURE_STAGES.items():
         features = backbones.build(name, 3).module.features
-        sizes = [features[:start](torch.zeros(1, 3, 64, 64)).shape[-1] for start in (*starts[2:], len(features))]
+        maps, sizes = torch.zeros(1, 3, 64, 64), []
+        for start, end in pairwise((0, *starts[2:], len(features))):
+            maps = features[start:end](maps)
+            sizes.append(maps.shape[-1])
         assert sizes == [16, 8, 4, 2], name
 
 

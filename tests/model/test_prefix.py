@@ -101,7 +101,15 @@ def test_prefix_and_rest_are_the_network_whatever_is_frozen(name: str, variant: 
 
 
 @pytest.mark.parametrize("bn", ["adapt", "train"])
-@pytest.mark.parametrize("name", ["resnet18", "test_efficientnet", "repvgg_a0", "cnn_95k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("resnet18", marks=pytest.mark.long),
+        "test_efficientnet",
+        pytest.param("repvgg_a0", marks=pytest.mark.long),
+        "cnn_95k",
+    ],
+)
 def test_moving_norms_that_move_are_not_in_the_prefix(name: str, bn: str) -> None:
     """Statistics follow the tiles, and with "train" scales and shifts have gradients, cut or not."""
     model = named(name)

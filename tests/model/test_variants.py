@@ -28,6 +28,7 @@ def last_map(name: str, stem: str, size: int = 64) -> int:
     return seen[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "standard", "small"),
     [
@@ -43,6 +44,7 @@ def test_the_small_stem_keeps_the_resolution(name: str, standard: int, small: in
     assert (last_map(name, "standard"), last_map(name, "small")) == (standard, small)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto", "vgg11_bn", "cnn_54k", "cnn_95k"])
 def test_a_small_stem_where_there_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"model\.stem is 'small', but .*{name}.*choose model\.stem=standard"):
@@ -74,6 +76,7 @@ def test_gem_with_an_exponent_of_one_is_the_mean(name: str) -> None:
     assert torch.allclose(leaving.double(), by_definition, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "cnn_54k", "cnn_95k"])
 def test_gem_where_it_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"model\.pooling is 'gem', but {name}.*choose model\.pooling=avg"):

@@ -11,7 +11,7 @@ from workspace import Workspace
 from landuse.core.errors import UserError
 from landuse.model import saved
 from landuse.prediction import members
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 
 @pytest.fixture

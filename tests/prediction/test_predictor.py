@@ -12,8 +12,7 @@ from trained import network, pixels, spec
 from landuse import params
 from landuse.model.classifier import Classifier
 from landuse.prediction.predictor import predict, seen
-from landuse.spec import Answers
-from landuse.spec.answers import pool
+from landuse.spec.answers import Answers, pool
 from landuse.training import augment
 from landuse.training.frozen.views import views as views_of
 

@@ -55,6 +55,7 @@ def test_files_and_pictures_of_the_page_are_drawn_in_the_same_bytes_again(
             assert min(picture.size) > 300 and picture.info.keys() <= {"dpi"}
 
 
+@pytest.mark.long
 def test_pictures_of_the_page_hold_nothing_that_its_policy_forbids(drawn: tuple[Path, dict[str, str]]) -> None:
     _, found = drawn
     ids = [part for picture in found.values() for part in re.findall(r' id="([^"]+)"', picture)]

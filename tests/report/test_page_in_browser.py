@@ -11,9 +11,7 @@ from browser import Browser, chromium
 
 from landuse.report import documents
 
-pytestmark = pytest.mark.browser
-
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 SIZES = {
     "many": [f"Class{i:02}WithARatherLongName" for i in range(85)],
@@ -76,7 +74,6 @@ def requests_of(browser: Browser) -> list[str]:
     return [url for url in urls if not url.startswith("data:")]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_is_asked_for_nothing_fails_and_nothing_sticks_out(
     browser: Browser, pages: dict[str, str], size: str
@@ -92,7 +89,6 @@ def test_nothing_is_asked_for_nothing_fails_and_nothing_sticks_out(
         assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 def test_all_text_can_be_read_by_day_and_by_night(browser: Browser, pages: dict[str, str], size: str) -> None:
     colours = []

@@ -68,6 +68,12 @@ def html(ten: Found) -> str:
     return documents.page(*ten, reported.pictures(*ten))
 
 
+@pytest.fixture(scope="module")
+def words(ten: Found) -> str:
+    """The page without its pictures, which take seconds to draw."""
+    return documents.page(*ten, {})
+
+
 def test_the_same_inputs_give_the_same_bytes(ten: Found) -> None:
     assert documents.page(*ten, {}) == documents.page(*reported.found(), {})
 
@@ -86,8 +92,8 @@ def test_every_section_is_there_and_can_be_reached(html: str) -> None:
     assert len(pictures) == len(set(pictures)) == 13
 
 
-def test_the_summary_says_what_was_measured(ten: Found, html: str) -> None:
-    text = Page(html).text()
+def test_the_summary_says_what_was_measured(ten: Found, words: str) -> None:
+    text = Page(words).text()
     found = ten[0].evaluate
     assert f"the right label for {100 * found['accuracy']['value']:.2f} % of them" in text
     assert f"between {100 * found['accuracy']['low']:.2f} and {100 * found['accuracy']['high']:.2f} %" in text
@@ -97,9 +103,9 @@ def test_the_summary_says_what_was_measured(ten: Found, html: str) -> None:
     assert "also lets 27.0 % of other land pass" in text
 
 
-def test_sentences_are_apart(html: str) -> None:
-    words = Page(re.sub(r"</(li|p|t[dh]|h[1-3]|d[dt]|div|figcaption|small|title)>", r"</\1> ", html)).text()
-    assert re.findall(r"\S*[a-z%)][.:][A-Z]\S*", words) == []
+def test_sentences_are_apart(words: str) -> None:
+    text = Page(re.sub(r"</(li|p|t[dh]|h[1-3]|d[dt]|div|figcaption|small|title)>", r"</\1> ", words)).text()
+    assert re.findall(r"\S*[a-z%)][.:][A-Z]\S*", text) == []
 
 
 def test_what_was_not_measured_is_left_out_or_said(two: Found) -> None:
@@ -145,6 +151,7 @@ def test_names_cannot_become_markup() -> None:
     assert "<script>alert(1)</script>" in page.text()
 
 
+@pytest.mark.long
 def test_the_policy_allows_this_style_and_script_and_nothing_else(html: str) -> None:
     (policy,) = [a["content"] for _, a in Page(html).tags if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None and policy.startswith("default-src 'none'")
@@ -245,6 +252,7 @@ def test_pictures_beyond_the_budget_are_left_out_and_counted(two: Found) -> None
     assert f"{200 - shown} more were left out" in Page(html).text()
 
 
+@pytest.mark.long
 def test_the_whole_page_stays_small(html: str) -> None:
     assert len(html) < MEGABYTES
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landuse.core.errors import UserError
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 
 RNG = np.random.default_rng(0)
 ANSWERS = Answers(

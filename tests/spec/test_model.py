@@ -7,7 +7,7 @@ import sys
 import pytest
 from trained import spec
 
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 WRITTEN = spec(version=2, radiometric_offset=-1000, ground_resolution=10.0)
 

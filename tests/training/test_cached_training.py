@@ -92,6 +92,7 @@ def test_cold_warm_or_without_it_ends_in_the_same_bytes(
     assert_same(warm, plain)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [{"optimizer": "sam"}, {"bn": "adapt"}, {"bn": "train"}])
 def test_other_ways_to_train_end_in_the_same_bytes_too(tmp_path: Path, change: dict[str, Any]) -> None:
     p = load(tmp_path, [phase | change for phase in PHASES[:2]])
@@ -171,6 +172,7 @@ def test_stopped_at_any_batch_it_goes_on_to_the_same_bytes(tmp_path: Path, monke
     assert_same(found, plain)
 
 
+@pytest.mark.long
 def test_experiments_share_what_is_frozen(tmp_path: Path, computed: list[int]) -> None:
     """Other learning rates, schedules and heads leave the frozen stages what they are."""
     first = load(tmp_path, PHASES[1:2], augment="none")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from landuse.model.batches import Batches
 from landuse.params.recipe import Augment, RandAugment
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import shuffled, steps
 
 DIHEDRAL = Augment(dihedral=True)

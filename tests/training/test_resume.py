@@ -1,16 +1,18 @@
 """A training that is stopped in any way goes on, and ends in the same bytes as one that was not."""
 
-import json
+import hashlib
 import os
+import random
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import warm
 import yaml
-from conftest import PATIENCE, ROOT
 from workspace import BIN, Workspace, clean_environment, clone
 
 pytestmark = pytest.mark.long
@@ -20,13 +22,15 @@ PHASES = [
     {"name": "upper", "freeze": "layer2", "epochs": 3, "scheduler": "plateau", "monitor": "val_loss", "patience": 1},
     {"name": "all", "freeze": "none", "epochs": 2, "lr_decay": 0.5, "scheduler": "onecycle", "monitor": "val_loss"},
 ]
+OUTPUTS = ("models/model", "metrics/train.json", "reports/collapse.json", "plots/history.csv")
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def ready(tmp_path_factory: pytest.TempPathFactory, fresh_database: Path) -> Workspace:
     """A clone that is ready to train: three phases, with all that has a state of its own."""
     workspace = clone(tmp_path_factory.mktemp("ready"))
     content = yaml.safe_load((workspace.path / "params.yaml").read_text())
+    content["data"]["sample"]["tiles_per_class"] = 60
     content["model"] |= {"backbone": "test_resnet", "weights": "none", "input_size": 32}
     content["runtime"]["checkpoint_minutes"] = 1e-4
     content["collapse"]["action"] = "warn"
@@ -35,53 +39,71 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     recipe["phases"] = [recipe["phases"][0] | {"lr": 3e-3} | phase for phase in PHASES]
     (workspace.path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     workspace.run("dvc", "repro", "split")
+    shutil.copy(fresh_database, workspace.path / "mlflow.db")
     return workspace
 
 
-def start(workspace: Workspace, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=workspace.path,
+def train(workspace: Workspace, said: Path, **limits: Any) -> warm.Started:
+    """Start the train stage."""
+    return warm.script("stages/train.py", workspace.path, clean_environment(), said, **limits)
+
+
+def forget(workspace: Workspace) -> None:
+    """Remove outputs and states: the next training starts anew."""
+    for name in (".landuse/state", *OUTPUTS):
+        path = workspace.path / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def digests(workspace: Workspace) -> dict[str, str]:
+    """SHA-256 of every file of the outputs."""
+    outputs = [workspace.path / name for name in OUTPUTS]
+    files = [f for out in outputs for f in (sorted(out.iterdir()) if out.is_dir() else [out])]
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def has_states(workspace: Workspace, number: int) -> bool:
+    """Whether a training has saved so many states."""
+    return max((int(f.stem) for f in workspace.path.glob(".landuse/state/*/*.state")), default=0) >= number
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(ready: Workspace, tmp_path: Path) -> None:
+    """Each training is killed at a random moment, until six have gone on from the state of another."""
+    moments, kills, resumed = random.Random(1), 0, 0
+    first = train(ready, tmp_path)
+    assert first.end() == 0, first.err
+    unbroken = digests(ready)
+    assert len(unbroken) == 5
+    forget(ready)
+    while resumed < 6:
+        killed = train(ready, tmp_path, seconds=moments.uniform(0, first.seconds / 3))
+        code = killed.end()
+        resumed += "resuming: " in killed.out
+        kills += code == -signal.SIGPROF
+        assert code in (0, -signal.SIGPROF), killed.err
+        if not code:
+            assert digests(ready) == unbroken
+            forget(ready)
+    assert train(ready, tmp_path).end() == 0
+    assert digests(ready) == unbroken
+    assert kills >= 6
+    forget(ready)
+
+
+def test_dvc_goes_on_after_everything_was_killed(ready: Workspace) -> None:
+    """SIGKILL for dvc and the stage alike: `dvc repro` again resumes, and another one finds nothing to do."""
+    first = subprocess.Popen(
+        [str(BIN / "dvc"), "repro", "train"],
+        cwd=ready.path,
         env=clean_environment() | {"PYTHONPATH": "src"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-
-
-def wait_for_states(workspace: Workspace, training: subprocess.Popen[str], number: int) -> None:
-    """Wait until the training has saved so many states."""
-    while training.poll() is None:
-        states = [int(file.stem) for file in workspace.path.glob(".landuse/state/*/*.state")]
-        if max(states, default=0) >= number:
-            return
-        time.sleep(0.1)
-    raise AssertionError("it ended too early: " + "".join(training.communicate()))
-
-
-def test_killed_at_random_moments_it_ends_in_the_same_bytes(ready: Workspace) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/training/killer.py"), "6", "1"],
-        cwd=ready.path,
-        env=clean_environment() | {"PYTHONPATH": "src"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["same"]
-    assert found["files"] == 5
-    assert found["resumed"] >= 6
-    assert found["kills"] >= 6
-    ready.run("rm", "-rf", ".landuse/state", "models", "metrics/train.json")
-
-
-def test_dvc_goes_on_after_everything_was_killed(ready: Workspace) -> None:
-    """SIGKILL for dvc and the stage alike: `dvc repro` again resumes, and another one finds nothing to do."""
-    first = start(ready, str(BIN / "dvc"), "repro", "train")
-    wait_for_states(ready, first, 5)
+    while not has_states(ready, 5):
+        assert first.poll() is None, "".join(first.communicate())
+        time.sleep(0.05)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     again = ready.run("dvc", "repro", "train")
@@ -94,42 +116,41 @@ def test_dvc_goes_on_after_everything_was_killed(ready: Workspace) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order(ready: Workspace, number: int) -> None:
-    ready.run("rm", "-rf", ".landuse/state")
-    stage = start(ready, sys.executable, "stages/train.py")
-    wait_for_states(ready, stage, 3)
-    stage.send_signal(number)
-    _, errors = stage.communicate(timeout=PATIENCE)
-    assert stage.returncode == 128 + number, errors
-    assert "state saved: the same command goes on from there" in errors
-    assert "Traceback" not in errors
-    assert "resuming: " in ready.stage("train").stdout
+def test_a_signal_ends_it_in_good_order(ready: Workspace, tmp_path: Path, number: int) -> None:
+    forget(ready)
+    stopped = train(ready, tmp_path)
+    stopped.wait_until(lambda: has_states(ready, 3))
+    stopped.send(number)
+    assert stopped.end() == 128 + number, stopped.err
+    assert "state saved: the same command goes on from there" in stopped.err
+    assert "Traceback" not in stopped.err
+    again = train(ready, tmp_path)
+    assert again.end() == 0
+    assert "resuming: " in again.out
 
 
-def test_a_changed_learning_rate_starts_anew_and_says_so(ready: Workspace) -> None:
-    ready.run("rm", "-rf", ".landuse/state")
-    stage = start(ready, sys.executable, "stages/train.py")
-    wait_for_states(ready, stage, 3)
-    stage.kill()
-    stage.communicate()
+def test_a_changed_learning_rate_starts_anew_and_says_so(ready: Workspace, tmp_path: Path) -> None:
+    forget(ready)
+    killed = train(ready, tmp_path)
+    killed.wait_until(lambda: has_states(ready, 3))
+    killed.send(signal.SIGKILL)
+    killed.end()
     before = (ready.path / "params.yaml").read_text()
     ready.set(train__lr=0.002)
-    changed = ready.stage("train")
+    changed = train(ready, tmp_path)
+    assert changed.end() == 0, changed.err
     (ready.path / "params.yaml").write_text(before)
-    assert changed.returncode == 0, changed.stderr
-    assert "starting anew" in changed.stdout
-    assert "train.lr: None -> 0.002" in changed.stdout
-    assert "resuming" not in changed.stdout
+    assert "starting anew" in changed.out
+    assert "train.lr: None -> 0.002" in changed.out
+    assert "resuming" not in changed.out
 
 
-def test_a_full_disk_stops_it_in_one_line_and_it_goes_on_later(ready: Workspace) -> None:
-    assert ready.stage("train").returncode == 0  # MLflow's database outgrows the limit only while it is made
-    ready.run("rm", "-rf", ".landuse/state", "models")
-    limited = ready.run(
-        "bash", "-c", f"ulimit -f 800; exec {sys.executable} stages/train.py", ok=False, PYTHONPATH="src"
-    )
-    assert limited.returncode == 2, limited.stderr
-    assert "run the same command again" in limited.stderr
-    assert "Traceback" not in limited.stderr
-    assert not list(Path(ready.path).glob("models/model/*"))
-    assert ready.stage("train").returncode == 0
+def test_a_full_disk_stops_it_in_one_line_and_it_goes_on_later(ready: Workspace, tmp_path: Path) -> None:
+    forget(ready)
+    database = (ready.path / "mlflow.db").stat().st_size  # which does not grow by so much
+    limited = train(ready, tmp_path, largest_file=database + 50_000)
+    assert limited.end() == 2, limited.err
+    assert "run the same command again" in limited.err
+    assert "Traceback" not in limited.err
+    assert not list((ready.path / "models").glob("model/*"))
+    assert train(ready, tmp_path).end() == 0

@@ -1,9 +1,10 @@
 """Commands that use a model, or make land to use it on: they work anywhere, on the paths that they are given."""
 
 import argparse
+import os
 import sys
 
-from landuse.cli import maps
+from landuse.cli import maps, view
 from landuse.cli.values import Command, path, whole
 from landuse.core.errors import UserError
 
@@ -18,19 +19,16 @@ def _scene(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from landuse.inference.predict import run, source
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would wait in circles beside the network's
+    from landuse.inference import Model, registry
+    from landuse.inference.predict.run import run
 
-    model = source.load(options.model, threads=1)
-    failed = run.run(options.paths, model, options.out, check_values=not options.any_values)
+    in_mlflow = options.model.startswith(("models:/", "runs:/"))
+    model = Model.load(registry.local_folder(options.model) if in_mlflow else options.model, threads=1)
+    failed = run(options.paths, model, options.out, check_values=not options.any_values)
     if failed:
         print(f"landuse: files without an answer: {failed:,}; the column error says why", file=sys.stderr)
         raise SystemExit(1)
-
-
-def _view(options: argparse.Namespace) -> None:
-    from landuse.inference.view import write_page
-
-    print(f"wrote {write_page(options.folder, options.out)}: open it in a browser")
 
 
 COMMANDS: dict[str, Command] = {
@@ -55,8 +53,5 @@ COMMANDS: dict[str, Command] = {
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
     }),
-    "view": (_view, "a map as one HTML page to look at", {
-        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
-        "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html in DIR)"},
-    }),
+    "view": view.COMMAND,
 }  # fmt: skip

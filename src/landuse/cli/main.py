@@ -3,7 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from landuse.cli import land, pipeline
@@ -36,7 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             if options.command in pipeline.COMMANDS:
                 _enter_root(options)
-            options.run(options)
+            with _extras(options.command):
+                options.run(options)
+
+
+@contextmanager
+def _extras(command: str) -> Iterator[None]:
+    """Name what to install where a library is missing: without extras there is what it takes to use a model."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "landuse").startswith("landuse"):
+            raise
+        raise UserError(f"'landuse {command}' needs {error.name}: pip install 'landuse[train]'") from None
 
 
 def _enter_root(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The command ``map``. What it takes of a scene stands beside the scene, which takes long to load: not for help."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from landuse.cli.values import Command, day, path, share, whole
 
 
 def _run(options: argparse.Namespace) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process has a core; NumPy looks when it is loaded
     from landuse.inference.map import MapOptions, map_scene
     from landuse.inference.scene import SceneOptions
 

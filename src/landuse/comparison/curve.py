@@ -17,9 +17,9 @@ from landuse.comparison import experiments, table
 from landuse.comparison.experiments import BASELINE
 from landuse.comparison.groups import Group, alike, group, names, read
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.figures import save_figure
 from landuse.core.files import write_csv
 from landuse.evaluation.pairs import CONFIDENCE, Difference
+from landuse.report.figures.files import save_figure
 
 METRICS = ("macro_f1", "accuracy")
 _ALL = (*METRICS, *(f"{BASELINE}.{metric}" for metric in METRICS))

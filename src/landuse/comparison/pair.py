@@ -16,24 +16,6 @@ from landuse.evaluation.pairs import CONFIDENCE, Difference, differences
 
 
 @dataclass(frozen=True)
-class Result:
-    """One side. metrics: ``accuracy`` and ``macro_f1`` as fractions, ``nll`` in nats."""
-
-    experiment: Experiment
-    predictions: Predictions
-
-    @property
-    def name(self) -> str:
-        """As the user gave it."""
-        return self.experiment.name
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        measured = {name: self.experiment.metrics[name] for name in ("accuracy", "macro_f1")}
-        return measured | {"nll": float(self.predictions.losses.mean())}
-
-
-@dataclass(frozen=True)
 class Pair:
     """Both sides and what sets them apart.
 
@@ -42,8 +24,8 @@ class Pair:
     differently, with its ``change``: fixed, broken, or another mistake. settings: those that differ, as first, second.
     """
 
-    first: Result
-    second: Result
+    first: Predictions
+    second: Predictions
     test: McNemar
     differences: Mapping[str, Difference]
     detectable: float
@@ -74,33 +56,30 @@ def read(first: str, second: str) -> Pair:
     with experiments.repository() as repo:
         if experiments.resolve(repo, first) == experiments.resolve(repo, second):
             raise UserError(f"{first!r} and {second!r} are the same revision: name two that differ")
-        return compare(*(_result(experiments.at(repo, revision)) for revision in (first, second)))
+        return compare(*(_read(experiments.at(repo, revision)) for revision in (first, second)))
 
 
-def _result(experiment: Experiment) -> Result:
+def _read(experiment: Experiment) -> Predictions:
     try:
-        return Result(experiment, predictions.read(experiment))
+        return predictions.read(experiment)
     except Unreadable as problem:
         raise UserError(f"{experiment.name!r} cannot be compared: {problem}") from None
 
 
-def compare(first: Result, second: Result) -> Pair:
+def compare(a: Predictions, b: Predictions) -> Pair:
     """Everything that the report needs. Raises UserError: the test tiles or labels differ."""
-    both = (
-        {SEED: each.experiment.seed, FOLD: each.experiment.fold, **each.experiment.settings} for each in (first, second)
-    )
+    both = ({SEED: of.seed, FOLD: of.fold, **of.settings} for of in (a.experiment, b.experiment))
     settings = {key: (old or "", new or "") for key, (old, new) in changed(*both).items()}
-    _check_task(first, second, settings)
-    a, b = first.predictions, second.predictions
-    test = mcnemar(first.predictions.right, second.predictions.right)
+    _check_task(a, b, settings)
+    test = mcnemar(a.right, b.right)
     gaps = differences(b.truth, b.predicted[None], a.predicted[None], len(b.labels))
     gaps["nll"] = mean_difference(b.losses, a.losses)
     seen = detectable(len(b.truth), test.first_only + test.second_only)
-    return Pair(first, second, test, gaps, seen, _tiles(first, second), settings)
+    return Pair(a, b, test, gaps, seen, _tiles(a, b), settings)
 
 
-def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str, str]]) -> None:
-    a, b, names = first.predictions, second.predictions, f"{first.name!r} and {second.name!r} cannot be paired"
+def _check_task(a: Predictions, b: Predictions, settings: Mapping[str, tuple[str, str]]) -> None:
+    names = f"{a.name!r} and {b.name!r} cannot be paired"
     if a.labels != b.labels:
         alone = (sorted(set(mine) - set(other)) for mine, other in ((a.labels, b.labels), (b.labels, a.labels)))
         first_alone, second_alone = (", ".join(each[:5]) + ", ..." * (len(each) > 5) or "none" for each in alone)
@@ -119,15 +98,14 @@ def _check_task(first: Result, second: Result, settings: Mapping[str, tuple[str,
         raise UserError(f"{names}: {other:,} of their {len(a.truth):,} test tiles have another true label in each")
 
 
-def _tiles(first: Result, second: Result) -> pd.DataFrame:
+def _tiles(a: Predictions, b: Predictions) -> pd.DataFrame:
     """Broken tiles, then fixed ones, then other mistakes; what the second is surest of comes first."""
-    a, b = first.predictions, second.predictions
     table = b.tiles.reset_index(drop=True)
     table["truth"] = np.take(b.labels, b.truth)
     for side, result in (("first", a), ("second", b)):
         table[side] = np.take(result.labels, result.predicted)
         table[f"{side}_probability"] = result.probabilities[np.arange(len(table)), result.predicted]
-    changes = [first.predictions.right & ~second.predictions.right, ~first.predictions.right & second.predictions.right]
+    changes = [a.right & ~b.right, ~a.right & b.right]
     table["change"] = pd.Categorical(
         np.select(changes, ["broken", "fixed"], "other mistake"), ["broken", "fixed", "other mistake"]
     )

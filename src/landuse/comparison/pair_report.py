@@ -47,7 +47,7 @@ def verdict(pair: Pair) -> tuple[str, str]:
     words = _TEMPLATES.get_template("verdict.txt.jinja").render(
         first=pair.first.name,
         second=pair.second.name,
-        tiles=len(pair.first.predictions.right),
+        tiles=len(pair.first.right),
         same=pair.tiles.empty,
         test=pair.test,
         verdicts=pair.verdicts,
@@ -79,7 +79,7 @@ def _changes(pair: Pair, markdown: bool) -> list[str]:
     other = f", {count['other mistake']:,} wrong in another way" if count["other mistake"] else ""
     summary = f"Changed tiles: {count['fixed']:,} fixed, {count['broken']:,} broken{other}"
     by_class = pd.crosstab(pair.tiles["class"], pair.tiles["change"]).reindex(columns=["fixed", "broken"], fill_value=0)
-    all_tiles = pair.second.predictions.tiles["class"].value_counts()
+    all_tiles = pair.second.tiles["class"].value_counts()
     by_class["net"] = by_class["fixed"] - by_class["broken"]
     order = np.lexsort((by_class.index, -(by_class["fixed"] + by_class["broken"])))
     shown = by_class.iloc[order[:_CLASSES]]
@@ -114,7 +114,7 @@ def _single_tiles(pair: Pair, markdown: bool) -> list[str]:
 
 
 def _remarks(pair: Pair) -> list[str]:
-    first, second, tiles = pair.first.name, pair.second.name, len(pair.first.predictions.right)
+    first, second, tiles = pair.first.name, pair.second.name, len(pair.first.right)
     remarks = [
         f"difference: {second} minus {first}, in points (NLL in nats: lower is better), on the same {tiles:,} test "
         "tiles; intervals by paired bootstrap over the tiles",

@@ -13,17 +13,29 @@ from landuse.core.arrays import Flags, Floats, Ints
 
 @dataclass(frozen=True)
 class Predictions:
-    """Labels of the test tiles, in the order of the tiles' digests.
+    """What an experiment says of its test tiles, in the order of the tiles' digests.
 
     tiles: file and original class of each, by the SHA-256 of its content. labels: in alphabetical order. truth,
     predicted: (n,) positions in ``labels``. probabilities: (n, labels).
     """
 
+    experiment: Experiment
     tiles: pd.DataFrame
     labels: tuple[str, ...]
     truth: Ints
     predicted: Ints
     probabilities: Floats
+
+    @property
+    def name(self) -> str:
+        """As the user gave it."""
+        return self.experiment.name
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """``accuracy`` and ``macro_f1`` as fractions, ``nll`` in nats."""
+        measured = {name: self.experiment.metrics[name] for name in ("accuracy", "macro_f1")}
+        return measured | {"nll": float(self.losses.mean())}
 
     @property
     def task(self) -> tuple[object, ...]:
@@ -62,7 +74,7 @@ def read(experiment: Experiment) -> Predictions:
             f"{table['file'].iloc[bad.argmax()]} among them (dvc repro -f evaluate)"
         )
     truth, predicted = (np.searchsorted(labels, table[name].to_numpy(str)) for name in ("truth", "prediction"))
-    return Predictions(table[["file", "class"]], labels, truth, predicted, probabilities)
+    return Predictions(experiment, table[["file", "class"]], labels, truth, predicted, probabilities)
 
 
 @lru_cache(maxsize=4)

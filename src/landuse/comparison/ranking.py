@@ -39,7 +39,10 @@ def run(to: str | None = None, csv: Path | None = None) -> table.Shown:
     with experiments.repository() as repo:
         found, left_out = experiments.finished(repo)
         groups, repeated = group(found)
-        chosen = None if to is None else _named(groups, to)
+        known = {member.name: each for each in groups for member in each.members} | {each.name: each for each in groups}
+        if to is not None and to not in known:
+            raise UserError(f"--to: no finished experiment {to!r}{did_you_mean(to, known)}")
+        chosen = None if to is None else known[to]
         readable, apart = read(groups)
     left_out["of the same settings and seed as another"] += repeated
     reference, why = _reference(readable, chosen, apart)
@@ -53,14 +56,6 @@ def run(to: str | None = None, csv: Path | None = None) -> table.Shown:
     if csv is not None:
         write_csv(csv, frame(rows, apart))
     return partial(text, rows, apart, +left_out, why)
-
-
-def _named(groups: Sequence[Group], name: str) -> Group:
-    """The group of a name, or the one that holds the experiment of that name."""
-    known = {member.name: each for each in groups for member in each.members} | {each.name: each for each in groups}
-    if name not in known:
-        raise UserError(f"--to: no finished experiment {name!r}{did_you_mean(name, known)}")
-    return known[name]
 
 
 def _reference(readable: Sequence[Group], chosen: Group | None, apart: Sequence[Apart]) -> tuple[Group | None, str]:

@@ -43,8 +43,7 @@ def user_errors() -> Iterator[None]:
     SIGINT and SIGTERM end in one line too, with the exit code of shells (128 + signal); so does a reader of the output
     who has gone (``landuse summary | true``), without a line. Anything else is a bug and keeps its traceback.
 
-    What takes long to import should be imported inside: a signal may come that early, and OpenMP, which comes with
-    torch, looks at its environment once.
+    Import inside what takes long: a signal may come that early, and OpenMP looks at its environment once.
     """
     # threads that wait sleep: turning in circles, they keep the cores from whatever else computes here (docs/speed.md)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -116,19 +115,15 @@ def _interrupting() -> Iterator[None]:
 
 def _fault_of_the_machine(error: BaseException) -> str | None:
     """Say what the machine lacks, where that is the reason of an error, or of the one that it was raised from."""
-    reason: BaseException | None = error
-    while reason is not None:
-        if isinstance(reason, OSError) and reason.errno in _REMEDIES:
-            return f"{reason.strerror}: {reason.filename or 'while writing'}; {_REMEDIES[reason.errno]}"
-        if getattr(reason, "sqlite_errorname", "") == "SQLITE_FULL":
-            return f"{os.strerror(errno.ENOSPC)}: while writing a database; {_REMEDIES[errno.ENOSPC]}"
-        if isinstance(reason, MemoryError) or (
-            isinstance(reason, RuntimeError) and any(words in str(reason) for words in _NO_MEMORY)
-        ):
-            told = f" ({str(reason).strip().splitlines()[0]})" if str(reason).strip() else ""
-            return f"not enough memory{told}: end other programs, or lower the batch size, and run it again"
-        reason = reason.__cause__
-    return None
+    said = str(error).strip()
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        return f"{error.strerror}: {error.filename or 'while writing'}; {_REMEDIES[error.errno]}"
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        return f"{os.strerror(errno.ENOSPC)}: while writing a database; {_REMEDIES[errno.ENOSPC]}"
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in said for word in _NO_MEMORY)):
+        told = f" ({said.splitlines()[0]})" if said else ""
+        return f"not enough memory{told}: end other programs, or lower the batch size, and run it again"
+    return _fault_of_the_machine(error.__cause__) if error.__cause__ else None
 
 
 def _leave(code: int, line: str = "") -> NoReturn:

@@ -13,11 +13,7 @@ if TYPE_CHECKING:  # half a second to load
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` to write to; on success it becomes ``path``.
-
-    Works for a file and for a folder (``mkdir`` it yourself). Whatever fails inside leaves ``path`` as
-    it was and removes the temporary one.
-    """
+    """Yield a temporary sibling of ``path`` to write to or ``mkdir``; it becomes ``path`` if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     _remove(part)  # what a killed run left; DVC keeps two runs from writing the same output

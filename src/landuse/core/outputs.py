@@ -1,8 +1,4 @@
-"""Outputs of stages, checked when they are read.
-
-A file that was damaged, or that another version of landuse wrote, is the user's to replace: one line names it, says
-what is wrong with it and which stage makes it.
-"""
+"""Outputs of stages, checked as they are read: a line names the damaged one, its fault, and the stage that makes it."""
 
 import io
 import json
@@ -28,14 +24,17 @@ def damaged(path: Path, stage: str, reason: object) -> UserError:
 
 
 def read_bytes(path: Path, stage: str) -> bytes:
-    """Return the content of an output of a stage; raises as ``reading`` does."""
+    """Return the content of an output of a stage, or raise as ``reading`` does."""
     with reading(path, stage):
         return path.read_bytes()
 
 
 @contextmanager
 def reading(path: Path, stage: str) -> Iterator[None]:
-    """Name an output of a stage, and the remedy, where it is not there or the disk does not give it: a UserError."""
+    """Name an output of a stage, and the remedy, where it is not there, not given by the disk, or no good: a UserError.
+
+    Inside, a ValueError or OverflowError says what is wrong with it.
+    """
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -44,28 +43,20 @@ def reading(path: Path, stage: str) -> Iterator[None]:
         raise  # damaged is nothing: ``user_errors`` has the remedy
     except OSError as error:
         raise damaged(path, stage, error.strerror) from error
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, stage, error) from error
 
 
 def read_json(path: Path, stage: str, shape: type[Shape]) -> Shape:
-    """Read JSON that a stage wrote.
-
-    shape: its type, a TypedDict of the keys that are used, say.
-
-    Raises:
-        UserError: it is missing, damaged, or of another shape.
-    """
-    content = read_bytes(path, stage)
-    try:
-        return as_json(content, shape)
-    except ValueError as error:
-        raise damaged(path, stage, error) from None
+    """Read JSON that a stage wrote; raises UserError where it is missing, damaged, or not as ``as_json`` asks."""
+    with reading(path, stage):
+        return as_json(path.read_bytes(), shape)
 
 
 def as_json(content: bytes, shape: type[Shape]) -> Shape:
-    """Parse JSON. Keys that the shape does not name stay.
+    """Parse JSON; raises ValueError, with the place, where it is none, or not of this shape.
 
-    Raises:
-        ValueError: it is no JSON, or not of this shape; says where.
+    shape: its type, a TypedDict of the keys that are used, say; others stay.
     """
     found: Shape = json.loads(content.decode("utf-8"), parse_constant=_refuse)
     try:
@@ -84,39 +75,25 @@ def first_fault(error: ValidationError) -> str:
 def read_csv(
     path: Path, stage: str, columns: Mapping[str, str], optional: Mapping[str, str] | None = None
 ) -> "pd.DataFrame":
-    """Read a table that a stage wrote.
+    """Read a table that a stage wrote; raises UserError where it is missing or damaged, or lacks a column.
 
     columns: the dtypes of those that are used. Text stays text, since a class may be called 2018, or NA; a float that
     is blank is NaN. optional: of those that may be absent.
-
-    Raises:
-        UserError: it is missing or damaged, or lacks a column.
     """
-    content = read_bytes(path, stage)
-    try:
-        return _as_table(content, columns, optional or {})
-    except (ValueError, OverflowError) as error:
-        raise damaged(path, stage, error) from None
-
-
-def _as_table(content: bytes, columns: Mapping[str, str], optional: Mapping[str, str]) -> "pd.DataFrame":
     import pandas as pd
 
-    if not content.endswith(b"\n"):
-        raise ValueError("it ends in the middle of a row")
-    known = {**columns, **optional}
-    numbers = [name for name, dtype in known.items() if dtype in ("float64", "Int64")]
-    table = pd.read_csv(
-        io.BytesIO(content),
-        dtype=known,
-        keep_default_na=False,
-        na_values={name: [""] for name in numbers},
-    )
-    for name in columns:
-        if name not in table.columns:
-            raise ValueError(f"it has no column {name!r}")
-        if name not in numbers and table[name].isna().any():
-            raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
+    known = {**columns, **(optional or {})}
+    blank = {name: [""] for name, dtype in known.items() if dtype in ("float64", "Int64")}
+    with reading(path, stage):
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            raise ValueError("it ends in the middle of a row")
+        table = pd.read_csv(io.BytesIO(content), dtype=known, keep_default_na=False, na_values=blank)
+        for name in columns:
+            if name not in table.columns:
+                raise ValueError(f"it has no column {name!r}")
+            if name not in blank and table[name].isna().any():
+                raise ValueError(f"row {table[name].isna().argmax() + 1} has no {name}")
     return table
 
 

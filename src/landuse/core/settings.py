@@ -19,8 +19,8 @@ def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return what has another value, as (before, after), by name; None stands for a name that one lacks."""
-    pairs = {name: (before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return {name: (before.get(name), after.get(name)) for name in names}
 
 
 def what_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
@@ -18,9 +19,9 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
 from landuse.core.paths import TILES
-from landuse.core.pictures import BadTile
 from landuse.data.sources import open_source
 from landuse.data.sources.collection import Collection, Tile
+from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, write_header
 
 _CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy
@@ -61,9 +62,10 @@ def _store_images(path: Path, collection: Collection) -> tuple[list[dict[str, An
     with path.open("wb") as array:
         write_header(array, collection.dtype, (0, size, size, len(collection.bands)))
         for name, tile in _read_all(collection):
-            reason = tile if isinstance(tile, str) else _fault(tile, collection, first_with)
-            if isinstance(tile, str) or reason:
-                bad.append({"file": name, "reason": reason or ""})
+            if isinstance(tile, Tile) and tile.sha256 in first_with:
+                tile = f"same bytes as {first_with[tile.sha256]}"
+            if isinstance(tile, str):
+                bad.append({"file": name, "reason": tile})
                 continue
             first_with[tile.sha256] = name
             content = np.ascontiguousarray(tile.pixels).data
@@ -81,9 +83,10 @@ def _read_all(collection: Collection) -> Iterator[tuple[str, Tile | str]]:
 
     def read(name: str) -> Tile | str:
         try:
-            return collection.read(name)
+            tile = collection.read(name)
         except BadTile as error:
             return str(error)
+        return _fault(tile.pixels, collection) or tile
 
     names = collection.names
     progress = tqdm(total=len(names), desc="tiles", unit="tile", disable=None, mininterval=0.5)
@@ -96,17 +99,15 @@ def _read_all(collection: Collection) -> Iterator[tuple[str, Tile | str]]:
             progress.update(len(chunk))
 
 
-def _fault(tile: Tile, collection: Collection, first_with: dict[str, str]) -> str | None:
+def _fault(pixels: npt.NDArray[Any], collection: Collection) -> str | None:
     """Why a decoded tile cannot be used, or None."""
-    pixels, shape = tile.pixels, (collection.size, collection.size, len(collection.bands))
+    shape = (collection.size, collection.size, len(collection.bands))
     if pixels.shape != shape:
         return f"shape {pixels.shape}, expected {shape}"
     if pixels.dtype != collection.dtype:
         return f"dtype {pixels.dtype}, expected {collection.dtype}"
     if (pixels == pixels[:1, :1]).all():
         return f"constant: every pixel is {pixels[0, 0].tolist()}"
-    if tile.sha256 in first_with:
-        return f"same bytes as {first_with[tile.sha256]}"
     return None
 
 
@@ -162,18 +163,14 @@ def _with_centres(index: pd.DataFrame) -> pd.DataFrame:
 def _describe(
     collection: Collection, rows: list[dict[str, Any]], bad: list[dict[str, str]], digest: str, pixels: str
 ) -> dict[str, Any]:
-    return {
-        "source": collection.source,
+    as_it_is = ("source", "units", "radiometric_offset", "ground_resolution", "licence")
+    return {name: getattr(collection, name) for name in as_it_is} | {
         "bands": list(collection.bands),
-        "units": collection.units,
-        "radiometric_offset": collection.radiometric_offset,
-        "ground_resolution": collection.ground_resolution,
         "dtype": collection.dtype.name,
         "tile_size": collection.size,
         "tiles": len(rows),
-        "classes": dict(sorted(Counter(row["class"] for row in rows).items())),
+        "classes": dict(Counter(row["class"] for row in rows)),
         "quarantined": len(bad),
-        "licence": collection.licence,
         "digest": digest,
         "pixels": pixels,
         "official": None if collection.digest is None else collection.digest == digest,

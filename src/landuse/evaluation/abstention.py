@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from landuse.core.arrays import Flags, Floats
-from landuse.evaluation.metrics import wilson
+from landuse.evaluation.metrics import share, wilson
 
 SCORE = "max_probability"
 _POINTS = 200  # of the curve; further points would not show
@@ -35,8 +35,8 @@ def section(score: Floats, right: Flags, limit: float, asked: float, confidence:
         "score": SCORE,
         "coverage_asked": asked,
         "threshold": limit,
-        "coverage": wilson(int(kept.sum()), len(kept), confidence),
-        "accuracy": wilson(int(right[kept].sum()), int(kept.sum()), confidence),
+        "coverage": share(kept, confidence),
+        "accuracy": share(right[kept], confidence),
         "abstained": int((~kept).sum()),
     }
 
@@ -51,13 +51,6 @@ def curve(score: Floats, right: Flags, confidence: float) -> pd.DataFrame:
     last = np.flatnonzero(np.r_[np.diff(ranked) != 0, True])  # of each group of equal scores
     shown = last[np.unique(np.linspace(0, len(last) - 1, _POINTS).round().astype(np.int64))]
     hits = np.cumsum(right[order])[shown]
-    ends = [wilson(int(k), int(n), confidence) for k, n in zip(hits, shown + 1, strict=True)]
-    return pd.DataFrame(
-        {
-            "coverage": (shown + 1) / len(score),
-            "accuracy": hits / (shown + 1),
-            "low": [end["low"] for end in ends],
-            "high": [end["high"] for end in ends],
-            "threshold": ranked[shown],
-        }
-    )
+    ends = pd.DataFrame([wilson(int(k), int(n), confidence) for k, n in zip(hits, shown + 1, strict=True)])
+    table = {"coverage": (shown + 1) / len(score), "accuracy": hits / (shown + 1)}
+    return pd.DataFrame(table).join(ends[["low", "high"]]).assign(threshold=ranked[shown])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from landuse.core.arrays import Flags, Floats, Ints
-from landuse.evaluation.metrics import wilson
+from landuse.evaluation.metrics import share
 
 METHOD = "lac"
 
@@ -45,11 +45,8 @@ def section(
     return {
         "method": METHOD if limit is not None else "all labels: too few validation tiles for the coverage asked",
         "coverage_asked": asked,
-        "coverage": wilson(int(held.sum()), len(held), confidence),
+        "coverage": share(held, confidence),
         "mean_size": round(float(sizes.mean()), 6),
         "sizes": {str(size): int(count) for size, count in enumerate(counts) if count},
-        "by_label": {
-            name: wilson(int(held[targets == i].sum()), int((targets == i).sum()), confidence)
-            for i, name in enumerate(names)
-        },
+        "by_label": {name: share(held[targets == i], confidence) for i, name in enumerate(names)},
     }

@@ -8,11 +8,11 @@ Resamples of tiles without an error hold none either, and would claim certainty.
 for as many successes as there are tiles, the classes counted as if each were as rare as the rarest.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from landuse.core import intervals
 from landuse.core.arrays import Flags, Floats, Ints
@@ -25,6 +25,11 @@ def wilson(successes: int, count: int, confidence: float) -> Interval:
     if count == 0:
         return interval(np.nan, np.nan, np.nan)
     return interval(successes / count, *intervals.wilson(successes, count, confidence))
+
+
+def share(hits: Flags, confidence: float) -> Interval:
+    """The share of hits, (n,), with Wilson's interval."""
+    return wilson(int(hits.sum()), len(hits), confidence)
 
 
 def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
@@ -63,7 +68,7 @@ def per_class_f1(matrix: npt.NDArray[Any]) -> Floats:
     return _ratio(2 * hits, m.sum(-1) + m.sum(-2), np.nan)
 
 
-def bootstrap_matrices(matrix: Ints, resamples: int, rng: np.random.Generator) -> Ints:
+def bootstrap_matrices(matrix: Ints, resamples: int, rng: Generator) -> Ints:
     """(resamples, C, C) confusion matrices of tiles drawn with replacement."""
     count = int(matrix.sum())
     drawn = rng.multinomial(count, matrix.reshape(-1) / count, size=resamples)
@@ -98,7 +103,7 @@ def evidence(truth: Ints) -> int:
 
 
 def rank_metrics(
-    truth: Ints, probabilities: Floats, names: list[str], confidence: float, resamples: int, rng: np.random.Generator
+    truth: Ints, probabilities: Floats, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> tuple[Interval, dict[str, dict[str, Interval]]]:
     """ROC-AUC over all labels; ROC-AUC and average precision of each label against the rest; with intervals.
 
@@ -106,7 +111,10 @@ def rank_metrics(
     lacks a label.
     """
     values = _ranked(truth, probabilities, np.ones((len(truth), 1)))
-    resampled = [_ranked(truth, probabilities, weights) for weights in _tile_weights(len(truth), resamples, rng)]
+    count, chunk, resampled = len(truth), max(1, 1_000_000 // len(truth)), []  # the chunks bound the memory
+    for start in range(0, resamples, chunk):
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
+        resampled.append(_ranked(truth, probabilities, weights.T.astype(np.float64, order="C")))
     drawn = np.concatenate(resampled, axis=2)
     chosen = [1] if len(names) == 2 else slice(None)
     overall = percentile(float(values[0, chosen].mean()), drawn[0, chosen].mean(axis=0), confidence, evidence(truth))
@@ -118,14 +126,6 @@ def rank_metrics(
         for i, name in enumerate(names)
     }
     return overall, of_label
-
-
-def _tile_weights(count: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield (count, R) numbers of times each tile is drawn, in chunks that bound the memory."""
-    chunk = max(1, 1_000_000 // count)
-    for start in range(0, resamples, chunk):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=min(chunk, resamples - start))
-        yield drawn.T.astype(np.float64, order="C")
 
 
 def _ranked(truth: Ints, probabilities: Floats, weights: Floats) -> Floats:
@@ -152,7 +152,7 @@ def rank_scores(positive: Flags, score: Floats, weights: Floats) -> Floats:
 
 
 def summarise(
-    truth: Ints, predicted: Ints, classes: int, confidence: float, resamples: int, rng: np.random.Generator
+    truth: Ints, predicted: Ints, classes: int, confidence: float, resamples: int, rng: Generator
 ) -> dict[str, Interval]:
     """Everything that the confusion matrix tells, with intervals."""
     matrix = confusion(truth, predicted, classes)
@@ -168,7 +168,7 @@ def summarise(
 
 
 def by_label(
-    matrix: Ints, names: list[str], confidence: float, resamples: int, rng: np.random.Generator
+    matrix: Ints, names: list[str], confidence: float, resamples: int, rng: Generator
 ) -> dict[str, dict[str, Any]]:
     """Precision, recall and F1 of every label, with intervals and the number of tiles."""
     f1, resampled = per_class_f1(matrix), per_class_f1(bootstrap_matrices(matrix, resamples, rng))

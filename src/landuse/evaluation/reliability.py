@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.random import Generator
 
 from landuse.core.arrays import Floats, Ints
 from landuse.evaluation.metrics import Interval, interval, wilson
@@ -30,9 +31,7 @@ def brier(log_p: Floats, targets: Ints) -> Floats:
     return squares
 
 
-def measures(
-    log_p: Floats, targets: Ints, confidence: float, resamples: int, rng: np.random.Generator
-) -> dict[str, Interval]:
+def measures(log_p: Floats, targets: Ints, confidence: float, resamples: int, rng: Generator) -> dict[str, Interval]:
     """ECE, mean NLL (nats) and mean Brier score with intervals; those of the means are the bootstrap's percentiles."""
     tiles = np.stack([nll(log_p, targets), brier(log_p, targets)])
     means = np.stack([tiles[:, rng.integers(0, len(targets), len(targets))].mean(axis=1) for _ in range(resamples)])
@@ -49,30 +48,18 @@ def reliability(log_p: Floats, targets: Ints, confidence: float) -> pd.DataFrame
     """One row a bin: mean confidence, accuracy, count, and Wilson's interval (low, high) of the accuracy."""
     said, right, count = _bins(log_p, targets)
     ends = [wilson(round(k * n), n, confidence) for k, n in zip(right, count.tolist(), strict=True)]
-    return pd.DataFrame(
-        {
-            "confidence": said,
-            "accuracy": right,
-            "count": count,
-            "low": [end["low"] for end in ends],
-            "high": [end["high"] for end in ends],
-        }
-    )
+    table = pd.DataFrame({"confidence": said, "accuracy": right, "count": count})
+    return table.join(pd.DataFrame(ends)[["low", "high"]])
 
 
 def before_and_after(logits: npt.NDArray[Any], targets: Ints, scaling: Scaling, confidence: float) -> pd.DataFrame:
     """plots/reliability.csv: ``reliability`` of test tiles before and after scaling, named in the column stage."""
-    tables = {"before": Scaling(), "after": scaling}
-    return pd.concat(
-        [
-            reliability(of.log_probabilities(logits), targets, confidence).assign(stage=stage)
-            for stage, of in tables.items()
-        ],
-        ignore_index=True,
-    )[["stage", "confidence", "accuracy", "count", "low", "high"]]
+    scalings = {"before": Scaling(), "after": scaling}
+    tables = {stage: reliability(of.log_probabilities(logits), targets, confidence) for stage, of in scalings.items()}
+    return pd.concat(tables, names=["stage"]).reset_index("stage").reset_index(drop=True)
 
 
-def _ece(log_p: Floats, targets: Ints, confidence: float, resamples: int, rng: np.random.Generator) -> Interval:
+def _ece(log_p: Floats, targets: Ints, confidence: float, resamples: int, rng: Generator) -> Interval:
     said, right, count = _bins(log_p, targets)
     share = count / count.sum()
     value = float(share @ np.abs(right - said))

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.cluster import KMeans
 
 from landuse.core.arrays import Floats, Ints
+from landuse.core.geography import PLACE, on_the_sphere
 from landuse.params.deliverables import Scaler
 from landuse.spec.scaling import Scaling, scaled
 from landuse.spec.scaling import gaps as all_gaps
@@ -100,8 +102,6 @@ def _regions(coordinates: Floats | None, seed: int) -> Ints | None:
     """The number of every tile's region, (n,), or None where places are unknown or too few."""
     if coordinates is None or np.isnan(coordinates).any() or len(np.unique(coordinates, axis=0)) < _FOLDS:
         return None
-    latitude, longitude = np.radians(coordinates).T
-    flat = np.cos(latitude)
-    on_sphere = np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], axis=1)
-    numbers: Ints = KMeans(_FOLDS, n_init=10, random_state=seed).fit_predict(on_sphere).astype(np.int64)
+    places = on_the_sphere(pd.DataFrame(coordinates, columns=PLACE))
+    numbers: Ints = KMeans(_FOLDS, n_init=10, random_state=seed).fit_predict(places).astype(np.int64)
     return numbers

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from landuse import params
-from landuse.core.arrays import Flags, Floats, Ints
+from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
 from landuse.evaluation.pairs import Difference, differences
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 
 
 def measure(
@@ -29,6 +29,7 @@ def measure(
     matrix = metrics.confusion(truth, predicted, len(names))
     labels = metrics.by_label(matrix, names, settings.confidence, settings.bootstrap, rng)
     scores = {name: metrics.summarise(truth, guess, *common, rng) for name, guess in guesses.items()}
+    right = pd.Series(truth == predicted).groupby(test["class"].to_numpy())
     return {
         **metrics.summarise(truth, predicted, *common, rng),
         "roc_auc": auc,
@@ -36,20 +37,15 @@ def measure(
         "errors": int((truth != predicted).sum()),
         "confidence": settings.confidence,
         "labels": {name: labels[name] | ranked[name] for name in names},
-        "classes": _by_original_class(test, truth == predicted, settings.confidence),
+        "classes": {
+            str(name): {"n": len(hits), "accuracy": metrics.share(hits.to_numpy(), settings.confidence)}
+            for name, hits in right
+        },
         "baselines": {
             name: {key: s[key] for key in ("accuracy", "macro_f1")}
             | {"gain": _gain(truth, predicted, guesses[name], len(names), settings)}
             for name, s in scores.items()
         },
-    }
-
-
-def _by_original_class(test: pd.DataFrame, right: Flags, confidence: float) -> dict[str, Any]:
-    groups = pd.Series(right, index=test["class"]).groupby(level=0).agg(["sum", "size"])
-    return {
-        str(name): {"n": int(row["size"]), "accuracy": metrics.wilson(int(row["sum"]), int(row["size"]), confidence)}
-        for name, row in groups.iterrows()
     }
 
 
@@ -62,7 +58,7 @@ def views(answers: Answers, settings: params.Evaluate) -> dict[str, Any] | None:
     return {
         "n": count,
         "tiles": len(answers),
-        "accuracy": metrics.wilson(int((all_ == truth).sum()), len(truth), settings.confidence),
+        "accuracy": metrics.share(all_ == truth, settings.confidence),
         "gain": _gain(truth, all_, one, classes, settings),
     }
 
@@ -78,7 +74,7 @@ def ensemble(answers: Answers, facts: Sequence[Mapping[str, Any]], settings: par
     alone = [answers.pooled(members=slice(i, i + 1)).argmax(1) for i in range(len(facts))]
     return {
         "members": [
-            {**who, "accuracy": metrics.wilson(int((own == truth).sum()), len(truth), settings.confidence)}
+            {**who, "accuracy": metrics.share(own == truth, settings.confidence)}
             for who, own in zip(facts, alone, strict=True)
         ],
         "gain": _gain(truth, together, alone[0], classes, settings),

@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 
 from landuse import params, tracking
-from landuse.core.arrays import Floats, Ints
+from landuse.core.arrays import Floats
 from landuse.core.files import write_csv, write_json
+from landuse.core.geography import PLACE
 from landuse.core.outputs import read_bytes, read_json
 from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
 from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
-from landuse.spec import Answers, Calibration, Network, answers
+from landuse.spec import answers
+from landuse.spec.answers import Answers
+from landuse.spec.model import Calibration, Network
+from landuse.spec.scaling import Scaling
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore
 
@@ -32,13 +36,16 @@ def run(p: params.Params, store: TileStore) -> None:
     found = {part: Answers.load(ANSWERS / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
     val, test = found["val"], found["test"]
     members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
-    places = None if p.split.method in _PLACES_MIXED else _coordinates(store, val)
+    known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
+    places = store.index.loc[val.rows, PLACE].to_numpy() if known else None
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
-    log_p = fitted.scaling.log_probabilities(test.pooled())
+    log_p = Scaling.of(fitted).log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
     many = Answers.load(ANSWERS / "views.npz", len(split)) if _has("views") else test
+    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
+        guesses = dict(stored)
     report = {
-        **scores.measure(settings, tiles, probabilities, _guesses(), names),
+        **scores.measure(settings, tiles, probabilities, guesses, names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
         "ood": _strangers(found, split, settings),
         "views": scores.views(many, settings),
@@ -51,26 +58,12 @@ def run(p: params.Params, store: TileStore) -> None:
     _write_plots(test, probabilities, fitted, report)
     tracking.track("evaluate")
     accuracy = report["accuracy"]
-    print(
-        f"test accuracy {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}), {len(tiles):,} tiles"
-    )
+    ends = f"({accuracy['low']:.2%} to {accuracy['high']:.2%})"
+    print(f"test accuracy {accuracy['value']:.2%} {ends}, {len(tiles):,} tiles")
 
 
 def _has(name: str) -> bool:
     return (ANSWERS / f"{name}.npz").is_file()
-
-
-def _guesses() -> dict[str, Ints]:
-    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
-        return dict(stored)
-
-
-def _coordinates(store: TileStore, of: Answers) -> Floats | None:
-    """(n, 2) latitude and longitude in degrees, NaN where unknown; None where the store knows none."""
-    if "latitude" not in store.index:
-        return None
-    places: Floats = store.index.loc[of.rows, ["latitude", "longitude"]].to_numpy()
-    return places
 
 
 def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
@@ -100,7 +93,7 @@ def _write_plots(test: Answers, probabilities: Floats, fitted: Calibration, repo
     write_csv(CURVES, tables.pop("curves"))
     tables |= {
         "confusion": pd.DataFrame({"actual": names[test.targets], "predicted": names[probabilities.argmax(1)]}),
-        "reliability": reliability.before_and_after(test.pooled(), test.targets, fitted.scaling, confidence),
+        "reliability": reliability.before_and_after(test.pooled(), test.targets, Scaling.of(fitted), confidence),
         "abstention": abstention.curve(probabilities.max(axis=1), right, confidence),
     }
     for name, table in tables.items():

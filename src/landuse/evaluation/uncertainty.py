@@ -8,7 +8,7 @@ import numpy.typing as npt
 from landuse import params
 from landuse.core.arrays import Floats, Ints
 from landuse.evaluation import abstention, conformal, reliability, scaling
-from landuse.spec import Calibration, Network
+from landuse.spec.model import Calibration, Network
 from landuse.spec.scaling import Scaling
 
 
@@ -21,12 +21,8 @@ def fit(
 ) -> Calibration:
     """Choose everything on validation tiles.
 
-    Args:
-        logits: (n, classes).
-        targets: (n,) below ``classes``.
-        settings: of the evaluate stage.
-        members: who answers together.
-        coordinates: as ``scaling.choose`` takes them.
+    logits: (n, classes). targets: (n,) below ``classes``. members: who answers together. coordinates: as
+    ``scaling.choose`` takes them.
 
     Raises UserError: a logit is not a finite number.
     """
@@ -56,7 +52,7 @@ def measure(
 
     logits: (n, classes), not scaled; names: of the classes.
     """
-    log_p = fitted.scaling.log_probabilities(logits)
+    log_p = Scaling.of(fitted).log_probabilities(logits)
     probabilities, right = np.exp(log_p), log_p.argmax(axis=1) == targets
 
     def measures(scaled: Scaling) -> dict[str, Any]:
@@ -68,10 +64,10 @@ def measure(
         "calibration": {
             "temperature": fitted.temperature,
             "power": fitted.power,
-            "scaled": fitted.scaling != Scaling(),
+            "scaled": Scaling.of(fitted) != Scaling(),
             "reason": fitted.reason,
             "before": measures(Scaling()),
-            "after": measures(fitted.scaling),
+            "after": measures(Scaling.of(fitted)),
             "bins": reliability.BINS,
         },
         "abstention": abstention.section(

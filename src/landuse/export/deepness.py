@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx.inliner import inline_selected_functions
 
 from landuse.export import onnx_file
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 _OPSET, _IR = 17, 8
 _DEFAULTS = {"noop_with_empty_axes": 0}  # attributes that opset 17 lacks, and what they must be for that

@@ -18,7 +18,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from landuse.export import onnx_file
 from landuse.export.onnx_file import Exported
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 
 _QUANTISED = ["Conv", "MatMul", "Gemm", "Add", "Clip", "Relu"]  # without the last three it is hardly faster
 _FASTER, _LOST = 1.3, 0.001  # int8 is shipped if at least so many times as fast, and at most this accuracy is lost

@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from landuse.core.errors import UserError
 from landuse.prediction.predictor import Predictor, calibrated
-from landuse.spec import ModelSpec
 from landuse.spec.answers import pool
+from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # torch.onnx colours its messages, terminal or not

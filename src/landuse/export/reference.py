@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.export.onnx_file import Floats, Outputs
-from landuse.spec import OutOfDistribution
+from landuse.spec.model import OutOfDistribution
 from landuse.spec.neighbours import NEIGHBOURS, distances, unit
 
 _FEATURES, _PROBABILITIES = 4_000_000, 900_000  # bytes of each, at most

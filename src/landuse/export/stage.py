@@ -16,7 +16,9 @@ from landuse.export import deepness, int8, onnx_file, reference
 from landuse.export.onnx_file import Exported, Outputs
 from landuse.prediction import members
 from landuse.prediction.predictor import Predictor
-from landuse.spec import VERSION, Answers, Calibration
+from landuse.spec.answers import Answers
+from landuse.spec.model import VERSION, Calibration
+from landuse.spec.scaling import Scaling
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -43,7 +45,7 @@ def run(p: params.Params) -> None:
     tracking.check("export")
     spec = found[0].spec
     predictor = Predictor([member.model for member in found], calibration.views, torch.device("cpu"))
-    content = onnx_file.export(predictor, spec, calibration.scaling, p.export.opset)
+    content = onnx_file.export(predictor, spec, Scaling.of(calibration), p.export.opset)
     exported = Exported(content, "fp32", *(_outputs(part, calibration) for part in (val, test)))
     parity = _check(exported, test, store, p.export.tolerance)
     for_qgis = deepness.convert(content, spec)
@@ -78,7 +80,7 @@ def run(p: params.Params) -> None:
 
 def _outputs(answers: Answers, calibration: Calibration) -> Outputs:
     """What the network gave when it was evaluated, as the ONNX file must give it."""
-    probabilities = np.exp(calibration.scaling.log_probabilities(answers.pooled()))
+    probabilities = np.exp(Scaling.of(calibration).log_probabilities(answers.pooled()))
     return Outputs(probabilities.astype(np.float32), answers.statistics)
 
 

@@ -16,10 +16,11 @@ from landuse.core.errors import UserError
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-_DRAWS = 2000  # of the bootstrap
+_DRAWS = 1000  # of the bootstrap
 _FEW_BLOCKS = 10
 _STEPS = 5000  # of EM at most
-_CONVERGED = 1e-9  # largest change of a share in a step
+_CONVERGED = 1e-7  # largest change of a share in a step
+_FLOOR = 1e-3  # a share that EM starts from: from 0 none would leave
 _PRIOR = 0.5  # Jeffreys' for each entry of a row of the confusion: a row without an error is no proof of none
 
 
@@ -96,17 +97,18 @@ def _shares(recall: Floats, mapped: Floats) -> Floats:
     Returns:
         (n, K) pi: the inverse where that has no negative share, else the likeliest shares, by EM.
     """
-    singular = np.linalg.cond(recall) > 1e6
+    singular = np.abs(np.linalg.det(recall)) < 1e-6
     safe = np.where(singular[:, None, None], np.eye(recall.shape[1]), recall)
     shares = np.linalg.solve(safe.transpose(0, 2, 1), mapped[..., None])[..., 0].astype(np.float64)
     bad = singular | (shares < 0).any(axis=1)
     if bad.any():
-        shares[bad] = _likeliest(recall[bad], mapped[bad])
+        near = np.where(singular[bad, None], 1.0, shares[bad].clip(_FLOOR))
+        shares[bad] = _likeliest(recall[bad], mapped[bad], near / near.sum(axis=1, keepdims=True))
     return shares
 
 
-def _likeliest(recall: Floats, mapped: Floats) -> Floats:
-    shares = np.full(mapped.shape, 1 / mapped.shape[1])
+def _likeliest(recall: Floats, mapped: Floats, shares: Floats) -> Floats:
+    """The likeliest shares (n, K) by EM, from others that are all positive."""
     for _ in range(_STEPS):
         expected = np.einsum("nk,nkj->nj", shares, recall)
         ratio = np.divide(mapped, expected, out=np.zeros_like(mapped), where=expected > 0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from landuse.core.errors import UserError
 from landuse.inference import plausible
 from landuse.inference.strangers import Reference
-from landuse.spec import VERSION, ModelSpec
+from landuse.spec.model import VERSION, ModelSpec
 
 Floats = npt.NDArray[np.float32]
 BATCH = 64  # tiles that the network gets at once: more leave the caches of a CPU
@@ -197,8 +197,11 @@ def _disagreement(
     form, asked = (pixels.type, pixels.shape[1:]), (f"tensor({spec.dtype})", [spec.tile_size] * 2 + [len(spec.bands)])
     if form != asked:
         return f"model.onnx takes {form[0]} {form[1]}, model.json says {asked[0]} {asked[1]}"
-    if outputs["probabilities"][-1] != len(spec.classes):
-        return f"model.onnx has {outputs['probabilities'][-1]} classes, model.json {len(spec.classes)}"
-    if reference is not None and reference.features.shape[1] != outputs["features"][-1]:
-        return f"model.onnx has {outputs['features'][-1]} features, reference.npz {reference.features.shape[1]}"
+    counts = {"probabilities": (len(spec.classes), "model.json")}
+    if reference is not None:
+        counts["features"] = (reference.features.shape[1], "reference.npz")
+    for name, (count, file) in counts.items():
+        found = outputs[name][-1]
+        if isinstance(found, int) and found != count:  # a name where the graph leaves it open
+            return f"model.onnx has {found} {name}, {file} {count}"
     return None

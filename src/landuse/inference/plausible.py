@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 COMPANY = 8  # tiles: one haze does not cover so many, if they are of more than one place
 MOST = 0.75
 _OFFSET = 1000  # digital numbers
-_DARK = 500  # digital numbers under which some pixel of some band of a tile is, as a rule: a roof, a shadow, water
+_DARK = 800  # digital numbers that the darkest pixel of any band is below in 9 of 10 tiles of EuroSAT
 
 _WHITE = 20000  # digital numbers: twice what a white surface in the sun has
 _SHADE = 0.75  # of the darkest training tile; EuroSAT's sea and forest are brighter in blue

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.core.errors import UserError
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 from landuse.spec.neighbours import distances
 
 Floats = npt.NDArray[np.float32]

@@ -1,16 +1,10 @@
 """Backbones by name, what they expect of the pixels, and their five stages.
 
-Stages give ``train.freeze`` one meaning for every network. They follow ResNet's: the stem, then
-layer1 to layer4 at 1/4, 1/8, 1/16 and 1/32 of the resolution:
-
-- torchvision's ResNets: by name. efficientnet_b0: features 0 | 1-2 | 3 | 4-5 | 6-8. mobilenet_v3_small:
-  features 0 | 1 | 2-3 | 4-8 | 9-12.
-- timm: its own parameter groups, cut where its ``feature_info`` says the resolution halves; a network that
-  does not say, or whose resolution is constant (ViT), is cut into four parts of equal depth.
-- cnn_54k, cnn_95k: their three layers are stem, layer2 and layer4.
-
-What follows the last stage and is not the head (a last convolution or norm) counts as layer4. The exponent of
-GeM pooling has no weights to start from: it belongs to the head.
+Stages give ``train.freeze`` one meaning for every network. They follow ResNet's: the stem, then layer1 to layer4 at
+1/4, 1/8, 1/16 and 1/32 of the resolution. timm's networks are cut in its own parameter groups where ``feature_info``
+says the resolution halves; those that do not say, or keep their resolution (ViT), into four parts of equal depth.
+What follows the last stage and is not the head (a last convolution or norm) counts as layer4. The exponent of GeM
+pooling has no weights to start from: it belongs to the head.
 """
 
 import re
@@ -62,17 +56,17 @@ def build(
 ) -> Backbone:
     """Build a backbone for ``channels`` input channels.
 
-    load: gives the network for RGB the weights to start from, see ``training.weights``. They meet other than three
-    channels through timm's rule: the RGB filters are repeated and scaled by 3 / channels.
-    stem: "standard" or "small". pooling: "avg" or "gem". See ``variants``.
-    input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it, and what their ImageNet
-    weights know of positions is resampled.
+    load: gives the network for RGB the weights to start from, see ``training.weights``; other than three channels get
+    the RGB filters repeated and scaled by 3 / channels (timm's rule). stem, pooling: see ``variants``.
+    input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it.
 
     Raises:
         UserError: no such backbone, it has no such variant, or does not work at this size; and what ``load`` raises.
     """
     if name in small_cnns.BUILD:
-        backbone = _small_cnn(name, channels)
+        network = small_cnns.BUILD[name](channels)
+        stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
+        backbone = Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
     elif name in TORCHVISION:
         backbone = _torchvision(name)
     else:
@@ -117,26 +111,19 @@ def _refused_size(name: str, size: int, error: Exception) -> UserError:
     return UserError(f"{name} does not work at {size} px ({reason}): try {remedy}, or choose another model.backbone")
 
 
-def _small_cnn(name: str, channels: int) -> Backbone:
-    network = small_cnns.BUILD[name](channels)
-    stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
-    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
-
-
 def _torchvision(name: str) -> Backbone:
     from torchvision import models
 
     network = models.get_model(name, weights=None)
-    if name in RESNETS:
-        network.fc = nn.Identity()
-        stages = {p: (s if (s := p.split(".")[0]) in STAGES else "stem") for p, _ in network.named_parameters()}
-    else:
-        network.classifier = nn.Identity()
-        starts = _FEATURE_STAGES[name]
-        stages = {
-            p: STAGES[sum(int(p.split(".")[1]) >= start for start in starts) - 1] for p, _ in network.named_parameters()
-        }
-    return Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
+    setattr(network, "fc" if name in RESNETS else "classifier", nn.Identity())
+
+    def stage(parameter: str) -> str:
+        first, second, *_ = parameter.split(".")
+        if name in RESNETS:
+            return first if first in STAGES else "stem"
+        return STAGES[sum(int(second) >= start for start in _FEATURE_STAGES[name]) - 1]
+
+    return Backbone(network, 0, {p: stage(p) for p, _ in network.named_parameters()}, _RGB_MEAN, _RGB_STD)
 
 
 def _timm(name: str, input_size: int) -> Backbone:
@@ -148,10 +135,8 @@ def _timm(name: str, input_size: int) -> Backbone:
     except _MISFITS as error:
         raise _refused_size(name, input_size, error) from None
     if not hasattr(network, "group_matcher") or not any(isinstance(m, nn.Conv2d) for m in network.modules()):
-        raise UserError(
-            f"{name} does not say in which order its layers come, or has no convolution to adapt to the bands: "
-            "choose another model.backbone"
-        )
+        fault = "does not say in which order its layers come, or has no convolution to adapt to the bands"
+        raise UserError(f"{name} {fault}: choose another model.backbone")
     config = network.pretrained_cfg
     return Backbone(network, 0, _timm_stages(network), config["mean"], config["std"])
 
@@ -170,13 +155,10 @@ def refuse_unknown(name: str) -> None:
     """Raise UserError, with near names, where there is no such backbone."""
     import timm
 
-    if name in (*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0"):
-        return
+    own = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0"]
     architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture) or (tag and name not in timm.list_pretrained(f"{architecture}.*")):
-        known = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0", *timm.list_models()]
-        if timm.is_model(architecture):
-            known = timm.list_pretrained(f"{architecture}.*")
+    known = timm.list_pretrained(f"{architecture}.*") if timm.is_model(architecture) else [*own, *timm.list_models()]
+    if name not in own and (not timm.is_model(architecture) or (tag and name not in known)):
         raise UserError(f"model.backbone is {name!r}, no such backbone{did_you_mean(name, known)}")
 
 

@@ -22,10 +22,7 @@ def majority(train: pd.DataFrame, test: pd.DataFrame) -> npt.NDArray[np.int64]:
 def band_statistics(images: npt.NDArray[Any], train: pd.DataFrame, test: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Predict by logistic regression on each tile's band means and deviations, (n,); it sees no structure.
 
-    images: (N, H, W, C) of the whole store. train, test: their ``row`` and ``target``.
-
-    Raises:
-        UserError: the training tiles have one label only.
+    images: (N, H, W, C) of the whole store. train, test: their ``row`` and ``target``; of one label only: UserError.
     """
     if train["target"].nunique() < 2:
         raise UserError("the training tiles in data/split.csv have one label only: run 'dvc repro split' to restore it")

@@ -27,10 +27,8 @@ class Classifier(nn.Module):
         self, backbone: Backbone, head: Head, classes: int, mean: Sequence[float], std: Sequence[float], input_size: int
     ) -> None:
         super().__init__()
-        self.backbone = backbone.module
+        self.backbone, self.stages, self.classes = backbone.module, backbone.stages, classes
         self.head = _head(head, backbone.features, classes)
-        self.classes = classes
-        self.stages = backbone.stages
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
         self._cut: Cut | None = None
@@ -46,11 +44,10 @@ class Classifier(nn.Module):
 
     def pooled(self, given: Tensor | PrefixOutput) -> Tensor:
         """Return (N, features), what the head gets, by way of the frozen prefix where the network has one."""
-        if not isinstance(given, PrefixOutput):
-            if self.cut is None:
-                return self.features(given)
-            given = self.prefix(given)
+        if isinstance(given, Tensor) and self.cut is None:
+            return self.features(given)
         assert self.cut is not None
+        given = self.prefix(given) if isinstance(given, Tensor) else given
         return self.cut.rest(given.values)  # type: ignore[no-any-return]
 
     @property
@@ -63,7 +60,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def prefix(self, pixels: Tensor) -> PrefixOutput:
-        """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them; there must be a cut."""
+        """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them, where there is one."""
         assert self.cut is not None
         return PrefixOutput(self.cut.run_prefix(self.preprocess(pixels)))
 
@@ -73,10 +70,8 @@ class Classifier(nn.Module):
 
     def preprocess(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> what the backbone's weights expect."""
-        x = (pixels - self.mean) / self.std
-        if x.shape[-1] != self.input_size or x.shape[-2] != self.input_size:
-            x = F.interpolate(x, size=(self.input_size, self.input_size), mode="bilinear", align_corners=False)
-        return x
+        x, size = (pixels - self.mean) / self.std, (self.input_size, self.input_size)
+        return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
     def stage_of(self, name: str) -> str:
         """Return the stage, one of STAGES or "head", of a parameter by its name in this network."""
@@ -89,25 +84,25 @@ class Classifier(nn.Module):
         bn: BatchNorm of the frozen stages. eval: nothing of it moves. adapt: its statistics follow the tiles.
             train: its scale and shift learn too.
         """
-        order = ("none", *STAGES)
-        stages = STAGES[: order.index("layer4" if upto == "backbone" else upto)]
+        stages = STAGES[: ("none", *STAGES, "backbone").index(upto)]
         _uncut(self)
         self._frozen = {name for name, _ in self.backbone.named_parameters() if self.stages[name] in stages}
         frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
         for parameter in self.parameters():
             parameter.requires_grad_(parameter not in frozen)
-        held = _without_others(self.backbone, frozen)
-        moving = {module for module in held if bn != "eval" and isinstance(module, _BatchNorm)}
-        for parameter in (p for module in moving for p in module.parameters(recurse=False)):
-            parameter.requires_grad_(bn == "train")
-        self._resting = [module for module in held if module not in moving]
+        self._resting = []
+        for module in _without_others(self.backbone, frozen):
+            if bn == "eval" or not isinstance(module, _BatchNorm):
+                self._resting.append(module)
+            else:
+                for parameter in module.parameters(recurse=False):
+                    parameter.requires_grad_(bn == "train")
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         """Frozen means frozen: the modules of frozen stages stay in eval mode, BatchNorm as ``freeze`` was told.
 
-        ``requires_grad=False`` alone leaves BatchNorm statistics and dropout moving, ``track_running_stats=False``
-        would normalise by the batch, and an ``eval()`` lasts until the next ``train()``.
+        ``requires_grad=False`` alone leaves BatchNorm statistics and dropout moving; ``eval()`` ends with ``train()``.
         """
         super().train(mode)
         for module in self._resting:
@@ -126,21 +121,12 @@ def _uncut(model: Classifier, *_: object) -> None:
 
 def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:
     """Return the modules that hold some of these parameters and no others, with all that is inside them."""
-    found: dict[nn.Module, None] = {}
-    for module in network.modules():
-        own = list(module.parameters())
-        if own and all(parameter in parameters for parameter in own):
-            found |= dict.fromkeys(module.modules())
-    return list(found)
+    whole = [module for module in network.modules() if (own := set(module.parameters())) and own <= parameters]
+    return list(dict.fromkeys(inner for module in whole for inner in module.modules()))
 
 
 def _head(head: Head, features: int, classes: int) -> nn.Sequential:
     if head.hidden is None:
         return nn.Sequential(nn.Dropout(head.dropout), nn.Linear(features, classes))
-    return nn.Sequential(
-        nn.Dropout(head.dropout),
-        nn.Linear(features, head.hidden),
-        nn.ReLU(),
-        nn.Dropout(head.hidden_dropout),
-        nn.Linear(head.hidden, classes),
-    )
+    hidden = (nn.Linear(features, head.hidden), nn.ReLU(), nn.Dropout(head.hidden_dropout))
+    return nn.Sequential(nn.Dropout(head.dropout), *hidden, nn.Linear(head.hidden, classes))

@@ -1,16 +1,8 @@
 """Convolutions that know small tiles and CPUs; results, gradients, weights and names are those of plain ones.
 
-Taps of a kernel that can meet nothing but padding are left out. Of 64-pixel tiles, EfficientNet-Lite0's last 5 x 5
-kernels see maps of 2 x 2, so that 16 of 25 taps meet zeros only: a training step takes a sixth less time without.
-
-In bfloat16 on a CPU, PyTorch's convolutions are slow in two places (docs/speed.md has the numbers):
-
-- Few positions with many channels, as in the last stages. There a convolution is one product of matrices, two to four
-  times as fast. In float32 the convolutions are the faster.
-- Gradients of depthwise kernels, but for 3 x 3 ones with stride 1. They are computed in float32, up to forty times as
-  fast.
-
-Accelerators choose by themselves.
+Taps of a kernel that can meet nothing but padding are left out: 16 of 25, where 5 x 5 kernels see maps of 2 x 2. In
+bfloat16 on a CPU, few positions with many channels are one product of matrices, and gradients of depthwise kernels
+are computed in float32 (but for 3 x 3 ones with stride 1): there PyTorch's are slow. docs/speed.md has the numbers.
 """
 
 from typing import Any
@@ -77,7 +69,7 @@ class LeanConv2d(nn.Conv2d):
 class _Patches(torch.autograd.Function):
     """(N, C, H, W) -> (N, H', W', taps x C): what a kernel sees from each of its positions, zeros beyond the border.
 
-    Slices of the padded map and their sum do the same, but autograd then fills a map of zeros for every tap.
+    Without a backward pass of its own, autograd would fill a map of zeros for every tap.
     """
 
     @staticmethod
@@ -112,16 +104,8 @@ def _windows(shape: torch.Size, kernel: tuple[int, int], stride: tuple[int, int]
 
 def adapt(network: nn.Module) -> None:
     """Make each convolution a ``LeanConv2d`` where it can be one; weights and names stay."""
-    for module in network.modules():
-        if type(module) is nn.Conv2d and _reaches_evenly(module):
-            module.__class__ = LeanConv2d
-
-
-def _reaches_evenly(conv: nn.Conv2d) -> bool:
-    odd = all(side % 2 == 1 for side in conv.kernel_size)
-    return (
-        odd
-        and conv.padding == tuple(side // 2 for side in conv.kernel_size)
-        and conv.padding_mode == "zeros"
-        and conv.dilation == (1, 1)
-    )
+    for conv in network.modules():
+        if type(conv) is nn.Conv2d and (conv.padding_mode, conv.dilation) == ("zeros", (1, 1)):
+            sides = conv.kernel_size
+            if all(side % 2 for side in sides) and conv.padding == tuple(side // 2 for side in sides):
+                conv.__class__ = LeanConv2d

@@ -8,7 +8,8 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 import torch
 from timm.layers import Conv2dSame, is_notrace_module  # type: ignore[attr-defined]
@@ -52,11 +53,8 @@ class Cut:
 def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Cut | None:
     """Cut a network after everything that is computed from frozen parts alone.
 
-    resting: modules that stay in eval mode. frozen: parameters that do not learn.
-
-    Returns:
-        None where there is nothing to cut: nothing is frozen, or the network's code cannot be traced, depends on
-        the mode it is in, or passes on more than one tensor at the cut.
+    resting: modules that stay in eval mode. frozen: parameters that do not learn. None: nothing is frozen, or the
+    network's code cannot be traced, depends on the mode it is in, or passes on more than one tensor at the cut.
     """
     if not resting:
         return None
@@ -100,12 +98,12 @@ def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph 
 
 def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
     """Return the last settled node through which everything after it gets what comes before it."""
-    nodes = list(graph.nodes)
-    for position in range(len(nodes) - 1, -1, -1):
-        before = set(nodes[: position + 1])
+    before = set(graph.nodes)
+    for node in reversed(graph.nodes):
         crossing = {n for n in before if n.op != "get_attr" and any(user not in before for user in n.users)}
-        if nodes[position] in settled and crossing == {nodes[position]}:
-            return None if nodes[position].op == "placeholder" else nodes[position]
+        if node in settled and crossing == {node}:
+            return None if node.op == "placeholder" else node
+        before.remove(node)
     return None
 
 
@@ -117,10 +115,9 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
         if node.op == "output" or any(before not in settled for before in node.all_input_nodes):
             continue
         if node.op == "call_module":
-            inside = modules[str(node.target)].modules()
-            still = all(module in resting or not (_has_state(module) or _is_random(module)) for module in inside)
+            still = all(module in resting or _is_plain(module) for module in modules[str(node.target)].modules())
         elif node.op == "get_attr":
-            still = _attribute(network, str(node.target)) in frozen
+            still = attrgetter(str(node.target))(network) in frozen
         else:
             still = True
         if still:
@@ -128,28 +125,15 @@ def _settled(graph: fx.Graph, network: nn.Module, resting: set[nn.Module], froze
     return settled
 
 
-def _has_state(module: nn.Module) -> bool:
-    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-    return bool(own)
-
-
-def _is_random(module: nn.Module) -> bool:
-    return any(word in type(module).__name__.lower() for word in ("drop", "stochastic"))
-
-
-def _attribute(network: nn.Module, path: str) -> Any:
-    owner, _, name = path.rpartition(".")
-    return getattr(network.get_submodule(owner), name)
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module has neither state of its own nor random numbers."""
+    random = any(word in type(module).__name__.lower() for word in ("drop", "stochastic"))
+    return not (random or [*module.parameters(recurse=False), *module.buffers(recurse=False)])
 
 
 def _prefix(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule:
-    first = fx.Graph()
-    copied: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        copied[node] = first.node_copy(node, lambda n: copied[n])
-        if node is end:
-            break
-    first.output(copied[end])
+    first = copy.deepcopy(graph)
+    first.output_node().args = (next(node for node in first.nodes if node.name == end.name),)
     prefix = fx.GraphModule(network, first)
     _fold_batch_norms(prefix)
     prefix.graph.eliminate_dead_code()
@@ -178,13 +162,11 @@ def _fold_batch_norms(prefix: fx.GraphModule) -> None:
     calls = Counter(node.target for node in prefix.graph.nodes if node.op == "call_module")
     for node in list(prefix.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
-            continue
-        before = node.args[0]
+        before = node.args[0] if isinstance(norm, _BatchNorm) and norm.running_mean is not None else None
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
             continue
         conv = modules[str(before.target)]
-        if type(conv) not in _LINEAR or calls[before.target] + calls[node.target] > 2:
+        if norm is None or type(conv) not in _LINEAR or calls[before.target] + calls[node.target] > 2:
             continue
         with torch.no_grad():
             folded = fuse_conv_bn_eval(copy.deepcopy(conv).eval(), copy.deepcopy(norm).eval())

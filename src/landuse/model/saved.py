@@ -1,8 +1,4 @@
-"""A trained model on disk: weights.safetensors and model.json; no pickle.
-
-model.json (``landuse.spec.ModelSpec``) describes the network as training left it; what evaluation finds out about its
-answers is in models/calibration.json.
-"""
+"""A trained model on disk: weights.safetensors and model.json (``landuse.spec.ModelSpec``); no pickle."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +11,11 @@ from torch import Tensor
 
 from landuse import params
 from landuse.core.files import atomic, write_json
-from landuse.core.outputs import damaged, first_fault, read_bytes
+from landuse.core.outputs import first_fault, reading
 from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 
@@ -37,16 +33,12 @@ def save(
     """Write both files, whole or not at all. phases: weights of earlier phases to keep beside them, by name."""
     with atomic(folder) as part:
         part.mkdir()
-        (part / WEIGHTS).write_bytes(_bytes(model.state_dict()))  # save_file hides what the disk says
         write_json(part / SPEC, spec.model_dump())
-        for name, weights in (phases or {}).items():
-            file = phase_file(name, part)
+        earlier = {phase_file(name, part): weights for name, weights in (phases or {}).items()}
+        for file, weights in ({part / WEIGHTS: model.state_dict()} | earlier).items():
             file.parent.mkdir(exist_ok=True)
-            file.write_bytes(_bytes(weights))
-
-
-def _bytes(weights: Mapping[str, Tensor]) -> bytes:
-    return to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+            on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+            file.write_bytes(to_bytes(on_cpu))  # save_file hides what the disk says
 
 
 def phase_file(name: str, folder: Path = MODEL) -> Path:
@@ -65,11 +57,7 @@ def parse(content: bytes) -> ModelSpec:
 
 
 def restore(spec: ModelSpec, weights: bytes) -> Classifier:
-    """Build a network and give it its weights, the content of a safetensors file; ready to predict, on the CPU.
-
-    Raises:
-        ValueError: they are damaged, or not of this network.
-    """
+    """Build a network with weights from a safetensors file's content, on the CPU; ValueError where they do not fit."""
     model = build(spec)
     try:
         model.load_state_dict(from_bytes(weights))
@@ -79,15 +67,8 @@ def restore(spec: ModelSpec, weights: bytes) -> Classifier:
 
 
 def load(folder: Path = MODEL) -> tuple[Classifier, ModelSpec]:
-    """Load a trained model, ready to predict, on the CPU.
-
-    Raises:
-        UserError: a file of it is missing or damaged.
-    """
-    file = folder / SPEC
-    try:
-        spec = parse(read_bytes(file, "train"))
-        file = folder / WEIGHTS
-        return restore(spec, read_bytes(file, "train")), spec
-    except ValueError as error:
-        raise damaged(file, "train", error) from error
+    """Load a trained model, ready to predict, on the CPU; raises UserError where a file is missing or damaged."""
+    with reading(folder / SPEC, "train"):
+        spec = parse((folder / SPEC).read_bytes())
+    with reading(folder / WEIGHTS, "train"):
+        return restore(spec, (folder / WEIGHTS).read_bytes()), spec

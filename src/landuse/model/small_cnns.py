@@ -1,7 +1,4 @@
-"""The small networks of the founding documents, to be trained from scratch; baselines for what transfer is worth.
-
-Three layers with weights make three stages, so that freezing means something here too: stem, layer2 and layer4.
-"""
+"""The small networks of docs/origins.md, to be trained from scratch; their three stages are stem, layer2 and layer4."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,8 +21,7 @@ class Quarters(nn.Module):
 def cnn_54k(channels: int) -> nn.Sequential:
     """Document 001's SimpleCNN: two convolutions and a dense layer; (N, channels, H, W) -> (N, 128).
 
-    The document gives its size alone (54 K). This has 53,797 parameters with five classes and six bands, at any
-    input size: 8 x 8 pixels come to 2 x 2 by themselves, and larger maps are averaged down to it.
+    The document gives its size alone (54 K); this has 53,797 parameters with five classes and six bands.
     """
     return nn.Sequential(
         OrderedDict(

@@ -10,10 +10,9 @@ from landuse.core.errors import UserError
 
 
 class GeM(nn.Module):
-    """Generalised mean over space, (mean x^p)^(1/p): (N, C, H, W) -> (N, C, 1, 1) float32.
+    """Generalised mean over space, (mean x^p)^(1/p): (N, C, H, W) -> (N, C, 1, 1) float32; p is learnt.
 
-    The mean at p = 1, the maximum as p grows; p starts at 3 and is learnt (Radenovic et al. 2018,
-    https://arxiv.org/abs/1711.02512). Values below 1e-6 count as 1e-6, as there.
+    Radenovic et al. 2018, https://arxiv.org/abs/1711.02512; values below 1e-6 count as 1e-6, as there.
     """
 
     def __init__(self) -> None:
@@ -49,14 +48,11 @@ def gem_pooling(network: nn.Module, name: str) -> str:
         UserError: there is not just one global average pooling, over maps of (N, C, H, W).
     """
     # torchvision's stands at the root; timm's is wrapped, anywhere
-    pools = [n for n, m in network.named_modules() if n == "avgpool" and isinstance(m, nn.AdaptiveAvgPool2d)]
-    for wrapper_name, wrapper in network.named_modules():
-        if isinstance(wrapper, SelectAdaptivePool2d) and isinstance(wrapper.pool, nn.AdaptiveAvgPool2d):
-            pools.append(f"{wrapper_name}.pool")
+    wrapped = [f"{n}.pool" for n, m in network.named_modules() if isinstance(m, SelectAdaptivePool2d)]
+    places = [n for n in ("avgpool", *wrapped) if n in dict(network.named_modules())]
+    pools = [n for n in places if isinstance(network.get_submodule(n), nn.AdaptiveAvgPool2d)]
     if len(pools) != 1:
-        raise UserError(
-            f"model.pooling is 'gem', but {name} does not end in one global average pooling: choose model.pooling=avg, "
-            "or a ResNet, EfficientNet, MobileNet or another convolutional backbone"
-        )
+        remedy = "choose model.pooling=avg, or a ResNet, EfficientNet, MobileNet or another convolutional backbone"
+        raise UserError(f"model.pooling is 'gem', but {name} does not end in one global average pooling: {remedy}")
     network.set_submodule(pools[0], GeM())
     return f"{pools[0]}.p"

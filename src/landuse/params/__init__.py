@@ -1,41 +1,13 @@
 """params.yaml as typed, validated, frozen objects: the only reader of that file."""
 
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
-from landuse.params.deliverables import Ensemble, Evaluate, Export
+from landuse.params.deliverables import Ensemble, Evaluate
 from landuse.params.file import Params, check, load, read
 from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe
-from landuse.params.training import Collapse, Model, Optimizers, Runtime, Schedulers, Train, Tune
+from landuse.params.training import Collapse, Optimizers, Runtime, Schedulers, Tune
 
 __all__ = [
-    "PARTS",
-    "STAGES",
-    "Augment",
-    "Collapse",
-    "Data",
-    "Ensemble",
-    "Evaluate",
-    "Export",
-    "Fractions",
-    "Freeze",
-    "Head",
-    "Loss",
-    "Mapping",
-    "Model",
-    "Monitor",
-    "Optimizers",
-    "Params",
-    "Part",
-    "Phase",
-    "Published",
-    "PublishedList",
-    "Recipe",
-    "Runtime",
-    "Schedulers",
-    "SourceName",
-    "Split",
-    "Train",
-    "Tune",
-    "check",
-    "load",
-    "read",
-]
+    "PARTS", "STAGES", "Augment", "Collapse", "Data", "Ensemble", "Evaluate", "Fractions", "Freeze", "Head", "Loss",
+    "Mapping", "Monitor", "Optimizers", "Params", "Part", "Phase", "Published", "PublishedList", "Recipe", "Runtime",
+    "Schedulers", "SourceName", "Split", "Tune", "check", "load", "read",
+]  # fmt: skip

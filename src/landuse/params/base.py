@@ -21,9 +21,8 @@ def _number(value: object) -> object:
 
 def _computable(value: float) -> float:
     if value and not _SMALLEST <= abs(value) <= _LARGEST:
-        raise ValueError(
-            f"{value:g} is beyond what 32 bits hold, in which networks compute: give {_SMALLEST:g} to {_LARGEST:g}"
-        )
+        beyond = f"{value:g} is beyond what 32 bits hold, in which networks compute"
+        raise ValueError(f"{beyond}: give {_SMALLEST:g} to {_LARGEST:g}")
     return value
 
 

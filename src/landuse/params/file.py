@@ -58,19 +58,14 @@ class Params(Section):
         """
         recipe, train = self.recipes[self.train.recipe], self.train
         highest = max(phase.lr for phase in recipe.phases)
-        phases = [
-            phase.model_copy(
-                update={
-                    "freeze": train.freeze or phase.freeze,
-                    "scheduler": train.scheduler or phase.scheduler,
-                    "epochs": train.epochs or phase.epochs,
-                    "lr": phase.lr if train.lr is None else train.lr * phase.lr / highest,
-                }
-            )
-            for phase in recipe.phases
-        ]
-        changes = {"batch_size": train.batch_size or recipe.batch_size, "augment": train.augment or recipe.augment}
-        return recipe.model_copy(update={"phases": phases} | changes)
+
+        def given(*names: str) -> dict[str, Any]:
+            return {name: value for name in names if (value := getattr(train, name)) is not None}
+
+        phases = [phase.model_copy(update=given("freeze", "scheduler", "epochs")) for phase in recipe.phases]
+        if train.lr is not None:
+            phases = [phase.model_copy(update={"lr": train.lr * phase.lr / highest}) for phase in phases]
+        return recipe.model_copy(update={"phases": phases} | given("batch_size", "augment"))
 
     @property
     def augment(self) -> Augment:
@@ -90,14 +85,10 @@ def load(stage: str, root: Path = Path()) -> Params:
     for section in {name.split(".", 1)[0] for name in declared}:
         keys = [name.removeprefix(f"{section}.") for name in declared if name.startswith(f"{section}.")]
         whole = getattr(everything, section)
-        kept[section] = _only(whole, keys) if keys and section != "recipes" else whole
-    if "recipes" in kept:
-        kept["recipes"] = {everything.train.recipe: everything.recipes[everything.train.recipe]}
-    return Params.model_construct(_fields_set=set(kept), **kept)
-
-
-def _only(section: Section, keys: list[str]) -> Section:
-    return section.model_construct(_fields_set=set(keys), **{key: getattr(section, key) for key in keys})
+        if section == "recipes":
+            keys, whole = [], {everything.train.recipe: whole[everything.train.recipe]}
+        kept[section] = whole.model_construct(**{key: getattr(whole, key) for key in keys}) if keys else whole
+    return Params.model_construct(**kept)
 
 
 def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = None) -> Params:
@@ -115,11 +106,7 @@ def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = No
 
 
 def check(content: dict[str, Any], name: str = "params.yaml") -> Params:
-    """Return the params of a file's content. name: of the file, for the error.
-
-    Raises:
-        UserError: as ``read`` does.
-    """
+    """Return the params of a file's content, or raise as ``read`` does. name: of the file, for the error."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -129,17 +116,17 @@ def check(content: dict[str, Any], name: str = "params.yaml") -> Params:
 
 
 def _put(content: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
     table: Any = content
-    for step in [*path, last]:
-        keys = [
-            str(k) for k in (table if isinstance(table, dict) else range(len(table)) if isinstance(table, list) else ())
-        ]
-        if step not in keys:
-            raise UserError(f"params.yaml has no key {_shown(key)}{_elsewhere(step) or did_you_mean(step, keys)}")
-        place, step_key = table, int(step) if isinstance(table, list) else step
-        table = table[step_key]
-    place[step_key] = value
+    for step in key.split("."):
+        keys = table if isinstance(table, dict) else range(len(table)) if isinstance(table, list) else ()
+        known = {str(each): each for each in keys}
+        if step not in known:
+            raise UserError(
+                f"params.yaml has no key {_short(repr(key))}{_elsewhere(step) or did_you_mean(step, known)}"
+            )
+        place, at = table, known[step]
+        table = table[at]
+    place[at] = value
 
 
 @functools.lru_cache(maxsize=1)  # a search asks for the same file dozens of times
@@ -151,9 +138,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise UserError(
-            f"no {path.name} here: run from the repository's root, or restore it with 'git checkout {path.name}'"
-        ) from None
+        remedy = f"run from the repository's root, or restore it with 'git checkout {path.name}'"
+        raise UserError(f"no {path.name} here: {remedy}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, a number too long, a date that is none
         place = getattr(error, "problem_mark", None)
         line = f" (line {place.line + 1}: {getattr(error, 'problem', '')})" if place else ""
@@ -165,7 +151,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _explain(fault: Any) -> str:
     key = ".".join(_short(str(part)) for part in fault["loc"] if part != "[key]")
-    value = _shown(fault["input"])
+    value = _short(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         last, known = str(fault["loc"][-1]), _known_keys(fault["loc"][:-1])
         return f"unknown key {key!r}{_elsewhere(last) or did_you_mean(last, known)}"
@@ -185,23 +171,15 @@ def _explain(fault: Any) -> str:
     return f"{key} is {value}: {message[0].lower()}{message[1:]}"
 
 
-def _shown(value: object) -> str:
-    """A value as a person wrote it, on one line and no longer than a line."""
-    return _short(repr(value))
-
-
 def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _elsewhere(name: str) -> str:
     """Say where a key of this name is at home, if it is in one other section: keys move, and memory errs."""
-    homes = [
-        f"{section}.{name}"
-        for section, field in Params.model_fields.items()
-        if name in getattr(field.annotation, "model_fields", ())
-    ]
-    return f"; did you mean {homes[0]!r}?" if len(homes) == 1 else ""
+    fields = {section: getattr(field.annotation, "model_fields", ()) for section, field in Params.model_fields.items()}
+    homes = [section for section in fields if name in fields[section]]
+    return f"; did you mean '{homes[0]}.{name}'?" if len(homes) == 1 else ""
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

@@ -72,13 +72,10 @@ class Loss(Section):
 class Phase(Section):
     """Epochs with one set of parameters that learn, and one optimiser.
 
-    name: also of the file that ``train.keep_phases`` writes.
-    bn: BatchNorm of the frozen stages; eval: nothing moves; adapt: its statistics follow the tiles; train: its
-        scale and shift learn too.
-    input_size: pixels the backbone works at in this phase; None is ``model.input_size``, as the last phase must have.
-    lr: learning rate of the head. lr_factors: of "backbone" or of single stages, relative to it. lr_decay: or one
-        factor from the head to layer4, from layer4 to layer3, and so on.
-    patience: epochs without an improvement of ``monitor`` by more than ``min_delta`` before the phase ends.
+    bn: BatchNorm of the frozen stages; eval: nothing moves; adapt: its statistics follow the tiles; train: its scale
+    and shift learn too. input_size: of this phase, None: ``model.input_size``. lr: of the head. lr_factors: of
+    "backbone" or of single stages, relative to it. lr_decay: or one factor from the head to layer4, from layer4 to
+    layer3, and so on. patience: epochs without a gain of ``monitor`` above ``min_delta`` before the phase ends.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-]+$", max_length=100)]

@@ -16,13 +16,12 @@ class Model(Section):
     pooling: Literal["avg", "gem"]
 
 
-class Step(Section):
-    step_size: Count
-    gamma: Annotated[Positive, Field(le=1)]
-
-
 class Exponential(Section):
     gamma: Annotated[Positive, Field(le=1)]
+
+
+class Step(Exponential):
+    step_size: Count
 
 
 class Plateau(Section):

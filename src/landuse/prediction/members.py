@@ -5,8 +5,9 @@ with a saved model, or a DVC experiment or git revision, whose model is read fro
 """
 
 import hashlib
-import itertools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from landuse.core.outputs import damaged, read_bytes
 from landuse.core.paths import MODEL, repository
 from landuse.model import saved
 from landuse.model.classifier import Classifier
-from landuse.spec import ModelSpec, Network
+from landuse.spec.model import ModelSpec, Network
 
 _PHASE = "phase:"
+_NAME = re.compile(r"recipe\.phases\.\d+\.name")  # the param
 # what must be equal to answer the same question of the same pixels
 _ALIKE = ("classes", "bands", "units", "dtype", "tile_size")
 
@@ -46,9 +48,8 @@ class Member:
 def load(names: Sequence[str] = ()) -> list[Member]:
     """Load this training's model and then the named ones.
 
-    Raises:
-        UserError: a member cannot be found or read, answers another question than this model, was trained on other
-            tiles or another split, or is there twice.
+    Raises UserError where one cannot be found or read, answers another question than this model, was trained on other
+    tiles or another split, or is there twice.
     """
     own = _restore(str(MODEL), *_of_folder(MODEL))
     found = {str(MODEL): own}
@@ -69,43 +70,37 @@ def load(names: Sequence[str] = ()) -> list[Member]:
 
 
 def refuse_other_tiles(spec: ModelSpec, labels: list[str], info: Mapping[str, Any]) -> None:
-    """Make sure that a model answers the question that tiles and split ask. info: of the tile store.
-
-    Raises:
-        UserError: its model.json does not fit them.
-    """
-    asked = {"classes": labels} | {field: info[field] for field in _ALIKE if field != "classes"}
-    for field, value in asked.items():
-        own = getattr(spec, field)
-        if own != value:
-            reason = f"its {field} are {_short(own)}, those of the tiles {_short(value)}"
+    """Raise UserError where a model.json does not fit the question that tiles and split ask. info: of the store."""
+    for field in _ALIKE:
+        own, asked = getattr(spec, field), labels if field == "classes" else info[field]
+        if own != asked:
+            reason = f"its {field} are {_short(own)}, those of the tiles {_short(asked)}"
             raise damaged(MODEL / saved.SPEC, "train", reason)
 
 
 def _restore(name: str, described: bytes, weights: bytes) -> Member:
     """Build a member from the content of its two files."""
-    try:
+    with _naming(name, saved.SPEC):
         spec = saved.parse(described)
-    except ValueError as error:
-        raise _broken(name, saved.SPEC, error) from error
     return _member(name, spec, weights)
 
 
 def _member(name: str, spec: ModelSpec, weights: bytes, phase: str | None = None) -> Member:
+    with _naming(name, saved.WEIGHTS):
+        return Member(saved.restore(spec, weights), spec, phase, hashlib.sha256(weights).hexdigest())
+
+
+@contextmanager
+def _naming(name: str, file: str) -> Iterator[None]:
+    """Name the member, and its file, where that is damaged."""
     try:
-        model = saved.restore(spec, weights)
-    except ValueError as error:
-        raise _broken(name, saved.WEIGHTS, error) from error
-    except UserError as error:  # of the backbone's name, which model.json gives here
-        raise _broken(name, saved.SPEC, error) from error
-    return Member(model, spec, phase, hashlib.sha256(weights).hexdigest())
-
-
-def _broken(name: str, file: str, reason: Exception) -> UserError:
-    if name == str(MODEL):
-        return damaged(MODEL / file, "train", reason)
-    told = f"the {file} of {name} is damaged, or of another version of landuse ({reason})"
-    return UserError(f"ensemble.members: {told}: train that model again")
+        yield
+    except (ValueError, UserError) as error:
+        file = file if isinstance(error, ValueError) else saved.SPEC  # which gives the backbone's name
+        if name == str(MODEL):
+            raise damaged(MODEL / file, "train", error) from error
+        told = f"the {file} of {name} is damaged, or of another version of landuse ({error})"
+        raise UserError(f"ensemble.members: {told}: train that model again") from error
 
 
 def _refuse_misfit(name: str, member: Member, own: ModelSpec) -> None:
@@ -138,17 +133,12 @@ def _phase(name: str, own: ModelSpec) -> Member:
         kept = [each.stem for each in file.parent.glob("*.safetensors")]
         known = did_you_mean(phase, kept) if kept else "; none is kept: train with -S train.keep_phases=true"
         raise UserError(f"ensemble.members: no weights of an earlier phase {phase!r}{known}")
-    own_size = {own.params[f"{key}.name"]: own.params[f"{key}.input_size"] for key in _phases(own)}
-    if phase not in own_size:
+    key = next((key for key, value in own.params.items() if _NAME.fullmatch(key) and value == phase), "")
+    size_key = key.removesuffix("name") + "input_size"
+    if size_key not in own.params:
         raise damaged(MODEL / saved.SPEC, "train", f"its params name no phase {phase!r}")
-    spec = own.model_copy(update={"input_size": own_size[phase] or own.input_size})
+    spec = own.model_copy(update={"input_size": own.params[size_key] or own.input_size})
     return _member(name, spec, read_bytes(file, "train"), phase)
-
-
-def _phases(own: ModelSpec) -> list[str]:
-    """Prefixes of the params of each phase."""
-    count = itertools.takewhile(lambda n: f"recipe.phases.{n}.name" in own.params, itertools.count())
-    return [f"recipe.phases.{n}" for n in count if f"recipe.phases.{n}.input_size" in own.params]
 
 
 def _of_revision(name: str) -> tuple[bytes, bytes]:
@@ -162,8 +152,6 @@ def _of_revision(name: str) -> tuple[bytes, bytes]:
             files = [(MODEL / part).as_posix() for part in (saved.SPEC, saved.WEIGHTS)]
             described, weights = (repo.dvcfs.read_bytes(file) for file in files)
     except (DvcException, SCMError, FileNotFoundError) as error:
-        raise UserError(
-            f"ensemble.members: no model of {name!r} ({error}): name a finished experiment ('dvc exp show'), a git "
-            "revision, a folder with a saved model, or phase:NAME"
-        ) from error
+        kinds = "a finished experiment ('dvc exp show'), a git revision, a folder with a saved model, or phase:NAME"
+        raise UserError(f"ensemble.members: no model of {name!r} ({error}): name {kinds}") from error
     return described, weights

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import split
 from landuse.params import Freeze
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
-from landuse.tiles.batches import Batches
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
 _STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label
@@ -72,15 +72,14 @@ class _Folded(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return (N, classes) logits, (N, F) features, and (N, G) statistics of a middle stage, or the features."""
         if self.staged is None:
-            features = self.model.pooled(pixels)
-            return self.model.head(features), features, features
-        prefix, rest = self.staged
-        end, maps = prefix(self.model.preprocess(pixels))
-        features = rest(end)
-        if maps.ndim < 4:
-            return self.model.head(features), features, features
-        flat = maps.float().flatten(2)
-        return self.model.head(features), features, torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+            statistics = features = self.model.pooled(pixels)
+        else:
+            prefix, rest = self.staged
+            end, maps = prefix(self.model.preprocess(pixels))
+            features = rest(end)
+            flat = maps.float().flatten(2) if maps.ndim == 4 else None
+            statistics = features if flat is None else torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+        return self.model.head(features), features, statistics
 
 
 def _staged(model: Classifier) -> nn.ModuleList | None:
@@ -95,11 +94,10 @@ def _staged(model: Classifier) -> nn.ModuleList | None:
     if stage is None or whole is None:
         return None
     backbone, end = whole.prefix, stage.prefix.graph.output_node().args[0]
-    graph = backbone.graph
-    inside = {node.name: node for node in graph.nodes}
+    inside = {node.name: node for node in backbone.graph.nodes}
     if not isinstance(end, fx.Node) or end.name not in inside:
         return None
-    output = graph.output_node()
+    output = backbone.graph.output_node()
     output.args = ((output.args[0], inside[end.name]),)
     backbone.recompile()
     return nn.ModuleList([backbone, whole.rest])

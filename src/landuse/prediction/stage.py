@@ -11,10 +11,10 @@ from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
 from landuse.core.paths import ANSWERS
 from landuse.model import baselines
+from landuse.model.batches import pick_device
 from landuse.prediction import members
 from landuse.prediction.predictor import predict
 from landuse.spec import answers
-from landuse.tiles.batches import pick_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -25,11 +25,8 @@ _ASKED = 1000  # test tiles by which the gain of more views is measured
 def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
     """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
 
-    Returns:
-        The tiles.
-
-    Raises:
-        UserError: inputs are missing, a part has no tile, or the model is not of these tiles or answers no numbers.
+    Returns the tiles. Raises UserError where inputs are missing, a part has no tile, or the model is not of these tiles
+    or answers no numbers.
     """
     store = open_store()
     split = read_split(store)

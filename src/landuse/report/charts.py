@@ -7,12 +7,12 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from landuse.core.figures import save_figure
 from landuse.core.paths import PLOTS
 from landuse.report import split_map
 from landuse.report import vocabulary as v
 from landuse.report.figures import certainty, performance, style, training
 from landuse.report.figures.embedding import embedding
+from landuse.report.figures.files import save_figure
 from landuse.report.figures.performance import intervals as compared
 from landuse.report.inputs import Explained, Inputs
 from landuse.report.tables import contenders, set_sizes

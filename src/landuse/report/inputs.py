@@ -13,7 +13,7 @@ from landuse.core.outputs import read_csv, read_json
 from landuse.core.results import HISTORY_COLUMNS
 from landuse.report import results
 from landuse.report.gallery import Gallery
-from landuse.spec import Calibration, ModelSpec
+from landuse.spec.model import Calibration, ModelSpec
 from landuse.tiles.split import read_split
 from landuse.tiles.store import TileStore
 

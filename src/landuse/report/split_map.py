@@ -22,9 +22,8 @@ _WINDOW_KM = 60.0  # largest side of the neighbourhood
 def draw(tiles: pd.DataFrame, distances: Mapping[str, Any] | None) -> Figure:
     """Draw the map; without coordinates, a sentence that says so.
 
-    Args:
-        tiles: column split (data/split.csv), and latitude and longitude in degrees where known (data/tiles/index.csv).
-        distances: ``nearest_test_to_train_km`` of reports/split.json.
+    tiles: column split, and latitude and longitude in degrees where known. distances: ``nearest_test_to_train_km`` of
+    reports/split.json.
     """
     known = placed(tiles)
     if known.empty:

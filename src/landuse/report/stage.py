@@ -8,7 +8,8 @@ from landuse.core.paths import ANSWERS, CARD, PAGE
 from landuse.model import saved
 from landuse.report import charts, documents, explain
 from landuse.report.inputs import Inputs
-from landuse.spec import Answers
+from landuse.spec.answers import Answers
+from landuse.spec.scaling import Scaling
 from landuse.tiles.store import open_store
 
 
@@ -23,7 +24,7 @@ def run(p: params.Params) -> None:
     model, _ = saved.load()
     names = inputs.spec.classes
     logits = np.concatenate([val.pooled(), test.pooled()])
-    probabilities = np.exp(inputs.calibration.scaling.log_probabilities(logits))
+    probabilities = np.exp(Scaling.of(inputs.calibration).log_probabilities(logits))
     found = explain.write(
         store,
         model,

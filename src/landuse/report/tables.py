@@ -52,10 +52,6 @@ def _score(of: v.Interval) -> Cell:
     return Cell(v.score(of["value"]), v.score_span(of), of["value"])
 
 
-def _gain(of: v.Interval) -> Cell:
-    return Cell(v.gain(of).split(" (")[0], v.gain(of).partition("(")[2].rstrip(")"), of["value"])
-
-
 def _count(number: int) -> Cell:
     return Cell(f"{number:,}", value=number)
 
@@ -174,7 +170,13 @@ def _metrics(inputs: Inputs) -> list[list[Cell]]:
         for number, member in enumerate(ensemble["members"], 1):
             who = f"{member['backbone']}, seed {member['seed']}"
             rows.append([Cell(f"Accuracy of member {number} alone", who), _share(member["accuracy"])])
-        rows.append([Cell("Gain of the ensemble", "over member 1 alone"), _gain(ensemble["gain"])])
+        gain, _, ends = v.gain(ensemble["gain"]).partition(" (")
+        rows.append(
+            [
+                Cell("Gain of the ensemble", "over member 1 alone"),
+                Cell(gain, ends.rstrip(")"), ensemble["gain"]["value"]),
+            ]
+        )
     return rows
 
 

@@ -50,11 +50,7 @@ class Answers:
 
     @classmethod
     def load(cls, path: Path, tiles: int) -> Self:
-        """Read what ``save`` wrote of a store of so many tiles.
-
-        Raises:
-            UserError: the file is missing or damaged, or of other tiles.
-        """
+        """Read what ``save`` wrote of so many tiles; raises UserError where it is missing, damaged, or of others."""
         stage = "evaluate"
         content = io.BytesIO(read_bytes(path, stage))
         try:
@@ -82,10 +78,9 @@ class Answers:
 def pool(logits: Any, logsumexp: Callable[..., Any]) -> Any:
     """(n, members, views, classes) logits -> (n, classes) whose softmax is the mean probability.
 
-    That is the answer of an ensemble (Lakshminarayanan et al. 2017), given as logits so that a temperature can divide
-    it after pooling, which calibrates better than scaling each answer before (Rahaman and Thiery 2021). A lone answer
-    stays as it is. Probabilities leave a constant of each tile's logits open: it is chosen so that ``logsumexp`` of the
-    result, the energy score of Liu et al. 2020, is the mean over the answers.
+    That is the answer of an ensemble (Lakshminarayanan et al. 2017), as logits so that a temperature can divide it once
+    pooled (Rahaman and Thiery 2021). A lone answer stays as it is. Probabilities leave a constant of each tile open: it
+    is chosen so that ``logsumexp`` of the result, the energy score of Liu et al. 2020, is the mean over the answers.
 
     logsumexp: of the library that the logits are an array of, scipy.special or torch.
     """

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
-from landuse.core.outputs import as_json, damaged, first_fault, read_bytes
-from landuse.spec.scaling import Scaling
+from landuse.core.outputs import as_json, first_fault, reading
 
 VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
 
@@ -19,11 +18,7 @@ class _Form(BaseModel):
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Return what a JSON file says.
-
-        Raises:
-            ValueError: it is no JSON, or lacks a field or has one of another kind; says which.
-        """
+        """Return what a JSON file says; raises ValueError where it is none, or a field is absent or of another kind."""
         as_json(content, dict[str, Any])
         try:
             return cls.model_validate_json(content)
@@ -33,11 +28,8 @@ class _Form(BaseModel):
     @classmethod
     def read(cls, path: Path, stage: str) -> Self:
         """Read the file of it that a stage wrote; raises UserError where that is missing or damaged."""
-        content = read_bytes(path, stage)
-        try:
-            return cls.parse(content)
-        except ValueError as error:
-            raise damaged(path, stage, error) from None
+        with reading(path, stage):
+            return cls.parse(path.read_bytes())
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -54,10 +46,9 @@ class Network(TypedDict):
 class Calibration(_Form):
     """What evaluation chose on validation tiles for the answers of a model or an ensemble.
 
-    temperature, power: of the logits, see ``Scaling``. reason: of that
-    choice. abstention_threshold: no answer where the largest calibrated probability is below it; 0: always an answer.
-    conformal_quantile: a label is in the set where 1 - its probability is at most this; None: every label is.
-    views: of each tile, 1 or the 8 flips and turns. members: the networks that answer together.
+    temperature, power: of the logits, see ``Scaling``; reason: for them. abstention_threshold: no answer where the
+    largest calibrated probability is below it; 0: always an answer. conformal_quantile: a label is in the set where 1 -
+    its probability is at most this; None: every label is. views: of each tile, 1 or the 8 flips and turns.
     """
 
     temperature: Positive
@@ -70,10 +61,6 @@ class Calibration(_Form):
     conformal_quantile: float | None
     views: Literal[1, 8]
     members: list[Network]
-
-    @property
-    def scaling(self) -> Scaling:
-        return Scaling(self.temperature, self.power)
 
 
 class OutOfDistribution(_Form):

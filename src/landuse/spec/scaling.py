@@ -1,12 +1,13 @@
 """From logits to probabilities."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from landuse.core.errors import UserError
+from landuse.spec.model import Calibration
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,12 +19,12 @@ class Scaling:
     temperature: float = 1.0
     power: float = 1.0
 
-    def log_probabilities(self, logits: npt.NDArray[Any]) -> Floats:
-        """(n, classes) logits, or logarithms of mean probabilities of several predictions -> (n, classes).
+    @classmethod
+    def of(cls, fitted: Calibration) -> Self:
+        return cls(fitted.temperature, fitted.power)
 
-        Raises:
-            UserError: one is not a finite number.
-        """
+    def log_probabilities(self, logits: npt.NDArray[Any]) -> Floats:
+        """(n, classes) logits, or log mean probabilities -> (n, classes); raises UserError for what is no number."""
         return scaled(gaps(logits), self.temperature, self.power)
 
 

@@ -16,11 +16,7 @@ DEALT = _LABELLED | {"split": "str"}
 
 
 def read_split(store: TileStore, path: Path = SPLIT) -> pd.DataFrame:
-    """Read what the split stage wrote to ``data/split.csv`` for these tiles.
-
-    Raises:
-        UserError: it is missing or damaged, or of other tiles.
-    """
+    """Read what the split stage wrote for these tiles; raises UserError where it is missing, damaged, or of others."""
     split = _read(path, "split", DEALT, store)
     foreign = split.loc[~split["split"].isin([*PARTS, *LEFT_OUT]), "split"]
     if len(foreign):

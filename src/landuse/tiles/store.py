@@ -1,15 +1,11 @@
-"""The tile store: a set of labelled tiles as one memory-mapped array, an index and a description.
+"""The tile store ``data/tiles/``: labelled tiles as one memory-mapped array, an index and a description.
 
-On disk, under ``data/tiles/``:
-
-- ``images.npy``: (N, H, W, C), uint8 (RGB) or uint16 (digital numbers), memory-mappable.
+- ``images.npy``: (N, H, W, C), uint8 (RGB) or uint16 (digital numbers).
 - ``index.csv``: row, file (``<Class>/<file>``), class, sha256; then epsg, left, bottom, right, top and
   latitude, longitude (WGS84, of the centre) where the source knows them.
-- ``dataset.json``: source, bands, units, counts, content digest, and whether it is the official one (null
-  where there is none); and the SHA-256 of all pixels, by which damage to ``images.npy`` is seen.
+- ``dataset.json``: a ``Description``. digest: of the content; pixels: SHA-256 of them, by which damage to them is seen;
+  official: whether the content is the official one, null where there is none.
 - ``quarantine.csv``: file, reason; the tiles left out.
-
-One array instead of 27,000 files: DVC handles it several times faster, and training never decodes.
 """
 
 import hashlib
@@ -65,13 +61,9 @@ class TileStore:
 
 
 def open_store(store: Path = TILES) -> TileStore:
-    """Map a tile store that is whole.
+    """Map a tile store; raises UserError where a file of it is missing or damaged.
 
-    All pixels are hashed, which takes 0.2 s for EuroSAT in RGB and is over before a stage has worked for nothing: what
-    was learnt from damaged tiles would be kept under the digest of whole ones.
-
-    Raises:
-        UserError: a file of it is missing or damaged.
+    All pixels are hashed (0.2 s for EuroSAT in RGB): what was learnt from damaged ones would be kept as of whole ones.
     """
     info = read_json(store / "dataset.json", _STAGE, Description)
     index = _read_index(store / "index.csv")
@@ -110,10 +102,7 @@ def _map(path: Path, info: Description) -> npt.NDArray[Any]:
 
 
 def content_digest(files: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 of one line ``<sha256>  <Class>/<file>`` a tile, sorted by path: the identity of a data set.
-
-    The container (which zip, or a folder) plays no part.
-    """
+    """SHA-256 of one line ``<sha256>  <Class>/<file>`` a tile, sorted by path: the data set, in any container."""
     lines = (f"{sha}  {path}\n" for path, sha in sorted((path, sha) for sha, path in files))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

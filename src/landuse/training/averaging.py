@@ -17,8 +17,7 @@ from landuse.model.classifier import Classifier
 class Average:
     """An exponential mean (timm's) with every step, or SWA's plain mean (torch's) over a phase's last epochs.
 
-    The decay of the exponential mean grows as 1 - (1 + step)^(-2/3) up to its final value, so that a short phase
-    does not drag its first weights along.
+    The exponential mean's decay grows as 1 - (1 + step)^(-2/3) to its final value: a short phase forgets its start.
     """
 
     def __init__(self, model: Classifier, recipe: params.Recipe, phase: params.Phase) -> None:
@@ -60,10 +59,7 @@ class Average:
 
 @torch.no_grad()
 def _renew_statistics(model: Classifier, pixels: Iterator[Tensor]) -> None:
-    """Measure BatchNorm statistics anew for averaged weights; frozen ones stay.
-
-    torch's ``update_bn`` would reset the frozen ones too, and never fill them again.
-    """
+    """Measure BatchNorm statistics anew for averaged weights; frozen ones, which torch's ``update_bn`` resets, stay."""
     model.train()
     for norm in moving_norms(model):
         norm.reset_running_stats()

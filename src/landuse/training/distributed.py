@@ -1,7 +1,7 @@
 """Several processes that train as one, started by ``torchrun``; without it, each function does what one process needs.
 
-Each process (rank) has a copy of the network and learns from its share of every batch. What is decided by clocks,
-signals, files or rounding is decided by rank 0, which alone writes and prints.
+Each process (rank) learns from its share of every batch. Rank 0 alone decides by clocks, signals and files, writes and
+prints.
 """
 
 import os
@@ -28,8 +28,8 @@ T = TypeVar("T")
 def group() -> Iterator[None]:
     """Join the processes that ``torchrun`` started, for as long as this lasts.
 
-    Tensors on GPUs travel by NCCL, those on CPUs by gloo. Ranks other than 0 are silent on standard output, and leave
-    SIGINT and SIGTERM to rank 0, which ends all in good order.
+    Ranks other than 0 are silent on standard output, and leave SIGINT and SIGTERM to rank 0, which ends all in good
+    order.
 
     Raises:
         UserError: there are more processes than GPUs on this machine, or its accelerator has no such thing.
@@ -39,7 +39,10 @@ def group() -> Iterator[None]:
         return
     cuda = torch.cuda.is_available()
     if cuda:
-        _take_a_gpu(int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
+        processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if processes > gpus:
+            raise UserError(f"{processes} processes on a machine with {gpus} GPUs: lower --nproc-per-node")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     elif torch.backends.mps.is_available():
         raise UserError("torch cannot train with several processes on an mps device: start it without torchrun")
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
@@ -53,14 +56,6 @@ def group() -> Iterator[None]:
             yield
     finally:
         distributed.destroy_process_group()
-
-
-def _take_a_gpu(local_rank: int, processes: int) -> None:
-    if processes > torch.cuda.device_count():
-        raise UserError(
-            f"{processes} processes on a machine with {torch.cuda.device_count()} GPUs: lower --nproc-per-node"
-        )
-    torch.cuda.set_device(local_rank)
 
 
 def rank() -> int:
@@ -78,17 +73,14 @@ def on_first(work: Callable[[], T]) -> T:
     if size() == 1:
         return work()
     outcome: list[Any] = [False, None]
-    if rank() == 0:
-        try:
+    try:
+        if rank() == 0:
             outcome = [True, work()]
-        finally:
-            distributed.broadcast_object_list(outcome)
-    else:
+    finally:
         distributed.broadcast_object_list(outcome)
-    done, result = outcome
-    if not done:
+    if not outcome[0]:
         sys.exit(2)  # rank 0 says why
-    return result  # type: ignore[no-any-return]
+    return outcome[1]  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -122,10 +114,7 @@ def total(part: Tensor) -> Tensor:
 
 
 def parallel(network: nn.Module) -> nn.Module:
-    """Wrap a network so that each backward pass leaves the mean over the ranks in the gradients of all.
-
-    The wrapped one is to be called; weights are saved from the one inside.
-    """
+    """Wrap a network so that, called thus, each backward pass leaves the mean over the ranks in the gradients."""
     if size() == 1:
         return network
     # Without find_unused_parameters the buckets of gradients are dealt anew after the first step, and sums over three
@@ -136,8 +125,7 @@ def parallel(network: nn.Module) -> nn.Module:
 def share_statistics(network: nn.Module) -> None:
     """Let BatchNorm use, and learn, the statistics of the tiles of all ranks, on GPUs; weights and names stay.
 
-    torch has no such thing for CPUs: there each rank normalises by its own tiles, and rank 0 has the learnt statistics
-    (``same_buffers``).
+    torch has none for CPUs: each rank normalises by its own tiles, rank 0 has the learnt ones (``same_buffers``).
     """
     if size() > 1 and next(network.parameters()).device.type == "cuda":
         for name, child in network.named_children():  # timm's conversion keeps the activations that timm's norms hold

@@ -1,8 +1,4 @@
-"""Epochs of training batches: their order, and the augmentation of each tile.
-
-Randomness is counter-based: what happens to a tile depends on (seed, epoch, row of the tile) and on nothing else, so
-neither the order of batches nor a resumption can change it.
-"""
+"""Epochs of training batches: their order, and the augmentation of each tile, by (seed, epoch, row) alone."""
 
 from collections.abc import Iterator
 
@@ -11,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from landuse.model.batches import Batches
 from landuse.params import Augment
-from landuse.tiles.batches import Batches
 from landuse.training import augment
 
 _ORDER, _AUGMENT = 1, 2  # separate the streams of random numbers
@@ -20,10 +16,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 def steps(tiles: Batches) -> int:
-    """Batches in an epoch. A last one that is not full is left out, unless it is the only one.
-
-    One or two tiles would disturb BatchNorm; every epoch leaves out others.
-    """
+    """Batches in an epoch; a last one that is not full would disturb BatchNorm, and is left out if there are others."""
     return max(1, len(tiles.rows) // tiles.batch_size)
 
 

@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from landuse.core.errors import Interrupted, UserError
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Params, Phase
 from landuse.storage.cache import Cache
 from landuse.storage.checkpoints import Checkpointer
-from landuse.tiles.batches import Batches
 from landuse.training import augment, distributed
 from landuse.training.epochs import shuffled, steps
 from landuse.training.frozen.features import Features, sources
@@ -75,10 +75,9 @@ class Loop:
         return self.recipe.phases[self.phase_index]
 
     def run(self) -> tuple[list[Row], Best]:
-        """Train to the end and leave the last phase's best weights in the model.
+        """Train to the end and leave the last phase's best weights in the model; ``kept`` has those of earlier ones.
 
-        Returns:
-            The history, one row an epoch, and the best epoch of the last phase. ``kept`` holds the phases before it.
+        Returns the history, one row an epoch, and the best epoch of the last phase.
         """
         if not self._resume() and self.guards:
             self.guards.before_training(self.model, self.train, self.val)
@@ -137,7 +136,7 @@ class Loop:
         if self.batch == 0:
             self.lr = self.stepper.opt.param_groups[0]["lr"]
         speed = self._batches(epoch)
-        train_loss, train_accuracy = (self.sums[0] / self.sums[1]).item(), (self.sums[2] / self.sums[3]).item()
+        train_loss, train_accuracy = (self.sums[::2] / self.sums[1::2]).tolist()
         average = self.stepper.average
         self.epochs_in_phase += 1
         with autocast(self.stepper.precision, self.train.device):
@@ -158,8 +157,7 @@ class Loop:
             with autocast(self.stepper.precision, self.train.device):
                 self.guards.after_epoch(self.model, self.train, self.val, facts)
             self.guards.restore(distributed.on_first(self.guards.state))
-        if distributed.on_first(lambda: self._due(epoch_ends=True)):
-            self._save(f"the end of epoch {epoch}")
+        self._checkpoint(epoch, f"the end of epoch {epoch}", epoch_ends=True)
 
     def _batches(self, epoch: int) -> float:
         """Train on the batches of an epoch that are not done yet; return the speed in tiles per second."""
@@ -188,10 +186,8 @@ class Loop:
                 if self.batch % 20 == 0 and not bar.disable:
                     mean, lr = (self.sums[0] / self.sums[1]).item(), self.stepper.opt.param_groups[0]["lr"]
                     bar.set_postfix(loss=f"{mean:.3f}", lr=f"{lr:.1e}")
-                may_save = (look or distributed.size() == 1) and not self.stepper.pending and self.batch < in_all
-                if may_save and distributed.on_first(self._due):
-                    self._refuse_nonsense(epoch, self.sums[0].item())
-                    self._save(f"batch {self.batch} of epoch {epoch}")
+                if (look or distributed.size() == 1) and not self.stepper.pending and self.batch < in_all:
+                    self._checkpoint(epoch, f"batch {self.batch} of epoch {epoch}")
         return (in_all - first) * tiles / (time.perf_counter() - started)
 
     def _augmented(self, epoch: int, start: int = 0) -> Any:
@@ -209,8 +205,7 @@ class Loop:
 
     def _refuse_nonsense(self, epoch: int, loss: float) -> None:
         if not math.isfinite(loss):
-            lr = max(phase.lr for phase in self.recipe.phases)
-            where = f"epoch {epoch}, phase {self.phase.name}"
+            lr, where = max(phase.lr for phase in self.recipe.phases), f"epoch {epoch}, phase {self.phase.name}"
             remedy = f"lower train.lr (it is {lr:g}); the last good state is kept"
             raise UserError(f"the loss is not a number in {where}: {remedy}")
 
@@ -224,16 +219,16 @@ class Loop:
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
-    def _due(self, epoch_ends: bool = False) -> bool:
-        own = self.checkpointer
-        return own is not None and (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap())))
+    def _checkpoint(self, epoch: int, where: str, epoch_ends: bool = False) -> None:
+        """Save, if it is time; end here, if a signal asked for it."""
 
-    def _save(self, where: str) -> None:
         def save() -> int:
-            if self.checkpointer is None:
+            own = self.checkpointer
+            if own is None or not (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap()))):
                 return 0
-            self.checkpointer.save(self.state())
-            return self.checkpointer.signal
+            self._refuse_nonsense(epoch, self.sums[0].item())
+            own.save(self.state())
+            return own.signal
 
         if stop := distributed.on_first(save):
             raise Interrupted(f"stopped at {where}, state saved: the same command goes on from there", stop)

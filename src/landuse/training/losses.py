@@ -1,5 +1,7 @@
 """Losses over whole and over mixed labels, as sums, so that batches can be joined with the right weights."""
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,8 +21,7 @@ class Loss(nn.Module):
 
     def __init__(self, settings: params.Loss, targets: npt.NDArray[np.int64], classes: int) -> None:
         super().__init__()
-        self.gamma = settings.gamma if settings.name == "focal" else 0.0
-        self.smoothing = settings.label_smoothing
+        self.gamma, self.smoothing = settings.gamma if settings.name == "focal" else 0.0, settings.label_smoothing
         weights = None
         if settings.class_weights:
             counts = np.bincount(targets, minlength=classes)
@@ -33,12 +34,8 @@ class Loss(nn.Module):
         logits: (B, C). targets: (B,) class numbers, or (B, C) shares of classes.
         """
         logits = logits.float()
-        if self.gamma:
-            total = self._focal(logits, targets)
-        else:
-            total = F.cross_entropy(
-                logits, targets, self.class_weights, reduction="sum", label_smoothing=self.smoothing
-            )
+        plain = partial(F.cross_entropy, weight=self.class_weights, reduction="sum", label_smoothing=self.smoothing)
+        total = self._focal(logits, targets) if self.gamma else plain(logits, targets)
         if self.class_weights is None or targets.is_floating_point():
             return total, float(len(logits))
         return total, self.class_weights[targets].sum()

@@ -17,8 +17,7 @@ from landuse.model.classifier import Classifier
 def optimizer(model: Classifier, phase: params.Phase, settings: params.Optimizers) -> optim.Optimizer:
     """Build a phase's optimiser over exactly the parameters that learn; for sam, the one that takes its steps.
 
-    Stages have learning rates of their own. Weight decay is for the weights alone: norms and biases
-    (one-dimensional) have none.
+    Stages have learning rates of their own. Norms and biases (one-dimensional) have no weight decay.
     """
     held: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
@@ -27,7 +26,7 @@ def optimizer(model: Classifier, phase: params.Phase, settings: params.Optimizer
             held[phase.lr_of(model.stage_of(name)), decay].append(parameter)
     # the head's learning rate comes first: the history and the schedules show that of the first group
     ordered = sorted(held.items(), key=lambda item: (item[0][0] != phase.lr, *item[0]))
-    groups = [{"params": held, "lr": lr, "weight_decay": decay} for (lr, decay), held in ordered]
+    groups: list[dict[str, Any]] = [{"params": own, "lr": lr, "weight_decay": decay} for (lr, decay), own in ordered]
     kind = settings.sam.base if phase.optimizer == "sam" else phase.optimizer
     if kind == "sgd":
         sgd = settings.sgd
@@ -52,12 +51,6 @@ class Schedule:
             self.scheduler.step(monitored)
         elif not self.each_step:
             self.scheduler.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.scheduler.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.scheduler.load_state_dict(state)
 
 
 def better_is_lower(monitor: params.Monitor) -> bool:
@@ -84,10 +77,7 @@ def schedule(opt: optim.Optimizer, phase: params.Phase, s: params.Schedulers, st
         "step": lambda: lr_scheduler.StepLR(opt, s.step.step_size, gamma=s.step.gamma),
         "exponential": lambda: lr_scheduler.ExponentialLR(opt, s.exponential.gamma),
         "plateau": lambda: ReduceLROnPlateau(
-            opt,
-            mode="min" if better_is_lower(phase.monitor) else "max",
-            factor=s.plateau.factor,
-            patience=s.plateau.patience,
+            opt, "min" if better_is_lower(phase.monitor) else "max", s.plateau.factor, s.plateau.patience
         ),
         "cosine": lambda: lr_scheduler.LambdaLR(opt, cosine),
         "linear": lambda: lr_scheduler.LambdaLR(opt, lambda step: max(0.0, 1 - step / total)),

@@ -19,23 +19,12 @@ def resolve(precision: str, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
-
-
-def _cpu_multiplies_bf16() -> bool:
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
 
 
 def check(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device cannot train in, by training a tiny convolution in it.
-
-    fp32 works everywhere; bf16 on CPUs, on CUDA from Ampere on, on MPS from macOS 14 on; fp16 on CUDA and MPS,
-    and on CPUs whose torch has its kernels.
-
-    Raises:
-        UserError: it cannot.
-    """
+    """Raise UserError where the device cannot train in a precision, by training a tiny convolution in it."""
     if precision == "fp32":
         return
     refusal = f"train.precision {precision} does not work on this {device.type} device: set it to fp32"

@@ -10,10 +10,10 @@ from landuse import params
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones
+from landuse.model.batches import Batches, on_device, pick_device
 from landuse.model.classifier import Classifier
-from landuse.spec import VERSION, ModelSpec
+from landuse.spec.model import VERSION, ModelSpec
 from landuse.storage.cache import Cache, folder_of
-from landuse.tiles.batches import Batches, on_device, pick_device
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
@@ -26,10 +26,7 @@ _FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 a
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network on its device, what will be saved beside its weights, and the tiles to train and validate on.
-
-    cache: of what frozen stages compute.
-    """
+    """A network on its device, what will be saved beside its weights, the tiles to train and validate on, the cache."""
 
     model: Classifier
     spec: ModelSpec
@@ -47,28 +44,34 @@ def prepare(p: params.Params) -> Prepared:
     model, spec = _model(p, store, split, device)
     model.to(device).to(memory_format=torch.channels_last)
     distributed.share_statistics(model)
-    resident = on_device(store.images, device)
-    train, val = (_batches(store, split, part, p.recipe.batch_size, device, resident) for part in ("train", "val"))
-    smallest = min(p.recipe.batch_size, len(train.rows), len(val.rows))
+    size, resident = p.recipe.batch_size, on_device(store.images, device)
+    parts = []
+    for part in ("train", "val"):
+        chosen = split[split["split"] == part]
+        if chosen.empty:
+            raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
+        rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
+        parts.append(Batches(store.images, rows, targets, size, device, resident))
+    train, val = parts
+    smallest = min(size, len(train.rows), len(val.rows))
     if smallest < distributed.size():
         raise UserError(
-            f"{distributed.size()} processes cannot share {smallest} tiles (batch_size is {p.recipe.batch_size}, tiles "
-            f"to train on {len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
+            f"{distributed.size()} processes cannot share {smallest} tiles (batch_size is {size}, tiles to train on "
+            f"{len(train.rows)}, to validate on {len(val.rows)}): raise train.batch_size, or start fewer"
         )
-    root = repository().resolve()
-    cache = Cache(folder_of(root), store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
+    folder = folder_of(repository().resolve())
+    cache = Cache(folder, store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
     return Prepared(model, spec, train, val, cache)
 
 
 def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, ModelSpec]:
-    classes = labels_of(split)
-    weights = "none" if p.recipe.from_scratch else p.model.weights
-    channels = len(store.info["bands"])
-    name, size = p.model.backbone, p.model.input_size
-    backbone = backbones.build(name, channels, p.model.stem, p.model.pooling, size, loader(weights, name, size))
-    for other, phase in {phase.input_size or size: phase.name for phase in reversed(p.recipe.phases)}.items():
+    info, chosen, recipe = store.info, p.model, p.recipe
+    weights = "none" if recipe.from_scratch else chosen.weights
+    channels, name, size = len(info["bands"]), chosen.backbone, chosen.input_size
+    backbone = backbones.build(name, channels, chosen.stem, chosen.pooling, size, loader(weights, name, size))
+    for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
         try:
             if other != size:
                 backbones.features_at(backbone.module, name, channels, other)
@@ -77,34 +80,34 @@ def _model(
                 f"phase {phase} of the recipe has an input_size of {other} px, at which {name}, built for "
                 f"model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
             ) from None
-    mean, std = _normalisation(p.recipe.normalise, backbone, store, split)
+    mean, std = _normalisation(recipe.normalise, backbone, store, split)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
-    data_digest = digest([store.info["digest"], split[["file", "target", "split"]].to_dict("list")])
+    data_digest = digest([info["digest"], split[["file", "target", "split"]].to_dict("list")])
     spec = ModelSpec(
         version=VERSION,
-        backbone=p.model.backbone,
-        stem=p.model.stem,
-        pooling=p.model.pooling,
-        head=p.recipe.head.model_dump(),
-        classes=classes,
-        bands=store.info["bands"],
-        units=store.info["units"],
-        radiometric_offset=store.info["radiometric_offset"],
-        dtype=store.info["dtype"],
-        tile_size=store.info["tile_size"],
-        ground_resolution=store.info["ground_resolution"],
-        input_size=p.model.input_size,
+        backbone=name,
+        stem=chosen.stem,
+        pooling=chosen.pooling,
+        head=recipe.head.model_dump(),
+        classes=labels_of(split),
+        bands=info["bands"],
+        units=info["units"],
+        radiometric_offset=info["radiometric_offset"],
+        dtype=info["dtype"],
+        tile_size=info["tile_size"],
+        ground_resolution=info["ground_resolution"],
+        input_size=size,
         mean=mean,
         std=std,
-        source=store.info["source"],
-        data_licence=store.info["licence"],
+        source=info["source"],
+        data_licence=info["licence"],
         weights=weights,
         data_digest=data_digest,
         params_digest=digest(flat),
         identity=identity(flat, data_digest),
         params=flat,
     )
-    return Classifier(backbone, p.recipe.head, len(classes), mean, std, p.model.input_size), spec
+    return Classifier(backbone, recipe.head, len(spec.classes), mean, std, size), spec
 
 
 def _normalisation(
@@ -118,18 +121,9 @@ def _normalisation(
         return (mean * once_too_often).tolist(), (std * once_too_often).tolist()
     if how == "auto" and store.info["dtype"] == "uint8" and bands == 3:
         return [m * 255 for m in backbone.mean], [s * 255 for s in backbone.std]
-    rows = split.loc[split["split"] == "train", "row"].to_numpy()
-    tile_means = np.stack([store.images[row].mean(axis=(0, 1), dtype=np.float64) for row in rows])
-    tile_variances = np.stack([store.images[row].var(axis=(0, 1), dtype=np.float64) for row in rows])
-    variance = tile_variances.mean(axis=0) + tile_means.var(axis=0)  # within tiles + between tiles
-    return [round(float(m), 4) for m in tile_means.mean(axis=0)], [round(float(s), 4) for s in np.sqrt(variance)]
-
-
-def _batches(
-    store: TileStore, split: pd.DataFrame, part: str, size: int, device: torch.device, resident: torch.Tensor | None
-) -> Batches:
-    chosen = split[split["split"] == part]
-    if chosen.empty:
-        raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
-    rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
-    return Batches(store.images, rows, targets, size, device, resident)
+    tiles = [store.images[row] for row in split.loc[split["split"] == "train", "row"]]
+    means, variances = (
+        np.stack([of(tile, axis=(0, 1), dtype=np.float64) for tile in tiles]) for of in (np.mean, np.var)
+    )
+    variance = variances.mean(axis=0) + means.var(axis=0)  # within tiles + between tiles
+    return [round(float(m), 4) for m in means.mean(axis=0)], [round(float(s), 4) for s in np.sqrt(variance)]

@@ -9,34 +9,40 @@ from landuse import params, tracking
 from landuse.core.errors import Interrupted
 from landuse.core.files import write_csv, write_json
 from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
-from landuse.core.process import configure, return_memory
 from landuse.model import saved
-from landuse.spec import ModelSpec
 from landuse.storage.checkpoints import checkpointing
 from landuse.training import distributed, loop
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
-from landuse.training.prepare import Prepared, prepare
+from landuse.training.prepare import prepare
+from landuse.training.process import configure, return_memory
 
 
 @distributed.group()
 def run(p: params.Params) -> None:
-    """Train the chosen backbone by the chosen recipe; write the model, metrics, history and what the guards found.
+    """Train, or go on with a training of the same params, data and code; write the model and what became of it.
 
-    A training of the same params, data and code that was interrupted is continued. Under ``torchrun`` several processes
-    train as one.
+    Under ``torchrun`` several processes train as one.
     """
     configure()
     ready = prepare(p)
     spec = ready.spec
-    print(_introduction(p, ready), flush=True)
+    print(
+        f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on "
+        f"{ready.train.device.type} ({torch.get_num_threads()} threads) in {spec.params['train.precision']}, "
+        f"{len(spec.classes)} classes, {len(ready.train.rows):,} tiles to train on, {len(ready.val.rows):,} to "
+        "validate on",
+        flush=True,
+    )
+    tags = {f"landuse.{name}": getattr(spec, name) for name in ("data_digest", "params_digest", "backbone")}
+    tags["landuse.recipe"] = p.train.recipe
     root = repository().resolve()
     facts = spec.params | {"data": spec.data_digest}
     guards = Guards(p.collapse, spec.classes)
     checkpoints = checkpointing(root, spec.identity, p.runtime.checkpoint_minutes, facts)
     with (
         distributed.entered_by_first(checkpoints) as checkpointer,
-        distributed.entered_by_first(tracking.run(spec.identity, spec.params, _tags(p, spec))) as tracked,
+        distributed.entered_by_first(tracking.run(spec.identity, spec.params, tags)) as tracked,
     ):
 
         def on_epoch(row: loop.Row, speed: float) -> None:
@@ -66,15 +72,6 @@ def run(p: params.Params) -> None:
         raise Interrupted("stopped when all was trained and written: the same command goes on", checkpointer.signal)
 
 
-def _introduction(p: params.Params, ready: Prepared) -> str:
-    spec, train, val = ready.spec, ready.train, ready.val
-    return (
-        f"recipe {p.train.recipe}: {spec.backbone} ({spec.weights}) at {spec.input_size} px on {train.device.type} "
-        f"({torch.get_num_threads()} threads) in {spec.params['train.precision']}, "
-        f"{len(spec.classes)} classes, {len(train.rows):,} tiles to train on, {len(val.rows):,} to validate on"
-    )
-
-
 def _line(row: loop.Row, speed: float) -> str:
     return (
         f"epoch {row['epoch']:>3}  {row['phase']:<10} lr {row['lr']:.1e}  "
@@ -82,15 +79,6 @@ def _line(row: loop.Row, speed: float) -> str:
         f"val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.4f} macro-F1 {row['val_macro_f1']:.4f}  "
         f"{speed:,.0f} tiles/s"
     )
-
-
-def _tags(p: params.Params, spec: ModelSpec) -> dict[str, str]:
-    return {
-        "landuse.data_digest": spec.data_digest,
-        "landuse.params_digest": spec.params_digest,
-        "landuse.recipe": p.train.recipe,
-        "landuse.backbone": spec.backbone,
-    }
 
 
 def _summary(history: pd.DataFrame, best_epoch: int) -> dict[str, Any]:

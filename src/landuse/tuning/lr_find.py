@@ -18,12 +18,12 @@ from tqdm import tqdm
 from landuse import params
 from landuse.core.arrays import Floats
 from landuse.core.errors import UserError, did_you_mean
-from landuse.core.figures import save_figure
 from landuse.core.files import write_csv
-from landuse.core.process import configure
+from landuse.report.figures.files import save_figure
 from landuse.training import augment
 from landuse.training.epochs import shuffled
 from landuse.training.prepare import Prepared, prepare
+from landuse.training.process import configure
 from landuse.training.step import Stepper
 
 CURVE = Path("plots/lr_find.csv")
@@ -47,7 +47,10 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
 
     Raises UserError: there is no such phase, or the loss falls at no learning rate.
     """
-    phase = _phase(p.recipe, phase_name)
+    phases = {phase.name: phase for phase in reversed(p.recipe.phases)}
+    if phase_name is not None and phase_name not in phases:
+        raise UserError(f"the recipe has no phase {phase_name!r}{did_you_mean(phase_name, phases)}")
+    phase = phases[phase_name] if phase_name else p.recipe.phases[0]
     configure()
     ready = prepare(p)
     print(
@@ -65,7 +68,9 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
             f"or test a phase in which more is trained"
         )
     highest = max(other.lr for other in p.recipe.phases)
-    print(f"phase {phase.name}: steepest descent at {lr:g}, {_multiple(lr / phase.lr)} what it has now, {phase.lr:g}")
+    ratio = lr / phase.lr
+    times = f"{ratio:.2g} times" if ratio >= 1 else f"1/{1 / ratio:.2g} of"
+    print(f"phase {phase.name}: steepest descent at {lr:g}, {times} what it has now, {phase.lr:g}")
     print(f"curve: {PICTURE}, {CURVE}")
     print(f"try it: dvc exp run -S train.lr={_two_digits(lr * highest / phase.lr):g}")
 
@@ -137,13 +142,6 @@ def suggestion(curve: pd.DataFrame) -> float | None:
     return _two_digits(10 ** position[steepest])
 
 
-def _phase(recipe: params.Recipe, name: str | None) -> params.Phase:
-    names = [phase.name for phase in recipe.phases]
-    if name is not None and name not in names:
-        raise UserError(f"the recipe has no phase {name!r}{did_you_mean(name, names)}")
-    return recipe.phases[names.index(name) if name else 0]
-
-
 def _endless(p: params.Params, ready: Prepared) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield training batches as the training would, epoch after epoch."""
     for epoch in itertools.count(1):
@@ -153,10 +151,6 @@ def _endless(p: params.Params, ready: Prepared) -> Iterator[tuple[Tensor, Tensor
 
 def _two_digits(value: float) -> float:
     return float(f"{value:.2g}")
-
-
-def _multiple(ratio: float) -> str:
-    return f"{ratio:.2g} times" if ratio >= 1 else f"1/{1 / ratio:.2g} of"
 
 
 def _draw(curve: pd.DataFrame, lr: float | None, phase: params.Phase) -> Figure:

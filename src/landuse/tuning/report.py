@@ -56,12 +56,20 @@ def text(study: optuna.Study, tune: params.Tune) -> str:
     best = finished[int(ranked["trial"].iloc[0])]
     counts = Counter(STATES[trial.state] for trial in ended)
     different = ranked.drop_duplicates(subset=list(best.user_attrs[SETTINGS])).head(_SHOWN)
+    importances = []  # shares of the variance over trials that keys explain (functional ANOVA, Hutter et al. 2014)
+    if (
+        len(tune.space) > 1
+        and len(finished) >= _FOR_IMPORTANCE
+        and len({trial.value for trial in finished.values()}) > 1
+    ):
+        shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=tune.seed))
+        importances = [f"importance: {', '.join(f'{key} {share:.0%}' for key, share in shares.items())}"]
     return "\n".join(
         [
             "",
             f"best {tune.monitor} {best.value:.4f}; trials: {', '.join(f'{n} {state}' for state, n in counts.items())}",
             different.to_string(index=False, float_format="{:.4f}".format),
-            *_importances(study, list(finished.values()), tune),
+            *importances,
             f"try it: {command(best.user_attrs[SETTINGS])}",
         ]
     )
@@ -77,11 +85,3 @@ def word(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[\w./:+-]+", value):
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _importances(study: optuna.Study, finished: list[FrozenTrial], tune: params.Tune) -> list[str]:
-    """Shares of the variance over trials that keys explain (functional ANOVA, Hutter et al. 2014)."""
-    if len(tune.space) < 2 or len(finished) < _FOR_IMPORTANCE or len({trial.value for trial in finished}) == 1:
-        return []
-    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=tune.seed))
-    return [f"importance: {', '.join(f'{key} {share:.0%}' for key, share in shares.items())}"]

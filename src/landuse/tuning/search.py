@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params, tracking
 from landuse.core.errors import Interrupted, UserError
 from landuse.core.paths import repository, workspace
-from landuse.core.process import configure
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
+from landuse.training.process import configure
 from landuse.tuning import report
 from landuse.tuning.space import Read, Space, check
 from landuse.tuning.study import HISTORY, REASON, SETTINGS, done, facts, open_study

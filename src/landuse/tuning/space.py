@@ -36,7 +36,8 @@ class Space:
         if key in self.whole:
             return trial.suggest_int(key, int(low), int(high), log=dimension.log)
         value = trial.suggest_float(key, low, high, log=dimension.log)
-        return min(max(_readable(value, value if dimension.log else high - low), low), high)
+        scale = value if dimension.log else high - low
+        return min(max(round(value, _DIGITS - 1 - math.floor(math.log10(scale))), low), high)
 
 
 def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
@@ -53,7 +54,10 @@ def check(dimensions: Mapping[str, Dimension], read: Read) -> Space:
                 f"keys of {', '.join(_SEARCHABLE)} can"
             )
     whole = frozenset(key for key, dimension in dimensions.items() if _takes_whole_numbers(key, dimension, read))
-    values = {key: _ends(dimension, key in whole) for key, dimension in dimensions.items()}
+    values: dict[str, list[Any]] = {}
+    for key, dimension in dimensions.items():
+        ends: list[Any] = dimension.choices or [end for end in (dimension.low, dimension.high) if end is not None]
+        values[key] = [int(end) for end in ends] if key in whole else ends
     for key, ends in values.items():
         for end in ends:
             _read(read, {key: end})
@@ -85,12 +89,6 @@ def _fits(read: Read, changes: Mapping[str, Any]) -> bool:
     return True
 
 
-def _ends(dimension: Dimension, whole: bool) -> list[Any]:
-    if dimension.low is None or dimension.high is None:
-        return dimension.choices or []
-    return [int(dimension.low), int(dimension.high)] if whole else [dimension.low, dimension.high]
-
-
 def _read(read: Read, changes: Mapping[str, Any]) -> Params:
     try:
         p = read(changes)
@@ -108,8 +106,3 @@ def _matters(key: str, values: Mapping[str, list[Any]], read: Read) -> bool:
         if any(flat != first for flat in rest):
             return True
     return False
-
-
-def _readable(value: float, scale: float) -> float:
-    """Round to so many digits of a scale: of the value itself, or of the width of its range."""
-    return round(value, _DIGITS - 1 - math.floor(math.log10(scale)))

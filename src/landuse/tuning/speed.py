@@ -7,7 +7,8 @@ the weights on disk and the state of a training stay as they are.
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import torch
@@ -16,10 +17,10 @@ from torch import Tensor
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.process import configure
 from landuse.training import augment, precision
 from landuse.training.epochs import shuffled, steps
 from landuse.training.prepare import Prepared, prepare
+from landuse.training.process import configure
 from landuse.training.step import Stepper
 
 SECONDS = 25.0  # of measuring, warm-up aside
@@ -68,12 +69,8 @@ class Choice:
         model.train()
 
     def _seconds(self, work: Callable[[Batch], None], count: int) -> float:
-        _wait(self.stepper.device)
-        started = time.perf_counter()
-        for batch in itertools.islice(itertools.cycle(self._batches), count):
-            work(batch)
-        _wait(self.stepper.device)
-        return time.perf_counter() - started
+        batches = itertools.islice(itertools.cycle(self._batches), count)
+        return _seconds(self.stepper.device, map(work, batches))
 
 
 def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
@@ -112,7 +109,8 @@ def measure(p: params.Params, phase: params.Phase, ready: Prepared, compiled: bo
     # a schedule would end, and its learning rates cost nothing
     still = phase.model_copy(update={"scheduler": "constant"})
     combinations = [(word, code) for code in ([False, True] if compiled else [False]) for word in _able(phase, ready)]
-    steppers = [Stepper(ready.model, still, _changed(p, word, code), ready.train) for word, code in combinations]
+    of = [p.train.model_copy(update={"precision": word, "compile": code}) for word, code in combinations]
+    steppers = [Stepper(ready.model, still, p.model_copy(update={"train": train}), ready.train) for train in of]
     classes = len(ready.spec.classes)
     drawn = itertools.islice(shuffled(ready.train, p.train.seed, 1, p.augment), _BATCHES)
     batches = [augment.mix(p.augment, pixels, targets, classes) for pixels, targets in drawn]
@@ -143,13 +141,8 @@ def table(choices: Sequence[Choice], auto: str) -> str:
 
 def data_path(p: params.Params, ready: Prepared) -> float:
     """Seconds that gathering, moving and augmenting the tiles of an epoch take, alone."""
-    train = ready.train
-    _wait(train.device)
-    started = time.perf_counter()
-    for pixels, targets in shuffled(train, p.train.seed, 1, p.augment):
-        augment.mix(p.augment, pixels, targets, len(ready.spec.classes))
-    _wait(train.device)
-    return time.perf_counter() - started
+    batches, classes = shuffled(ready.train, p.train.seed, 1, p.augment), len(ready.spec.classes)
+    return _seconds(ready.train.device, (augment.mix(p.augment, *batch, classes) for batch in batches))
 
 
 def _able(phase: params.Phase, ready: Prepared) -> Iterator[str]:
@@ -162,11 +155,14 @@ def _able(phase: params.Phase, ready: Prepared) -> Iterator[str]:
             yield word
 
 
-def _changed(p: params.Params, word: str, compiled: bool) -> params.Params:
-    return p.model_copy(update={"train": p.train.model_copy(update={"precision": word, "compile": compiled})})
+def _seconds(device: torch.device, work: Iterable[object]) -> float:
+    """How long it takes to do it all, with what it gives to an accelerator and without what that was given before."""
 
+    def wait() -> float:
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        return time.perf_counter()
 
-def _wait(device: torch.device) -> None:
-    """Let an accelerator finish what it has been given."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
+    started = wait()
+    deque(work, maxlen=0)
+    return wait() - started

@@ -55,8 +55,10 @@ def open_study(root: Path, known: Mapping[str, Any], tune: params.Tune) -> Itera
 def _open(path: Path, known: Mapping[str, Any], tune: params.Tune) -> optuna.Study:
     storage = optuna.storages.RDBStorage(f"sqlite:///{path.as_posix()}")
     name = digest(known)[:12]
-    if name not in optuna.get_all_study_names(storage):
-        _say_what_changed(storage, known)
+    others = [study for study in optuna.get_all_study_summaries(storage) if study.datetime_start]
+    if others and name not in optuna.get_all_study_names(storage):
+        before = max(others, key=lambda study: str(study.datetime_start)).user_attrs[_FACTS]
+        print(f"a new study: the last one had other settings ({what_changed(before, known)})", flush=True)
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -84,13 +86,6 @@ def done(study: optuna.Study) -> list[FrozenTrial]:
         for trial in study.get_trials(deepcopy=False)
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or REASON in trial.user_attrs
     ]
-
-
-def _say_what_changed(storage: optuna.storages.RDBStorage, known: Mapping[str, Any]) -> None:
-    others = [study for study in optuna.get_all_study_summaries(storage) if study.datetime_start]
-    if others:
-        before = max(others, key=lambda study: str(study.datetime_start)).user_attrs[_FACTS]
-        print(f"a new study: the last one had other settings ({what_changed(before, known)})", flush=True)
 
 
 def _alone(path: Path) -> AbstractContextManager[object]:

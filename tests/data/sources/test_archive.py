@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile
 from landuse.data.sources import archive
 from landuse.data.sources.archive import Archive
+from landuse.pictures import BadTile
 
 RANDOM = np.random.default_rng(5)
 

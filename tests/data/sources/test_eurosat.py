@@ -14,10 +14,10 @@ from PIL import Image
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile
 from landuse.data import writer
 from landuse.data.sources import eurosat, open_source
 from landuse.data.sources.fetch import Address
+from landuse.pictures import BadTile
 from landuse.tiles.store import open_store
 
 MakeData = Callable[..., params.Data]

@@ -15,9 +15,9 @@ from rasterio.io import MemoryFile
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile, decode, square
 from landuse.data import writer
 from landuse.data.sources import open_source
+from landuse.pictures import BadTile, decode, square
 from landuse.tiles.store import open_store
 
 MakeData = Callable[..., params.Data]

@@ -12,10 +12,10 @@ from rasterio import Affine
 from rasterio.io import MemoryFile
 
 from landuse import params, sensors
-from landuse.core.pictures import BadTile
 from landuse.data import writer
 from landuse.data.sources import geotiff, open_source
 from landuse.data.sources.collection import GeoRef
+from landuse.pictures import BadTile
 from landuse.tiles.store import open_store
 
 RANDOM = np.random.default_rng(3)

@@ -87,6 +87,7 @@ def test_tiles_too_large_are_refused(data: Data) -> None:
         sample.collection(small(data, 2, tile_size=512))
 
 
+@pytest.mark.long
 def test_tiles_are_cut_from_scenes_and_do_not_overlap(all_bands: Collection) -> None:
     places = [all_bands.read(name).georef for name in all_bands.names]
     boxes = np.array([(p.left, p.bottom, p.right, p.top) for p in places if p])

@@ -104,18 +104,32 @@ def test_what_is_no_scene_is_refused(tmp_path: Path, name: str, line: str) -> No
         open_scene([str(tmp_path / name)], RGB_MODEL, SceneOptions())
 
 
+def write_sparse(path: Path, side: int) -> None:
+    """A raster that holds the digital numbers of its first corner, and no other block."""
+    form = {"width": side, "height": side, "count": 3, "dtype": "uint16", "crs": "EPSG:32632", "transform": place(10)}
+    tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512, "sparse_ok": True, "bigtiff": "YES"}
+    with rasterio.open(path, "w", **form, **tiles) as file:
+        file.descriptions = NAMES
+        file.write(numbers(), window=rasterio.windows.Window(0, 0, SIDE, SIDE))
+
+
 def test_a_raster_of_a_million_pixels_a_side_opens_at_once(tmp_path: Path) -> None:
-    form = {"width": 10**6, "height": 10**6, "count": 3, "dtype": "uint16", "crs": "EPSG:32632", "transform": place(10)}
-    tiles = {"tiled": True, "blockxsize": 1024, "blockysize": 1024, "sparse_ok": True, "bigtiff": "YES"}
-    for name, full in (("some.tif", True), ("none.tif", False)):
-        with rasterio.open(tmp_path / name, "w", **form, **tiles) as file:
-            file.descriptions = NAMES
-            if full:
-                file.write(numbers(), window=rasterio.windows.Window(0, 0, SIDE, SIDE))
-    scene = open_scene([str(tmp_path / "some.tif")], RGB_MODEL, SceneOptions())
+    write_sparse(tmp_path / "a.tif", 10**6)
+    scene = open_scene([str(tmp_path / "a.tif")], RGB_MODEL, SceneOptions())
     assert scene.width == 10**6 and scene.read(0, 0, 200, 200)[1].sum() == SIDE * SIDE
+
+
+def test_a_huge_raster_without_data_is_not_searched_for_long(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((3, 64, 64), np.uint16), NAMES)
+    text = f"""<VRTDataset rasterXSize="1000000" rasterYSize="1000000"><SRS>EPSG:32632</SRS>
+        <GeoTransform>{WEST}, 10, 0, {NORTH}, 0, -10</GeoTransform>"""
+    for index, name in enumerate(NAMES, 1):
+        source = f"<SimpleSource><SourceFilename>{path}</SourceFilename><SourceBand>{index}</SourceBand></SimpleSource>"
+        about = f'dataType="UInt16" band="{index}"'
+        text += f"<VRTRasterBand {about}><Description>{name}</Description>{source}</VRTRasterBand>"
+    (tmp_path / "a.vrt").write_text(text + "</VRTDataset>")
     with pytest.raises(UserError, match=r"no data in band 3 of .*gdal_translate -projwin"):
-        open_scene([str(tmp_path / "none.tif")], RGB_MODEL, SceneOptions())
+        open_scene([str(tmp_path / "a.vrt")], RGB_MODEL, SceneOptions())
 
 
 @pytest.mark.real

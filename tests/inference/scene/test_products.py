@@ -149,8 +149,15 @@ def test_an_item_tells_the_offset(
 
 def test_an_item_that_is_wrong_about_its_offset_stops(tmp_path: Path) -> None:
     item = write_item(tmp_path / "a.json", assets(tmp_path, numbers()), **{"s2:processing_baseline": "05.10"})
-    with pytest.raises(UserError, match=r"processing baseline 05.10 says .* as if it had been applied: --offset"):
+    with pytest.raises(UserError, match=r"by processing baseline 05.10, .* as if it had been applied: --offset"):
         open_scene([item], RGB_MODEL, SceneOptions())
+
+
+def test_an_item_whose_names_contradict_each_other_is_refused(tmp_path: Path) -> None:
+    made = assets(tmp_path, numbers())
+    made["red"]["eo:bands"] = [{"name": "B02"}]
+    with pytest.raises(UserError, match="the asset 'red' is B04 by its key and B02 by its name"):
+        open_scene([write_item(tmp_path / "a.json", made)], RGB_MODEL, SceneOptions())
 
 
 def test_an_item_of_l2a_brings_its_classification(tmp_path: Path) -> None:

@@ -54,16 +54,15 @@ def test_the_name_of_a_product_tells_its_baseline(tmp_path: Path, baseline: str,
 def test_an_offset_that_was_removed_stops_unless_a_flag_decides(tmp_path: Path) -> None:
     path = tmp_path / L1C.format("0510")
     with pytest.raises(
-        UserError, match=r"the offset is -1000, but the darkest pixels of B0. have 20., as if it had been"
+        UserError,
+        match=r"offset is -1000 by the processing baseline .* 1 % of pixels of B0. reach 22., as if it had been",
     ):
         open_raster(path, DARK)
     assert offsets(open_raster(path, DARK, offset=0)) == {0}
 
 
 def test_an_offset_that_metadata_deny_stops(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"the offset is 0, but the darkest pixels of B0. have 1,20., as if it were -1000"
-    ):
+    with pytest.raises(UserError, match=r"offset is 0 by the processing baseline .* reach 1,22., as if it were -1000"):
         open_raster(tmp_path / L1C.format("0301"), DARK + np.uint16(1000))
 
 

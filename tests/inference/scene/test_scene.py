@@ -153,3 +153,12 @@ def test_a_tile_of_eurosat_is_read_as_it_is(real_data: Path) -> None:
     with rasterio.open(path) as file:
         assert np.array_equal(whole(scene)[0], np.moveaxis(file.read(), 0, -1))
     assert scene.crs.to_epsg() in range(32600, 32800) and any("0 in B10" in d or "B10" in d for d in scene.decisions)
+
+
+def test_a_model_of_ones_own_pictures_takes_pictures_of_any_pixel(tmp_path: Path) -> None:
+    own = {"bands": ["red", "green", "blue"], "units": "8-bit display values", "ground_resolution": None}
+    model = RGB_MODEL.model_copy(update={**own, "source": "folder"})
+    pixels = (PIXELS // 11).astype(np.uint8)
+    path = write_raster(tmp_path / "air.tif", pixels, transform=place(0.5))
+    scene = open_scene([path], model, SceneOptions())
+    assert np.array_equal(whole(scene)[0], np.moveaxis(pixels, 0, -1)) and scene.transform.a == 0.5

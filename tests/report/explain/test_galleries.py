@@ -9,8 +9,8 @@ import small
 from landuse import params, sensors
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
-from landuse.report.explain import galleries, pictures, suspects
-from landuse.report.gallery import Gallery
+from landuse.report.explain import galleries, suspects
+from landuse.report.gallery import Gallery, overlay, picture
 
 
 def build(p, model: Classifier | None = None) -> dict[str, Gallery]:  # type: ignore[no-untyped-def]
@@ -106,17 +106,17 @@ def test_without_a_feature_map_the_galleries_say_why_there_is_no_heat(predicted:
 
 def test_thirteen_bands_are_shown_in_natural_colours(predicted: Callable) -> None:
     p = predicted(count=3, size=64, bands=13)
-    shown = pictures.picture(p.store, 5)
+    shown = picture(p.store, 5)
     assert shown.shape == (128, 128, 3)
     assert (shown[::2, ::2] == sensors.to_rgb(p.store.images[5][..., [3, 2, 1]])).all()
-    assert pictures.picture(predicted(count=3, size=200).store, 5).shape == (200, 200, 3)
+    assert picture(predicted(count=3, size=200).store, 5).shape == (200, 200, 3)
 
 
 def test_an_overlay_leaves_what_is_cold_as_it_is() -> None:
     shown = np.full((128, 128, 3), 90, np.uint8)
-    assert (pictures.overlay(shown, np.zeros((64, 64), np.float32)) == shown).all()
+    assert (overlay(shown, np.zeros((64, 64), np.float32)) == shown).all()
     heat = np.zeros((64, 64), np.float32)
     heat[:16, :16] = 1
-    warm = pictures.overlay(shown, heat)
+    warm = overlay(shown, heat)
     assert (warm[100:, 100:] == 90).all()
     assert (warm[:20, :20, 0] > 150).all()

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from landuse import params
 from landuse.model import backbones
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.report.explain import gradcam
-from landuse.tiles.batches import Batches
 
 
 def classifier(name: str, input_size: int) -> Classifier:

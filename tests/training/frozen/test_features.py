@@ -15,11 +15,11 @@ from small import CPU, network, tiles
 from torch import Tensor
 
 from landuse.model import backbones
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment, Head
 from landuse.storage.cache import Cache
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import drawn, shuffled
 from landuse.training.frozen.features import Features, sources
 from landuse.training.frozen.views import views

@@ -63,6 +63,7 @@ def test_the_actions_end_in_different_ways(unbroken: dict[str, End]) -> None:
     assert [len(unbroken[action][2]) for action in ("stop", "warn")] == [2, 3]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "stop_at", "then", "resumes"),
     [

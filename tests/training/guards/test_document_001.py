@@ -1,8 +1,8 @@
 """The failure of document 001, and its repair, in the real loop.
 
 Its ResNet-50 from Keras expects pixels of 0 to 255 less their mean, which deviate by about 60; it got reflectance, 0 to
-0.4, through frozen layers. Without the ImageNet weights, random ones stand in, whose BatchNorm has seen pictures of the
-right scale: they show the mechanism. Scales are divided by 60 here, so that 1 is the right deviation.
+0.4, through frozen layers. Without the ImageNet weights, random ones of a ResNet-18 stand in, whose BatchNorm has seen
+pictures of the right scale: they show the mechanism. Scales are divided by 60 here, so that 1 is the right deviation.
 """
 
 from pathlib import Path
@@ -34,9 +34,9 @@ def pictures(count: int = 64, size: int = 32) -> torch.Tensor:
     return torch.from_numpy((mixed - mixed.mean()) / mixed.std()).float()
 
 
-def resnet50(mean: list[float], std: list[float], freeze: params.Freeze) -> Classifier:
+def network(mean: list[float], std: list[float], freeze: params.Freeze) -> Classifier:
     torch.manual_seed(0)
-    backbone = backbones.build("resnet50", 3)
+    backbone = backbones.build("resnet18", 3)
     head = params.Head(hidden=128, dropout=0.0, hidden_dropout=0.3)
     model = Classifier(backbone, head, 5, [0.0] * 3, [1.0] * 3, 32)
     calibrate(model, pictures())
@@ -56,7 +56,7 @@ def train(
     guards = Guards(SETTINGS.model_copy(update={"action": action}), CLASSES)
     learnt, judged = patches_001()
     torch.manual_seed(0)
-    history, _ = loop.Loop(resnet50(mean, std, freeze), learnt, judged, p, lambda *_: None, None, guards).run()
+    history, _ = loop.Loop(network(mean, std, freeze), learnt, judged, p, lambda *_: None, None, guards).run()
     return guards, history
 
 

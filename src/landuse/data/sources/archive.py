@@ -17,8 +17,8 @@ from urllib.request import url2pathname
 
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
-from landuse.core.pictures import BadTile
 from landuse.data.sources.fetch import Address, fetch
+from landuse.pictures import BadTile
 
 _LARGEST = 1 << 28  # bytes of one image: a zip may promise terabytes
 # what zipfile and its decompressors raise for entries that are damaged; OSError: bz2, or a place before the start

@@ -12,10 +12,10 @@ import numpy as np
 
 from landuse import params, sensors
 from landuse.core.errors import UserError
-from landuse.core.pictures import decode
 from landuse.data.sources import archive
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.sources.fetch import Address, fetch
+from landuse.pictures import decode
 
 SIZE = 64  # pixels
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"

@@ -24,10 +24,8 @@ def fetch(addresses: Sequence[Address], remedy: str, fault: Callable[[Path], str
 
     A copy that was downloaded and verified before is returned without touching the network.
 
-    Args:
-        addresses: of the same file, the best first.
-        remedy: what the user can do when none gives it; ends the error's line.
-        fault: says what is wrong with the content of a downloaded file, or None.
+    addresses: of the same file, the best first. remedy: what the user can do when none gives it; ends the error's line.
+    fault: says what is wrong with the content of a downloaded file, or None.
 
     Raises UserError: no address gives the file; names each with its reason. Or the disk has no room for it.
     """

@@ -6,9 +6,9 @@ import numpy as np
 
 from landuse import params
 from landuse.core.errors import UserError
-from landuse.core.pictures import EXTENSIONS, decode, square
 from landuse.data.sources import archive
 from landuse.data.sources.collection import Collection, Tile
+from landuse.pictures import EXTENSIONS, decode, square
 
 
 def collection(data: params.Data) -> Collection:

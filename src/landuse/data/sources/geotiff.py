@@ -9,8 +9,8 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from landuse.core.pictures import BadTile
 from landuse.data.sources.collection import GeoRef
+from landuse.pictures import BadTile
 
 # GDAL's messages name the file, which here has a random name: the same fault must read the same in every run
 _NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")

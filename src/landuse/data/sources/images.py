@@ -3,7 +3,7 @@
 import unicodedata
 from pathlib import PurePosixPath
 
-from landuse.core.pictures import EXTENSIONS
+from landuse.pictures import EXTENSIONS
 
 
 def stem(path: str) -> str:

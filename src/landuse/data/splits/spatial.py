@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.random import Generator
 
 from landuse.core.arrays import Floats
 from landuse.core.errors import UserError
@@ -71,7 +72,7 @@ def leave_buffer(tiles: pd.DataFrame, parts: "pd.Series[str]", buffer_km: float)
     return parts
 
 
-def _in_blocks(tiles: pd.DataFrame, block_km: float, rng: np.random.Generator) -> tuple["pd.Series[str]", pd.DataFrame]:
+def _in_blocks(tiles: pd.DataFrame, block_km: float, rng: Generator) -> tuple["pd.Series[str]", pd.DataFrame]:
     """The block of each tile with coordinates; and the tiles of each class, (blocks, classes)."""
     _refuse_unplaced(tiles)
     placed = tiles.dropna(subset=PLACE)
@@ -88,7 +89,7 @@ def _named(
     return parts.reindex(tiles.index)
 
 
-def _assign(counts: Floats, fractions: Floats, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+def _assign(counts: Floats, fractions: Floats, rng: Generator) -> npt.NDArray[np.intp]:
     """Return the number of the part of each block. counts: (blocks, classes); fractions: (parts,)."""
     counts = counts[:, counts.any(axis=0)]  # a class may lie in no block of these
     goal = fractions[:, None] * counts.sum(axis=0)

@@ -11,7 +11,7 @@ from landuse.inference.map.answers import Block
 from landuse.inference.map.grid import Grid
 from landuse.inference.map.kept import Kept
 from landuse.inference.model import Predictions
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]

@@ -17,7 +17,7 @@ class Grid:
     leaves the scene by less than a stride, at the lower and the right border, and a cell is in (tile / stride)^2
     windows, at the borders in fewer.
 
-    height, width: of the scene, pixels.
+    height, width: of the scene, pixels, a tile at least.
     """
 
     height: int
@@ -30,16 +30,12 @@ class Grid:
         """Lay cells over a scene; stride None: half a tile.
 
         Raises:
-            UserError: the stride does not divide a tile, the scene is smaller than a tile, or the cells are too many.
+            UserError: the stride does not divide a tile, or the cells are too many.
         """
         stride = max(1, tile // 2) if stride is None else stride
         if not 0 < stride <= tile or tile % stride:
             known = ", ".join(str(n) for n in range(tile, 0, -1) if tile % n == 0)
             raise UserError(f"--stride {stride}: a tile of {tile} pixels has strides of {known}")
-        if min(height, width) < tile:
-            raise UserError(
-                f"the scene has {height} x {width} pixels, this model looks at {tile} x {tile}: give a larger scene"
-            )
         grid = cls(height, width, tile, stride)
         if grid.rows * grid.cols > _MOST:
             raise UserError(

@@ -20,6 +20,7 @@ from landuse.inference.map.summary import summarise, told, write_summary
 from landuse.inference.model import Model
 from landuse.inference.scene import Scene, SceneOptions, open_scene
 from landuse.sensors import RGB
+from landuse.spec.model import ModelSpec
 
 _MODEL_FILES = ("model.json", "model.onnx", "reference.npz")
 
@@ -52,21 +53,21 @@ def map_scene(
     """
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} is there already: name a new folder")
-    model = Model.load(model_folder, threads=1)
+    spec = Model.load(model_folder, threads=1).spec  # whoever answers for a block loads it again
     if options.scheduler is not None:  # its workers stand in folders of their own
         paths = [str(Path(path).resolve()) if Path(path).exists() else path for path in paths]
-    scene = open_scene(paths, model.spec, scene_options)
+    scene = open_scene(paths, spec, scene_options)
     scene = replace(scene, date=options.date or scene.date)
-    grid = Grid.over(scene.height, scene.width, model.spec.tile_size, options.stride)
-    task = _task(scene, model, model_folder, grid, options.min_valid)
+    grid = Grid.over(scene.height, scene.width, spec.tile_size, options.stride)
+    task = _task(scene, spec, model_folder, grid, options.min_valid)
     kept = Kept.beside(out, task.digest)
     _answer(task, kept, options)
-    cells = assemble(kept, grid, model.spec, options.min_valid)
+    cells = assemble(kept, grid, spec, options.min_valid)
     if not cells.valid.any():
         kept.drop()
         raise UserError(f"no cell of {', '.join(paths)} has data: at least {options.min_valid:.0%} of it must be valid")
-    summary = summarise(model, scene, grid, cells, rasters.of_cells(scene.transform, grid.stride))
-    summary["decisions"] = [*scene.decisions, *_decisions(task, model)]
+    summary = summarise(spec, scene, grid, cells, rasters.of_cells(scene.transform, grid.stride))
+    summary["decisions"] = [*scene.decisions, *_decisions(task, spec)]
     with atomic(out) as part:
         part.mkdir()
         _write(part, out.name, scene, cells, summary)
@@ -74,12 +75,12 @@ def map_scene(
     return [*told(summary), f"wrote {out}: classes.tif, scores.tif, cells.gpkg, map.png, summary.json and more"]
 
 
-def _task(scene: Scene, model: Model, folder: Path, grid: Grid, min_valid: float) -> Task:
+def _task(scene: Scene, spec: ModelSpec, folder: Path, grid: Grid, min_valid: float) -> Task:
     identity = hashlib.sha256(f"{scene.digest} {grid} {min_valid}".encode())
     for name in _MODEL_FILES:
         if (folder / name).is_file():
             identity.update((folder / name).read_bytes())
-    bands = model.spec.bands
+    bands = spec.bands
     known = [bands.index(name) for name in RGB if name in bands]
     shown = known if len(known) == len(RGB) else list(range(3 if len(bands) >= 3 else 1))
     extent = max(grid.rows, grid.cols) * grid.stride
@@ -101,8 +102,8 @@ def _answer(task: Task, kept: Kept, options: MapOptions) -> None:
         kept.write(first, block)
 
 
-def _decisions(task: Task, model: Model) -> list[str]:
-    grid, spec = task.grid, model.spec
+def _decisions(task: Task, spec: ModelSpec) -> list[str]:
+    grid = task.grid
     return [
         f"model {spec.identity[:12]} ({spec.backbone}, {spec.precision}): {', '.join(spec.classes)}",
         f"cells of {grid.stride} x {grid.stride} pixels; each is the mean of all windows of {grid.tile} x {grid.tile} "

@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.shutil import copy
 
 from landuse.inference.map.cells import NODATA, OOD, SHARE, Bytes
-from landuse.spec.palette import rgb
+from landuse.inference.palette import rgb
 
 
 def write_classes(folder: Path, classes: Bytes, place: dict[str, Any], colours: dict[str, str]) -> None:
@@ -81,4 +81,4 @@ def _write_xml(path: Path, root: ElementTree.Element) -> None:
 
 def of_cells(transform: Affine, stride: int) -> Affine:
     """The transform of cells on the grid of a scene's pixels."""
-    return transform * Affine.scale(stride)
+    return transform @ Affine.scale(stride)

@@ -5,24 +5,28 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from affine import Affine
 
 from landuse.core.files import write_json, write_text
-from landuse.inference.map.cells import SHARE, Cells
+from landuse.inference.area import Area, corrected
+from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import Grid
-from landuse.inference.model import Model
+from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
-from landuse.spec.palette import colours
+from landuse.spec.model import ModelSpec
 
 VERSION = 1
+_TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neighbouring cells hang together
+_SEED = 0
 
 
-def summarise(model: Model, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
+def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
     """Return the content of summary.json, without "decisions" and "dense".
 
     An area is that of whole cells, also where a part of a cell is not valid. transform: of the cells.
     """
-    spec, valid = model.spec, cells.valid
+    valid = cells.valid
     metres = transform.a
     hectares = metres**2 / 10_000
     counts: dict[str, Any] = {}
@@ -50,10 +54,29 @@ def summarise(model: Model, scene: Scene, grid: Grid, cells: Cells, transform: A
         "valid_cells": int(valid.sum()),
         "masked_cells": int((~valid).sum()),
         "abstained_cells": int((cells.abstained & valid).sum()),
-        "strange_cells": int(cells.strange.sum()) if model.reference else None,
+        "strange_cells": int(cells.strange.sum()) if spec.ood else None,
         "date": scene.date,
-        "area": None,
+        "area": _area(spec, cells, grid, hectares),
         "confusion": spec.confusion,
+    }
+
+
+def _area(spec: ModelSpec, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
+    """Hectares corrected for the errors that the model makes on test tiles; None where these are not known."""
+    confusion = np.array(spec.confusion or [])
+    if not confusion.size or not (confusion.sum(axis=1) > 0).all():
+        return None
+    count, side = len(spec.classes), max(1, _TOGETHER // grid.stride)
+    counts = [
+        np.bincount(part[part != NODATA], minlength=count)
+        for row in range(0, grid.rows, side)
+        for col in range(0, grid.cols, side)
+        for part in [cells.classes[row : row + side, col : col + side]]
+    ]
+    areas = corrected(np.array(counts), confusion, cell_hectares, _SEED)
+    return {
+        name: {"hectares": round(area["hectares"], 4), "low": round(area["low"], 4), "high": round(area["high"], 4)}
+        for name, area in zip(spec.classes, areas, strict=True)
     }
 
 
@@ -70,10 +93,13 @@ def write_summary(folder: Path, summary: dict[str, Any]) -> None:
 def told(summary: dict[str, Any]) -> list[str]:
     """A few lines for people: hectares of each class, what is unsure, what has no answer."""
     width = max(map(len, summary["classes"]))
-    lines = [
-        f"{name:<{width}}  {counts['hectares']:>14,.1f} ha  {counts['share']:>6.1%}"
-        for name, counts in summary["counts"].items()
-    ]
+    lines = []
+    for name, counts in summary["counts"].items():
+        line = f"{name:<{width}}  {counts['hectares']:>14,.1f} ha  {counts['share']:>6.1%}"
+        if summary["area"]:
+            area = summary["area"][name]
+            line += f"  corrected for the model's errors {area['low']:,.0f} to {area['high']:,.0f} ha"
+        lines.append(line)
     valid = summary["valid_cells"]
     lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
     if summary["strange_cells"]:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse import sensors
-from landuse.core import pictures
-from landuse.core.pictures import BadTile
-from landuse.spec import ModelSpec
+from landuse import pictures, sensors
+from landuse.pictures import BadTile
+from landuse.spec.model import ModelSpec
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
 _NAME_IN_MEMORY = re.compile(r"'?(/vsimem/)?[0-9a-f]{8}-[-0-9a-f/]+(\.tif)?'?:? ?")  # GDAL names it in its messages
@@ -60,9 +59,8 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
 
     try:
         with MemoryFile(content) as file, file.open(driver="GTiff") as image:
-            place = None
-            if image.crs:
-                place = (image.crs.to_wkt(), *(image.transform @ (image.width / 2, image.height / 2)))
+            left, bottom, right, top = image.bounds
+            place = (image.crs.to_wkt(), (left + right) / 2, (bottom + top) / 2) if image.crs else None
             if image.dtypes[0] == "uint8" and spec.dtype == "uint8" and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")

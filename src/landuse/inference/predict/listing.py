@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from landuse.core.errors import UserError
-from landuse.core.pictures import EXTENSIONS, BadTile
+from landuse.pictures import EXTENSIONS, BadTile
 
 _LARGEST = 1 << 28  # bytes of a file: more is no tile
 _STDIN = "-"
@@ -50,16 +50,20 @@ def count(paths: Sequence[str]) -> int | None:
 
 def _of(path: str) -> Iterator[File]:
     place = Path(path)
-    if place.is_dir():
+    try:
+        exists, is_folder = place.exists(), place.is_dir()
+    except OSError as error:  # a name too long, a folder that is closed to us
+        raise UserError(f"{path[:80]} cannot be opened ({error.strerror}): mend the path") from None
+    if is_folder:
         return _folder(place)
-    if path.lower().endswith(".zip") and place.is_file():
+    if exists and path.lower().endswith(".zip"):
         return _zip(place)
-    if glob.has_magic(path) and not place.exists():
+    if glob.has_magic(path) and not exists:
         found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
         if not found:
             raise UserError(f"nothing fits {path}: mend the pattern")
         return (file for one in found for file in _of(one))
-    if not place.exists():
+    if not exists:
         raise UserError(f"no {path}: name files, folders, patterns, zips, or - for a list on standard input")
     return iter([File(path, partial(_read, place))])
 
@@ -79,7 +83,7 @@ def _folder(folder: Path) -> Iterator[File]:
 def _zip(path: Path) -> Iterator[File]:
     try:
         archive = zipfile.ZipFile(path, metadata_encoding="utf-8")  # stays open as long as a File of it is there
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise UserError(f"{path} is no whole zip ({error}): copy it again") from None
     names = [PurePosixPath(name) for name in archive.namelist() if name.lower().endswith(EXTENSIONS)]
     names = sorted((name for name in names if all(map(_is_shown, name.parts))), key=lambda name: (name.parent, name))

@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse.core.errors import UserError
-from landuse.core.pictures import BadTile
 from landuse.inference import plausible
 from landuse.inference.model import BATCH, Model, Predictions
 from landuse.inference.predict.decoding import Tile, decode
 from landuse.inference.predict.listing import File, count, files
 from landuse.inference.predict.tables import Place, Row, table
+from landuse.pictures import BadTile
 
 _AHEAD = 2  # batches a thread that wait for their turn to be written
 
@@ -49,9 +49,9 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
         UserError: a path leads to nothing, there is no such format, or the first files are in other units.
     """
     total, threads = count(paths), cores()
+    located = out is not None and out.suffix == ".gpkg"
     answer = partial(_answer, model, check_values, located)
     unwatched = True if out is None and sys.stdout.isatty() else None  # the rows themselves are to be seen there
-    located = out is not None and out.suffix == ".gpkg"
     failed, nowhere, told = 0, 0, set[str]()
     with (
         warnings.catch_warnings(),
@@ -61,7 +61,6 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
     ):
         warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled, file by file
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # as good, only without a place
-        warnings.filterwarnings("ignore", message="The filename extension should be 'gpkg'")  # it will be, when whole
         for number, answers in enumerate(_in_order(pool, answer, _batches(files(paths)), _AHEAD * threads)):
             if number == 0 and answers.fault:
                 raise UserError(

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -133,16 +134,20 @@ def _geopackage(out: Path) -> Iterator[Write]:
     import pyogrio.raw
     import shapely
 
-    with atomic(out) as part:
+    with atomic(out) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*extension", category=RuntimeWarning)  # until it is whole
 
         def put(rows: list[Row], places: list[Place | None]) -> None:
             points = [None if place is None else shapely.Point(place) for place in places]
             fields = [_field(name, rows) for name in COLUMNS]
-            pyogrio.raw.write(
-                part, shapely.to_wkb(points), [values for values, _ in fields], list(COLUMNS),
-                field_mask=[absent for _, absent in fields], layer="predictions", driver="GPKG", crs="EPSG:4326",
-                geometry_type="Point", append=part.exists(),
-            )  # fmt: skip
+            try:
+                pyogrio.raw.write(
+                    part, shapely.to_wkb(points), [values for values, _ in fields], list(COLUMNS),
+                    field_mask=[absent for _, absent in fields], layer="predictions", driver="GPKG", crs="EPSG:4326",
+                    geometry_type="Point", append=part.exists(),
+                )  # fmt: skip
+            except RuntimeError as error:  # of GDAL, which does not say what the disk said
+                raise UserError(f"{out} cannot be written ({error}): is there space on the disk?") from error
 
         with _in_pieces(put) as write:
             yield write

@@ -13,6 +13,7 @@ from landuse.inference.scene.masks import classification
 from landuse.inference.scene.product import Found, Log, Product, baseline_offset, date_in, spelled
 
 _PRODUCT = re.compile(r"MSI(L1C|L2A)_\d{8}T\d{6}_N(\d{4})_")  # in the name of a product, or of a folder
+_L2A = re.compile(r"(?<![A-Za-z0-9])(MSI)?L2A(?![A-Za-z0-9])|_[126]0m\.jp2$")
 _SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])")
 
 
@@ -24,7 +25,7 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
     Raises:
         UserError: one cannot be read, or names contradict each other.
     """
-    found = [band for path in paths for band in _bands(path)]
+    found = [band for path in paths for band in _bands(path, told=bool(bands))]
     if len(paths) == 1 and len(found) == len(sensors.BANDS) and not any(band.name for band in found):
         found = _by_place(found)
     if bands:
@@ -33,7 +34,7 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
     if name:
         offset = baseline_offset(name[2])
         found = [band if band.source else _with_offset(band, offset, name[0].rstrip("_")) for band in found]
-    l2a = name is None and any(re.search(r"L2A|_[126]0m\.jp2$", path) for path in paths)
+    l2a = name is None and any(map(_L2A.search, paths))
     return Product(
         bands=tuple(found),
         level=name[1] if name else "L2A" if l2a else None,
@@ -46,7 +47,7 @@ def _with_offset(band: Found, offset: int, product: str) -> Found:
     return replace(band, gain=1.0, offset=float(offset), source=f"the processing baseline of {product}")
 
 
-def _bands(path: str) -> list[Found]:
+def _bands(path: str, told: bool) -> list[Found]:
     raster = rasters.opened(path)
     stem = PurePath(path).stem
     by_file = ("scl" if _SCL.search(stem) else sensors.band(stem)) if raster.count == 1 else None
@@ -55,7 +56,7 @@ def _bands(path: str) -> list[Found]:
     bands = []
     for index, description in enumerate(raster.descriptions, 1):
         name, how = _named(description)
-        if by_file and name in sensors.BANDS and name != by_file:
+        if by_file and name in sensors.BANDS and name != by_file and not told:
             raise UserError(f"{path} is {by_file} by its name and {name} by its description: say which with --bands")
         if by_file:
             name, how = by_file, "by its file's name"

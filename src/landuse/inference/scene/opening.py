@@ -15,7 +15,7 @@ from landuse.inference.scene.grid import Grid
 from landuse.inference.scene.options import SceneOptions
 from landuse.inference.scene.product import Found, Log, Product
 from landuse.inference.scene.scene import Band, Scene
-from landuse.spec import ModelSpec
+from landuse.spec.model import ModelSpec
 
 _ENDINGS = {".tif", ".tiff", ".jp2", ".vrt"}
 _COARSE = 1.5  # times the scene's pixels
@@ -23,6 +23,11 @@ _COARSE = 1.5  # times the scene's pixels
 
 def open_scene(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene:
     """Open a scene for a model: one raster of all bands or several, a SAFE folder or zip, or a STAC item.
+
+    Args:
+        paths: of files, or addresses; a path as GDAL names it (/vsizip/...) is one, too.
+        spec: of the model.
+        options: what a person says where the files do not.
 
     Raises:
         UserError: it cannot be read, or is not what the model takes; says what to do.
@@ -34,7 +39,7 @@ def open_scene(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> 
 
 def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene:
     log: Log = [f"scene: {', '.join(paths)}"]
-    product = _find(paths, options, log)
+    product = _find([_absolute(path) for path in paths], options, log)
     _check_level(product, spec, options, log)
     chosen = product.pick(spec.bands, log)
     pixels = _grid(chosen, spec, options, log)
@@ -73,7 +78,7 @@ def _find(paths: Sequence[str], options: SceneOptions, log: Log) -> Product:
     if product:
         return product
     folder = Path(paths[0])
-    if len(paths) == 1 and (folder.is_dir() or folder.suffix == ".zip"):
+    if len(paths) == 1 and (folder.is_dir() or folder.suffix.lower() == ".zip"):
         inside = safe.Folder(folder)
         paths = [inside.gdal(name) for name in inside.names if PurePath(name).suffix.lower() in _ENDINGS]
         if not paths:
@@ -151,13 +156,20 @@ def _masks(product: Product, spec: ModelSpec, options: SceneOptions, pixels: Gri
         alone = tuple(value for value in layer.alone if not (snowy and value == masks.SNOW))
         found.append(replace(layer, alone=alone, dilate=options.dilate))
         values = f"values {', '.join(map(str, sorted((*alone, *(layer.grown or ())))))}" if layer.grown else "clouds"
-        log.append(f"masked: {values} of {layer.path}, clouds and shadows widened by {options.dilate} pixels")
+        log.append(
+            f"masked: {values} of {PurePath(layer.path).name}, clouds and shadows widened by {options.dilate} pixels"
+        )
     for path in options.mask:
-        found.append(masks.of_file(path, pixels))
+        found.append(masks.of_file(_absolute(path), pixels))
         log.append(f"masked: {'not 0' if isinstance(found[-1], masks.RasterMask) else 'inside'} of {path}")
     if not found:
         log.append("no mask of clouds: they are mapped as if they were land (--mask FILE)")
     return tuple(found)
+
+
+def _absolute(path: str) -> str:
+    """For processes that work elsewhere; an address, or a path of GDAL's, stays as it is."""
+    return str(Path(path).absolute()) if Path(path).exists() else path
 
 
 def _state(path: str) -> tuple[int, int] | None:

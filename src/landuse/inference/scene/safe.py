@@ -25,7 +25,7 @@ class Folder:
     @property
     def names(self) -> list[str]:
         if self.path.is_dir():
-            return sorted(str(file.relative_to(self.path)) for file in self.path.rglob("*") if file.is_file())
+            return sorted(file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if file.is_file())
         try:
             with zipfile.ZipFile(self.path) as file:
                 return sorted(file.namelist())

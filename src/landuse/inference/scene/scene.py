@@ -78,17 +78,17 @@ class Scene:
             whether a pixel has data and is not masked.
         """
         window = (row, col, height, width)
-        layers, valid = [], np.ones((height, width), dtype=bool)
+        layers, valid, some = [], np.ones((height, width), dtype=bool), np.zeros((height, width), dtype=bool)
         for (path, nodata, method), group in groupby(self.bands, key=lambda b: (b.path, b.nodata, b.method)):
             same = list(group)
             values, fine = rasters.read(path, [band.index for band in same], self.grid, window, method, nodata)
             layers += [_digital_numbers(part, band) for part, band in zip(values, same, strict=True)]
             valid &= fine.all(axis=0)
+            some |= values.any(axis=0)
+        valid &= some  # 0 in all bands is nothing, whatever the file says
         pixels = np.stack(layers, axis=-1)
         if self.rgb:
             pixels = sensors.to_rgb(pixels)
-        elif pixels.dtype == np.uint8:
-            valid &= pixels.any(axis=-1)  # a picture is black where it has nothing
         pixels[~valid] = 0
         for mask in self.masks:
             valid &= ~mask.masked(self.grid, window)

@@ -82,10 +82,15 @@ def _bands(key: str, asset: Json, path: str, properties: Json) -> list[Found]:
 
 
 def _name(key: str, band: Json, of: int) -> tuple[str | None, str]:
-    """By the band's name, then the common one, which two may share; an asset of one band may be named by its key."""
+    """By the band's name, by the key of an asset of one band, by the common name, which two bands may share."""
     if re.fullmatch(r"scl(_\d\dm)?", key.lower()):
         return "scl", f"by its key {key!r}"
     common = band.get("common_name") or band.get("eo:common_name")
+    by_name, by_key = sensors.band(band.get("name") or ""), sensors.band(key) if of == 1 else None
+    if by_name and by_key and by_name != by_key:
+        raise UserError(
+            f"the asset {key!r} is {by_key} by its key and {by_name} by its name: give the rasters themselves"
+        )
     for text, how in ((band.get("name"), "name"), (key if of == 1 else None, "key"), (common, "common name")):
         if text and (name := sensors.band(text)):
             return name, f"by its {how} {text!r}"

@@ -34,7 +34,7 @@ class Count(TypedDict):
 
 
 class Interval(TypedDict):
-    """Hectares of a class, corrected for the model's errors."""
+    """Hectares of a class, corrected for the model's errors, with their 95 % interval."""
 
     hectares: float
     low: float
@@ -49,18 +49,18 @@ class Source(TypedDict):
 
 
 class Summary(TypedDict):
-    """What the page tells of summary.json."""
+    """What the page tells of summary.json. strange_cells: None of a model without a reference to compare with."""
 
     model: Source
-    shape: list[int]
+    shape: Annotated[list[int], Field(min_length=2, max_length=2)]
     cell_metres: float
-    classes: list[str]
+    classes: Annotated[list[str], Field(min_length=1)]
     colours: dict[str, Colour]
     counts: dict[str, Count]
     valid_cells: int
     masked_cells: int
     abstained_cells: int
-    strange_cells: int
+    strange_cells: int | None
     date: str | None
     area: dict[str, Interval] | None
     decisions: list[str]

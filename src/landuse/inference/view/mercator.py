@@ -13,7 +13,6 @@ import rasterio.warp
 from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 
 from landuse.core.errors import UserError
 
@@ -46,12 +45,11 @@ def place(transform: Affine, crs: CRS, shape: tuple[int, int]) -> Placed:
     """
     x, y = np.meshgrid(*[np.linspace(0, 1, _NODES)] * 2)
     whole = transform @ Affine.scale(shape[1], shape[0])
-    try:
-        spots = _to_world(_apply(whole, x, y), crs)
-        low, high = spots.min(axis=(0, 1)), spots.max(axis=(0, 1))
-        on_grid = _apply(~whole, *_from_world(low + np.stack([x, y], axis=-1) * (high - low), crs))
-    except CRSError as error:
-        raise UserError(f"the map's CRS has no place on Earth ({error}): give the scene another one") from error
+    if not (crs.is_projected or crs.is_geographic):
+        raise UserError("the map's CRS is of no place on Earth: a page cannot show it")
+    spots = _to_world(_apply(whole, x, y), crs)
+    low, high = spots.min(axis=(0, 1)), spots.max(axis=(0, 1))
+    on_grid = _apply(~whole, *_from_world(low + np.stack([x, y], axis=-1) * (high - low), crs))
     left, top, right, bottom = map(float, (*low, *high))
     return Placed((left, top, right, bottom), np.stack(on_grid, axis=-1), (spots - low) / (high - low))
 

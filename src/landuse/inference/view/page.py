@@ -4,12 +4,10 @@ It needs nothing else to be read: library, style, script, cells and picture stan
 policy forbids every request but those for a base map. The same map gives the same bytes.
 """
 
-import base64
 import hashlib
-import io
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -21,9 +19,9 @@ from landuse.core.errors import UserError
 from landuse.core.files import write_text
 from landuse.inference.view import mercator
 from landuse.inference.view.folder import MapFolder, Summary
+from landuse.inference.view.uri import base64_of, data_uri
 
 _HERE = Path(__file__).parent
-_QUALITY = 80  # of the WebP picture, 0 to 100
 
 
 def write_page(folder: Path, out: Path | None = None) -> Path:
@@ -32,19 +30,24 @@ def write_page(folder: Path, out: Path | None = None) -> Path:
     Raises:
         UserError: the folder holds no whole map, or out is no name of a page.
     """
-    out = out or folder / "index.html"
-    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
-        raise UserError(f"{out} is no name for a page: give a file that ends in .html")
+    out = page_path(out or folder / "index.html")
     write_text(out, page(MapFolder.read(folder)))
     return out
 
 
-def page(found: MapFolder) -> str:
-    """Return the HTML of a map."""
+def page_path(out: Path) -> Path:
+    """Return the path of a page to write; raises UserError where it is a folder, or named like other files."""
+    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
+        raise UserError(f"{out} is no name for a page: give a file that ends in .html")
+    return out
+
+
+def page(found: MapFolder, sample: Mapping[str, Any] | None = None) -> str:
+    """Return the HTML of a map; with a sample, as label.js reads it, of its cells to be labelled."""
     summary = found.summary
     style = _text("leaflet/leaflet.css") + _text("templates/view.css")
     leaflet = _text("leaflet/leaflet.js")
-    script = _text("templates/cells.js") + _text("templates/view.js")
+    script = "".join(_text(f"templates/{name}.js") for name in ("cells", "label", "view"))
     date = f", {summary['date']}" if summary["date"] else ""
     return Template(_text("templates/view.html")).substitute(
         title=escape(f"Land use: {found.name}{date}"),
@@ -59,7 +62,7 @@ def page(found: MapFolder) -> str:
         leaflet_hash=_hashed(leaflet),
         script=script,
         script_hash=_hashed(script),
-        data=json.dumps(_data(found), allow_nan=False).replace("<", "\\u003c"),  # a class may be called </script>
+        data=_json({"maps": [_data(found)], "sample": sample}),
     )
 
 
@@ -80,9 +83,14 @@ def _cells(found: MapFolder) -> Iterable[str]:
     def share(cells: int) -> str:
         return f"{cells:,} cells ({_percent(cells / max(valid, 1))})"
 
-    yield f"{valid:,} cells have an answer; {summary['masked_cells']:,} are masked or without data."
+    yield f"{valid:,} cells have an answer. {summary['masked_cells']:,} are masked, or without data."
     yield f"Unsure: {share(summary['abstained_cells'])}. The model would rather not answer."
-    yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
+    if summary["strange_cells"] is None:
+        yield "Strangers: not known. The model has nothing to compare with."
+    else:
+        yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
+    if summary["area"] is not None:
+        yield "The correction holds as far as land of a class looks as it does in the model's test tiles."
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
 
@@ -93,7 +101,7 @@ def _areas(summary: Summary) -> str:
     about = "Hectares as counted: what the map shows, the model's errors included"
     columns = ["Class", "Counted", "Unsure"]
     if corrected is not None:
-        about = "Hectares, corrected for the model's errors, and as counted on the map"
+        about = "Hectares, corrected for the model's errors (with 95\u00a0% interval), and as counted on the map"
         columns.insert(1, "Corrected")
     rows = [columns]
     for name in [*summary["classes"], *(name for name in corrected or {} if name not in summary["classes"])]:
@@ -135,15 +143,18 @@ def _items(texts: Iterable[str]) -> str:
     return "".join(f"<li>{escape(text)}</li>" for text in texts)
 
 
+def _json(content: Any) -> str:
+    """For an element script: a class may be called </script>."""
+    return json.dumps(content, allow_nan=False).replace("<", "\\u003c")
+
+
 def _data(found: MapFolder) -> dict[str, Any]:
-    """What view.js reads: `maps`, today one."""
+    """What the script reads of a map."""
     summary, shape = found.summary, found.classes.shape
     placed = mercator.place(found.transform, found.crs, shape)
-    memory = io.BytesIO()
     below = mercator.picture(found.picture, found.transform, found.crs, shape, placed)
-    below.save(memory, "WEBP", quality=_QUALITY)
     planes = np.concatenate([found.classes[np.newaxis], found.scores])
-    described = {
+    return {
         "name": found.name,
         "classes": summary["classes"],
         "colours": [summary["colours"][name] for name in summary["classes"]],
@@ -152,18 +163,13 @@ def _data(found: MapFolder) -> dict[str, Any]:
         "transform": found.transform[:6],
         "crs": found.crs.to_string() if found.crs.to_epsg() else "",
         "box": placed.box,
-        "toGrid": _base64(placed.to_grid.astype("<f4").tobytes()),
-        "toBox": _base64(placed.to_box.astype("<f4").tobytes()),
+        "toGrid": base64_of(placed.to_grid.astype("<f4").tobytes()),
+        "toBox": base64_of(placed.to_box.astype("<f4").tobytes()),
         "bands": ["class", *found.names],
         "scales": [1, *found.scales],
-        "values": _base64(zlib.compress(planes.tobytes())),
-        "picture": f"data:image/webp;base64,{_base64(memory.getvalue())}",
+        "values": base64_of(zlib.compress(planes.tobytes())),
+        "picture": data_uri(below),
     }
-    return {"maps": [described]}
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 def _text(name: str) -> str:
@@ -172,4 +178,4 @@ def _text(name: str) -> str:
 
 def _hashed(text: str) -> str:
     """As a content security policy names what it allows."""
-    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
+    return f"sha256-{base64_of(hashlib.sha256(text.encode()).digest())}"

@@ -32,7 +32,10 @@ def embed(tiles: pd.DataFrame, probabilities: Floats, features: Floats32, names:
     chosen = np.sort(order)
     with threadpool_limits(1):  # OpenMP adds up what several threads of t-SNE found in no fixed order
         components = _components(features[chosen], seed)
-        pca, tsne = components[:, :2], _tsne(components, seed)
+        pca = tsne = components[:, :2]
+        if len(components) >= 5 and components.any():
+            perplexity = min(_PERPLEXITY, (len(components) - 1) / 3)  # it looks at three times as many neighbours
+            tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(components)
     places = {"pca_x": pca[:, 0], "pca_y": pca[:, 1], "tsne_x": tsne[:, 0], "tsne_y": tsne[:, 1]}
     return table.iloc[chosen].reset_index(drop=True).assign(**places)
 
@@ -44,11 +47,3 @@ def _components(features: Floats32, seed: int) -> Floats:
     if np.ptp(features, axis=0).any():
         found[:, :count] = PCA(count, random_state=seed).fit_transform(features.astype(np.float64))
     return found
-
-
-def _tsne(components: Floats, seed: int) -> Floats:
-    if len(components) < 5 or not components.any():
-        return components[:, :2]
-    perplexity = min(_PERPLEXITY, (len(components) - 1) / 3)  # it looks at three times as many neighbours
-    places: Floats = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(components)
-    return places

@@ -1,13 +1,15 @@
 """Galleries of the tiles that are worth a look: errors, doubts, successes and suspected labels."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from landuse.core.arrays import Floats, Floats32, Ints
+from landuse.core.arrays import Floats, Floats32, Ints, Pixels
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.report.explain import gradcam, pictures
-from landuse.report.gallery import Exhibit, Gallery
-from landuse.tiles.batches import Batches
+from landuse.report.explain import gradcam
+from landuse.report.gallery import Exhibit, Gallery, overlay, picture
 from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most
@@ -40,12 +42,19 @@ def build(
         "correct": _of_each_label(right, targets),
         "suspects": suspected[:_SHOWN],
     }
-    heat = _heat(store, model, tiles, np.unique(np.concatenate(list(chosen.values()))))
+    positions = np.unique(np.concatenate(list(chosen.values())))  # each is explained once, in however many galleries
+    part = tiles.iloc[positions]
+    rows, labels = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
+    maps = gradcam.heat_maps(model, Batches(store.images, rows, labels, _BATCH, model.mean.device))
+    heat = {} if maps is None else dict(zip(positions.tolist(), maps, strict=True))
 
     def gallery(name: str, title: str, about: str, of: int) -> Gallery:
         shown = chosen[name]
-        how = "none" if not len(shown) else f"{len(shown)} of {of:,}; {_NO_HEAT if heat is None else _HEAT}"
-        exhibits = (_exhibit(store, tiles, probabilities, names, position, heat) for position in shown)
+        how = "none" if not len(shown) else f"{len(shown)} of {of:,}; {_NO_HEAT if maps is None else _HEAT}"
+        exhibits = (
+            _exhibit(tile, probabilities[at], names, picture(store, tile["row"]), heat.get(at))
+            for at, tile in zip(shown, tiles.iloc[shown].to_dict("records"), strict=True)
+        )
         return Gallery(name, title, f"{about}: {how}.", tuple(exhibits))
 
     return (
@@ -73,33 +82,15 @@ def _of_each_label(right: Ints, targets: Ints) -> Ints:
     return np.concatenate(chosen)
 
 
-def _heat(store: TileStore, model: Classifier, tiles: pd.DataFrame, positions: Ints) -> dict[int, Floats32] | None:
-    """Explain each tile once, in however many galleries it is."""
-    part = tiles.iloc[positions]
-    rows, targets = (part[column].to_numpy(dtype=np.int64) for column in ("row", "target"))
-    maps = gradcam.heat_maps(model, Batches(store.images, rows, targets, _BATCH, model.mean.device))
-    return None if maps is None else dict(zip(positions.tolist(), maps, strict=True))
-
-
-def _exhibit(
-    store: TileStore,
-    tiles: pd.DataFrame,
-    probabilities: Floats,
-    names: list[str],
-    position: int,
-    heat: dict[int, Floats32] | None,
-) -> Exhibit:
+def _exhibit(tile: Any, shares: Floats, names: list[str], shown: Pixels, heat: Floats32 | None) -> Exhibit:
     """Show one tile; the note gives the probability of the truth or, where that was predicted, of the runner-up."""
-    tile, shares = tiles.iloc[position], probabilities[position]
-    first = int(shares.argmax())
-    other = int(tile["target"])
+    first, other = int(shares.argmax()), int(tile["target"])
     if other == first:
         other = int(np.where(np.arange(len(shares)) == first, -1, shares).argmax())
-    shown = pictures.picture(store, int(tile["row"]))
     return Exhibit(
         file=tile["file"],
         picture=shown,
-        overlay=None if heat is None else pictures.overlay(shown, heat[position]),
+        overlay=None if heat is None else overlay(shown, heat),
         original_class=tile["class"],
         truth=tile["label"],
         prediction=names[first],

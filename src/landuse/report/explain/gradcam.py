@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landuse.core.arrays import Floats32
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 
 SMALLEST = 4  # positions on a side: on fewer, a heat map of a 64-pixel tile cannot say where
 

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from landuse.core.arrays import Floats, Ints
+from landuse.core.arrays import Ints
 from landuse.report.figures import style
 from landuse.report.vocabulary import percent, score, with_span
 
@@ -77,7 +77,8 @@ def confusion(matrix: Ints, names: Sequence[str]) -> Figure:
     axis = figure.add_subplot(aspect="equal", xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))
     cells = [(i, j) for i, j in np.ndindex(count, count) if matrix[i, j]]
     corners = np.array([[-0.48, -0.48], [0.48, -0.48], [0.48, 0.48], [-0.48, 0.48]])
-    colours = [_colour(share[c], c[0] == c[1]) for c in cells]
+    strengths = [(share[c], _RIGHT) if c[0] == c[1] else (share[c] ** 0.5, _WRONG) for c in cells]  # shows rare errors
+    colours = [1 - (0.12 + 0.88 * strength) * (1 - colour) for strength, colour in strengths]
     drawn = axis.add_collection(PolyCollection([corners + np.array([j, i]) for i, j in cells], facecolors=colours))
     told = [f"{names[i]} → {names[j]}: {matrix[i, j]:,} ({percent(share[i, j])})" for i, j in cells]
     style.hover(drawn, told)
@@ -94,13 +95,6 @@ def confusion(matrix: Ints, names: Sequence[str]) -> Figure:
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     return figure
-
-
-def _colour(share: float, right: bool) -> Floats:
-    """The square root shows rare errors."""
-    strength = share if right else share**0.5
-    mixed: Floats = 1 - (0.12 + 0.88 * strength) * (1 - (_RIGHT if right else _WRONG))
-    return mixed
 
 
 def roc(curves: pd.DataFrame, labels: Mapping[str, Any], tiles: int) -> Figure:

@@ -12,11 +12,8 @@ def apply(settings: Augment, pixels: Tensor, draws: Tensor) -> Tensor:
     """Augment a batch: flips and turns, one resampling, colour, RandAugment, an erased box.
 
     pixels: (B, C, H, W), channels-last, in the stored dtype; 3 channels are RGB in 0..255, others digital numbers in
-        0..65535.
-    draws: (B, DRAWS) in [0, 1), on the same device. Returned is float32.
-
-    Raises:
-        UserError: the settings need RGB and the tiles are not.
+    0..65535. draws: (B, DRAWS) in [0, 1), on the same device. Returned is float32. Raises UserError where RandAugment
+    gets tiles that are not RGB.
     """
     x = geometry.flip(settings, pixels, draws).float()  # flips move bytes, and floats are four
     x = geometry.resample(settings, x, draws)

@@ -15,9 +15,7 @@ _LOG_RATIO = math.log(4 / 3)  # of a crop's sides, at most: as torchvision's Ran
 def flip(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
     """Mirror, and for dihedral also transpose, each with probability 1/2: no pixel changes its value, of any dtype.
 
-    The three together give each of the eight symmetries of the square with probability 1/8. It is one selection of
-    pixels: nine times faster on bytes than three choices (``torch.where``) between whole batches of floats, and the
-    result is channels-last, which theirs was not.
+    It is one selection of pixels as bytes, nine times faster than choices (``torch.where``) between batches of floats.
     """
     across, down, diagonal = settings.hflip, settings.vflip, settings.dihedral
     if not (across or down or diagonal):

@@ -15,10 +15,7 @@ _RATIO = (0.3, 3.3)
 
 
 def erase(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
-    """Fill a random box of some tiles with the tile's own mean (Zhong et al. 2017).
-
-    Tiles are not normalised yet, so zero would be no mean but a black lake.
-    """
+    """Fill a random box of some tiles with the tile's own mean (Zhong et al. 2017); zero would be a black lake."""
     if not settings.erase:
         return x
     height, width = x.shape[2:]
@@ -42,12 +39,9 @@ def _inside(place: Tensor, length: Tensor, size: int) -> Tensor:
 
 
 def rand_augment(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
-    """Apply torchvision's RandAugment (Cubuk et al. 2019), tile by tile: it draws once a picture.
+    """Apply torchvision's RandAugment (Cubuk et al. 2019), tile by tile, each seeded by its own draws.
 
-    Each tile seeds torch by its own draws. What moves in from outside has the tile's mean colour.
-
-    Raises:
-        UserError: the tiles are not RGB.
+    What moves in from outside has the tile's mean colour. Raises UserError where tiles are not RGB.
     """
     if settings.randaugment is None:
         return x

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment
 from landuse.storage.cache import Cache, Entries, NoRoom
-from landuse.tiles.batches import Batches
 from landuse.training import augment
 from landuse.training.epochs import dealt, drawn
-from landuse.training.frozen.views import Chosen, Flips, views
+from landuse.training.frozen.views import UNCHANGED, Views
 
 _CHUNK = 64  # tiles that the prefix computes at once: libraries round by the size of a batch, not by the place in it
 _Ints = npt.NDArray[np.int64]
@@ -31,12 +31,10 @@ class Features:
 
     What the prefix makes of a tile depends on the tile and its view alone, to the bit, because it always computes the
     same number of tiles at once. So it does not matter when that is, beside which tiles, and whether it is kept.
-
-    autocast: makes the context that the prefix runs in.
     """
 
     def __init__(
-        self, model: Classifier, batches: Batches, settings: Augment, own_views: Flips | Chosen, autocast: Autocast
+        self, model: Classifier, batches: Batches, settings: Augment, own_views: Views, autocast: Autocast
     ) -> None:
         self._model, self._batches, self._settings, self._views = model, batches, settings, own_views
         self._autocast = autocast
@@ -44,10 +42,9 @@ class Features:
         self._entries: Entries | None = None
 
     def keep(self, cache: Cache, facts: dict[str, Any]) -> str | None:
-        """Keep from now on what is computed, and use what was kept before. facts: for whoever lists it.
+        """Keep from now on what is computed, and use what was kept before; return why that cannot be, or None.
 
-        Returns:
-            Why nothing can be kept, or None.
+        facts: for whoever lists it.
         """
         images, count = self._batches.images, self._views.count
         first = np.arange(min(_CHUNK, len(images)))
@@ -84,7 +81,7 @@ class Features:
             yield PrefixOutput(values), torch.from_numpy(targets[own]).to(self.device, non_blocking=True)
 
     def _values(self, rows: _Ints, own_views: _Ints, sizes: list[int]) -> Iterator[Tensor]:
-        """Yield what is kept, in batches of these sizes, computing first what is missing; maps as (B, H, W, C)."""
+        """Yield (B, ...) of these sizes, maps as (B, H, W, C): kept ones, after computing and keeping the missing."""
         entries, first = self._entries, 0
         missing = np.flatnonzero(entries.missing(rows, own_views)) if entries else rows[:0]
         for number, size in enumerate(sizes):
@@ -103,7 +100,7 @@ class Features:
             first += size
 
     def _computed(self, rows: _Ints, own_views: _Ints, sizes: list[int]) -> Iterator[Tensor]:
-        """Yield batches of these sizes, computed now."""
+        """Yield batches of these sizes, computed now and not kept."""
         wanted = done = 0
         ready: list[Tensor] = []  # from the next batch on
         for size in sizes:
@@ -126,10 +123,7 @@ class Features:
         return values.permute(0, 2, 3, 1).contiguous() if values.ndim == 4 else values.contiguous()
 
     def _key(self, tiles: str, example: Tensor) -> str:
-        """Digest of all that an entry depends on.
-
-        example: what some tiles came to. It stands for what has no name: the code, the processor, the libraries.
-        """
+        """Digest of all that an entry depends on. example: of some tiles; it stands for code, processor, libraries."""
         model, images, kind = self._model, self._batches.images, self.device.type
         assert model.cut is not None
         with self._autocast():
@@ -151,18 +145,10 @@ def _bits(values: Tensor) -> npt.NDArray[Any]:
 
 
 def sources(
-    model: Classifier,
-    train: Batches,
-    val: Batches,
-    settings: Augment,
-    own_views: Flips | Chosen | None,
-    autocast: Autocast,
+    model: Classifier, train: Batches, val: Batches, settings: Augment, own_views: Views | None, autocast: Autocast
 ) -> tuple[Batches | Features, Batches | Features]:
     """Return what a phase trains and validates on: pixels, or what the frozen prefix makes of them."""
     if model.cut is None:
         return train, val
-    plain = Augment()
-    unchanged = views(plain, None, 0)
-    assert unchanged is not None  # what is not augmented has one view
     own = Features(model, train, settings, own_views, autocast) if own_views else train
-    return own, Features(model, val, plain, unchanged, autocast)
+    return own, Features(model, val, Augment(), UNCHANGED, autocast)

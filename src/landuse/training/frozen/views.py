@@ -1,7 +1,6 @@
 """The versions of a tile that an augmentation comes to; where they are few, what a prefix makes of each can be kept.
 
-Flips and turns by right angles have two to eight of them, exactly. Other augmentations have endless ones;
-``train.frozen_views`` chooses some of them for each tile, an approximation.
+Flips and right angles have two to eight; of other augmentations' endless ones, ``train.frozen_views`` chooses some.
 """
 
 from dataclasses import dataclass
@@ -57,11 +56,12 @@ class Chosen:
         return np.stack([np.random.Generator(stream).random(d.DRAWS, dtype=np.float32) for stream in streams])
 
 
-def views(settings: Augment, frozen_views: int | None, seed: int) -> Flips | Chosen | None:
-    """Return the views of an augmentation, or None where every epoch shall see new ones.
+Views = Flips | Chosen
+UNCHANGED = Flips(())  # the tile as it is
 
-    Mixed batches (mixup, cutmix) have none.
-    """
+
+def views(settings: Augment, frozen_views: int | None, seed: int) -> Views | None:
+    """Return the views of an augmentation; None: every epoch sees new ones, as do mixed batches (mixup, cutmix)."""
     if settings.mixup or settings.cutmix:
         return None
     if settings.model_copy(update={"hflip": False, "vflip": False, "dihedral": False}) == Augment():

@@ -10,9 +10,9 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, Verdict, judge
 from landuse.training.guards.start import VARIATION, alike
@@ -60,10 +60,8 @@ def one_class(
     """Nearly all validation tiles get one label, for some epochs.
 
     It is collapse if the answer hardly depends on the tile even with BatchNorm as training uses it, or if this lasts
-    though BatchNorm statistics have had the time to follow. Otherwise it is a warning: a new head, or a mean of
-    weights, may name one label for a while, and statistics lag behind a network that learns from scratch.
-
-    epochs: in a row, this one included. stale: see ``stale_share``.
+    though BatchNorm statistics have followed (stale: ``stale_share``). Otherwise it is a warning: a new head, or a mean
+    of weights, may name one label for a while. epochs: in a row, this one included.
     """
     limit = {"largest_share": s.one_class_share, "true_share": TRUE_SHARE}
     if epochs < ONE_CLASS_EPOCHS:
@@ -99,7 +97,7 @@ def stale_share(model: Classifier, steps: int) -> float:
 def learning(losses: list[float], chance_epochs: int, stale: float) -> Finding:
     """Predictions say nothing about the truth for some epochs; if val_loss does not move either, it is collapse.
 
-    losses: val_loss of the last epochs, at most one more than ``STALLED_EPOCHS``. stale: see ``stale_share``.
+    losses: val_loss of the last ``STALLED_EPOCHS`` + 1 epochs. stale: see ``stale_share``.
     """
     changes = [abs(b - a) for a, b in pairwise(losses)]
     largest = max(changes, default=math.inf)
@@ -115,10 +113,7 @@ def learning(losses: list[float], chance_epochs: int, stale: float) -> Finding:
 
 
 def eval_gap(model: Classifier, train: Batches, epochs_before: int, s: Collapse) -> Finding:
-    """The same training tiles, with BatchNorm statistics as training uses them and as they were learnt.
-
-    Only learnt ones being worse counts, and only in a second epoch: early in training they lag behind.
-    """
+    """The same training tiles, with BatchNorm statistics of the batch and learnt ones: worse for two epochs counts."""
     with probe.undisturbed(model) as norms:
         pixels, targets = next(probe.sample(train).in_order())
         learnt = F.cross_entropy(model(pixels), targets).item()
@@ -150,10 +145,7 @@ def numbers(row: dict[str, Any], gradient_norm: float, at_chance: bool, s: Colla
 
 
 def baseline(accuracy: float, baselines: dict[str, float], true_share: float, s: Collapse) -> Finding:
-    """The kept epoch beats the commonest label, and is not far below logistic regression on band statistics.
-
-    true_share: of the commonest validation label; where it is nearly everywhere, accuracy tells nothing.
-    """
+    """The kept epoch beats the commonest label (true_share of validation), and nearly logistic regression on bands."""
     limit = {"majority": baselines["majority"] + MAJORITY_MARGIN * (1 - baselines["majority"])}
     if "band_statistics" in baselines:
         limit["band_statistics"] = baselines["band_statistics"] - s.logistic_tolerance

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import steps
 from landuse.training.guards import epoch as after
 from landuse.training.guards import start
@@ -77,8 +77,7 @@ class Guards:
     def before_training(self, model: Classifier, train: Batches, val: Batches) -> None:
         """Check tiles, labels, input scale, features and first loss, and measure the baselines; leaves no trace.
 
-        Raises:
-            Collapsed: something is wrong, and the action is fail, or stop: there is nothing to keep yet.
+        Raises Collapsed where the action is fail, or stop: there is nothing to keep yet.
         """
         found = start.check(model, train, val, self.classes)
         self._memory.baselines = start.baseline_accuracies(train, val)
@@ -86,11 +85,7 @@ class Guards:
         self._note(found, epoch=0)
 
     def after_epoch(self, model: Classifier, train: Batches, val: Batches, facts: EpochFacts) -> None:
-        """Check what an epoch has come to; leaves no trace in the network.
-
-        Raises:
-            Collapsed: training cannot succeed, and the action is fail.
-        """
+        """Check what an epoch has come to; leaves no trace. Raises Collapsed where the action is fail."""
         s, row, memory = self.settings, facts.row, self._memory
         told = after.predictions(val.targets, facts.predicted, len(self.classes), s)
         gap = after.eval_gap(model, train, memory.streaks["gap"], s)
@@ -109,11 +104,7 @@ class Guards:
         self._note(found, row["epoch"])
 
     def at_end(self, best_row: dict[str, Any]) -> None:
-        """Compare the kept epoch with the baselines.
-
-        Raises:
-            Collapsed: it does not beat them, ``gate`` is on, and the action is fail.
-        """
+        """Compare the kept epoch with the baselines. Raises Collapsed where ``gate`` is on, and the action is fail."""
         found = after.baseline(best_row["val_accuracy"], self._memory.baselines, self._memory.true_share, self.settings)
         self._note([found], best_row["epoch"])
 

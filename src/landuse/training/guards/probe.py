@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
-from landuse.tiles.batches import Batches
 
 TILES = 64  # of a probe: enough for stable means, few enough for any memory
 

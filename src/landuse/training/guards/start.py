@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from landuse.model import baselines
+from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Augment
-from landuse.tiles.batches import Batches
 from landuse.training.epochs import shuffled
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, Verdict, judge
@@ -87,10 +87,7 @@ def _labels_by_pixels(tiles: Iterable[tuple[npt.NDArray[Any], Any]]) -> dict[byt
 
 
 def inputs(model: Classifier, pixels: Tensor) -> Finding:
-    """Channels as the backbone sees them: numbers, near mean 0 and deviation 1.
-
-    Outside the limits is a warning: networks that learn throughout cope. No number, or no picture left, is collapse.
-    """
+    """Channels as the backbone sees them: numbers, near mean 0 and deviation 1. Networks that learn throughout cope."""
     seen = model.preprocess(pixels).double()
     mean, std = seen.mean(dim=(0, 2, 3)).abs().max().item(), seen.std(dim=(0, 2, 3), correction=0)
     low, high, invalid = std.min().item(), std.max().item(), float((~seen.isfinite()).sum().item())
@@ -140,10 +137,7 @@ def outputs(logits: Tensor, targets: Tensor, dead: Verdict) -> Finding:
 
 
 def baseline_accuracies(train: Batches, val: Batches) -> dict[str, float]:
-    """Validation accuracy of always naming the commonest label, and of logistic regression on band statistics.
-
-    The latter is left out where it cannot be had: with one label only, or pixels that are no numbers.
-    """
+    """Validation accuracy of always naming the commonest label, and, where it can be had, of logistic regression."""
     learnt, judged = (pd.DataFrame({"row": b.rows, "target": b.targets}) for b in (train, val))
     found = {"majority": baselines.majority(learnt, judged)}
     if learnt["target"].nunique() > 1 and np.issubdtype(train.images.dtype, np.integer):

@@ -10,7 +10,7 @@ from landuse.core.errors import UserError
 from landuse.data.sources.collection import Collection, GeoRef, Tile
 from landuse.data.sources.sample.cutting import cut
 from landuse.data.sources.sample.landscape import CLASSES
-from landuse.data.sources.sample.simulation import Scene, simulate
+from landuse.data.sources.sample.simulation import simulate
 
 LICENCE = "MIT (simulated by landuse; no real imagery)"
 _LARGEST = 256  # pixels: a scene of larger tiles would take minutes
@@ -53,18 +53,14 @@ def _tiles(seed: int, per_class: int, size: int, rgb: bool) -> Iterator[tuple[st
     while any(wanting.values()):
         scene = simulate(seed, index, bands, max(_SCENE, 8 * size), max(_ZONE, 2 * size), wanting)
         for name, top, left in cut(scene.landscape.land_use, size, wanting):
-            tile = _tile(scene, top, left, size, rgb)
-            if tile.sha256 in seen:
+            window = scene.pixels[top : top + size, left : left + size]
+            pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
+            sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
+            if sha256 in seen:
                 continue
-            seen.add(tile.sha256)
-            yield f"{name}/{name}_{per_class - wanting[name] + 1:0{digits}}", tile
+            seen.add(sha256)
+            west, north = float(scene.west + 10 * left), float(scene.north - 10 * top)
+            place = GeoRef(scene.epsg, west, north - 10 * size, west + 10 * size, north)
+            yield f"{name}/{name}_{per_class - wanting[name] + 1:0{digits}}", Tile(pixels, sha256, place)
             wanting[name] -= 1
         index += 1
-
-
-def _tile(scene: Scene, top: int, left: int, size: int, rgb: bool) -> Tile:
-    window = scene.pixels[top : top + size, left : left + size]
-    pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
-    west, north = scene.west + 10 * left, scene.north - 10 * top
-    place = GeoRef(scene.epsg, float(west), float(north - 10 * size), float(west + 10 * size), float(north))
-    return Tile(pixels, hashlib.sha256(pixels.tobytes()).hexdigest(), place)

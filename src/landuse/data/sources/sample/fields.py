@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 from scipy import fft
 
 Field = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.uint16]
 
 
-def von_karman(rng: np.random.Generator, size: int, scale: float, slope: float) -> Field:
+def von_karman(rng: Generator, size: int, scale: float, slope: float) -> Field:
     """Draw a periodic random field of (size, size) pixels with a von Karman spectrum, mean 0 and variance 1.
 
     scale: outer scale in pixels: there is no more structure beyond it. slope: of the amplitude spectrum: the higher,
@@ -19,19 +20,19 @@ def von_karman(rng: np.random.Generator, size: int, scale: float, slope: float) 
     return _draw(rng, _amplitude(size, scale, slope))
 
 
-def hillshade(rng: np.random.Generator, size: int, scale: float) -> Field:
+def hillshade(rng: Generator, size: int, scale: float) -> Field:
     """Draw the slope towards the sun (in the south-east) of random hills, variance 1."""
     fy, fx = _frequencies(size)
     return _draw(rng, _amplitude(size, scale, 3.0) * np.abs(0.7 * fx - 0.7 * fy))
 
 
-def smooth(rng: np.random.Generator, size: int, scale: float) -> Field:
+def smooth(rng: Generator, size: int, scale: float) -> Field:
     """Draw white noise blurred by a Gaussian of ``scale`` pixels, variance 1."""
     fy, fx = _frequencies(size)
     return _draw(rng, np.exp(-2 * (fx**2 + fy**2) * np.float32(np.pi * scale) ** 2))
 
 
-def _draw(rng: np.random.Generator, amplitude: Field) -> Field:
+def _draw(rng: Generator, amplitude: Field) -> Field:
     noise = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
     spectrum = (noise[0] + 1j * noise[1]) * amplitude
     spectrum[0, 0] = 0

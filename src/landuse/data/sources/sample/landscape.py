@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from landuse.core.arrays import Pixels
 from landuse.data.sources.sample import fields
@@ -36,7 +37,7 @@ class Landscape:
     dry: float
 
 
-def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
+def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
     """Draw a landscape of (size, size) pixels.
 
     zone_size: mean width of a zone, pixels. dry: climate: from -1, green, to 1, dry. weights: how common each land use
@@ -65,7 +66,7 @@ def draw(rng: np.random.Generator, size: int, zone_size: float, dry: float, weig
 
 
 def _zones(
-    rng: np.random.Generator, x: Field, y: Field, zone_size: float, weights: Mapping[str, float]
+    rng: Generator, x: Field, y: Field, zone_size: float, weights: Mapping[str, float]
 ) -> tuple[Pixels, Pixels, Field, Pixels]:
     """Cut the scene into warped Voronoi cells around jittered points, each of one land use.
 
@@ -90,7 +91,7 @@ def _zones(
 
 
 def _cover(
-    rng: np.random.Generator, x: Field, y: Field, land_use: Pixels, zone: Pixels, patchy: Field, path: Field, dry: float
+    rng: Generator, x: Field, y: Field, land_use: Pixels, zone: Pixels, patchy: Field, path: Field, dry: float
 ) -> tuple[Pixels, Numbers, Field]:
     zones = int(zone.max()) + 1
     angle = rng.uniform(0, np.pi, zones)
@@ -111,7 +112,7 @@ def _cover(
     return cover.reshape(land_use.shape), parcel.reshape(land_use.shape), streak.reshape(land_use.shape)
 
 
-def _curve(rng: np.random.Generator, x: Field, y: Field, wiggle: float, length: float) -> tuple[Field, Field]:
+def _curve(rng: Generator, x: Field, y: Field, wiggle: float, length: float) -> tuple[Field, Field]:
     """Lay a curve through the scene; return the signed distance to it and the place along it, in pixels."""
     size = len(x)
     angle = rng.uniform(0, 2 * np.pi)
@@ -128,14 +129,7 @@ def _curve(rng: np.random.Generator, x: Field, y: Field, wiggle: float, length: 
 
 
 def _river(
-    rng: np.random.Generator,
-    x: Field,
-    y: Field,
-    land_use: Pixels,
-    cover: Pixels,
-    zone: Pixels,
-    zone_class: Pixels,
-    patchy: Field,
+    rng: Generator, x: Field, y: Field, land_use: Pixels, cover: Pixels, zone: Pixels, zone_class: Pixels, patchy: Field
 ) -> tuple[Pixels, Pixels]:
     """Paint a meandering river with its banks into land_use and cover; its water is a zone of its own."""
     distance, _ = _curve(rng, x, y, wiggle=0.1, length=rng.uniform(140, 400))
@@ -150,7 +144,7 @@ def _river(
     return np.where(water, np.uint8(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))
 
 
-def _highway(rng: np.random.Generator, size: int, land_use: Pixels, cover: Pixels) -> None:
+def _highway(rng: Generator, size: int, land_use: Pixels, cover: Pixels) -> None:
     """Paint a highway: one or two carriageways, verges, now and then a junction with its loops."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
     distance, along = _curve(rng, x, y, wiggle=0.05, length=rng.uniform(300, 900))

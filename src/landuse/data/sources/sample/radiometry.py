@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 from scipy.ndimage import gaussian_filter
 
 from landuse.data.sources.sample import fields
@@ -55,7 +56,7 @@ def statistics() -> dict[str, Any]:
     return content
 
 
-def render(rng: np.random.Generator, land: Landscape, bands: Sequence[str]) -> npt.NDArray[np.uint16]:
+def render(rng: Generator, land: Landscape, bands: Sequence[str]) -> npt.NDArray[np.uint16]:
     """Light up a landscape: (size, size, bands) digital numbers, top-of-atmosphere reflectance x 10000.
 
     A band looks the same whichever others are asked for.
@@ -80,7 +81,7 @@ def render(rng: np.random.Generator, land: Landscape, bands: Sequence[str]) -> n
     return image
 
 
-def _zone_spectra(rng: np.random.Generator, land: Landscape) -> Field:
+def _zone_spectra(rng: Generator, land: Landscape) -> Field:
     """(zones, covers, bands): mean spectrum of each cover in each zone, as climate, season and haze make it."""
     zones = len(land.zone_class)
     haze = np.clip(rng.normal(), -1.3, 2.5) * _HAZE + (rng.random() < 0.03) * _THICK_HAZE
@@ -100,7 +101,7 @@ def _zone_spectra(rng: np.random.Generator, land: Landscape) -> Field:
     return spectra.astype(np.float32)
 
 
-def _scores(rng: np.random.Generator, land: Landscape) -> list[Field]:
+def _scores(rng: Generator, land: Landscape) -> list[Field]:
     """Where each pixel stands on the three components of its cover's variation within a tile."""
     size = len(land.cover)
     coarse = fields.von_karman(rng, size, 40, 1.8)

@@ -36,15 +36,11 @@ def simulate(
     rng = np.random.default_rng([seed, index])
     epsg, west, north, dry = _place(seed, index)
     dry = float(np.clip(dry + rng.normal(0, 0.45), -1.6, 1.6))
-    land = landscape.draw(rng, size, zone_size, dry, _weights(wanting))
-    return Scene(land, radiometry.render(rng, land, bands), epsg, west, north)
-
-
-def _weights(wanting: Mapping[str, int]) -> dict[str, float]:
-    """How common each land use is; a little of every one stays in the scene. Highway, River: how many on average."""
     total = max(1, sum(wanting.values()))
-    crossing = {name: min(3.0, 12 * wanting[name] / total) for name in ("Highway", "River")}
-    return {name: max(count / total, 0.02) for name, count in wanting.items()} | crossing
+    weights = {name: max(count / total, 0.02) for name, count in wanting.items()}  # a little of each stays in the scene
+    weights |= {name: min(3.0, 12 * wanting[name] / total) for name in ("Highway", "River")}  # how many on average
+    land = landscape.draw(rng, size, zone_size, dry, weights)
+    return Scene(land, radiometry.render(rng, land, bands), epsg, west, north)
 
 
 def _place(seed: int, index: int) -> tuple[int, int, int, float]:

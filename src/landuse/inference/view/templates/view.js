@@ -18,20 +18,24 @@ const boxOf = map => {
 };
 
 /* What a cell says, for the popup. */
+const FIRST = 6; // classes that are shown at once
 const line = (name, ...texts) => make("tr", {}, make("th", {scope: "row", textContent: name}),
   ...texts.map(text => make("td", {}, text)));
 const told = (map, numbers, spot) => {
   const percent = share => `${(100 * share).toFixed(1)} %`;
   const content = make("div", {}, make("h2", {textContent: numbers.class ?? "No answer: masked, or no data"}));
-  const facts = make("table", {className: "numbers"});
+  const facts = make("table");
   if (numbers.class !== null) {
-    const table = make("table", {className: "probabilities"});
-    for (const [name, share] of numbers.probabilities.toSorted((p, q) => q[1] - p[1])) {
+    const rows = numbers.probabilities.toSorted((p, q) => q[1] - p[1]).map(([name, share]) => {
       const row = line(name, make("meter", {value: share, ariaHidden: "true"}), percent(share));
       row.classList.toggle("most", name === numbers.class);
-      table.append(row);
+      return row;
+    });
+    content.append(make("table", {}, ...rows.slice(0, FIRST)));
+    if (rows.length > FIRST) {
+      content.append(make("details", {}, make("summary", {textContent: `${rows.length - FIRST} more classes`}),
+        make("table", {}, ...rows.slice(FIRST))));
     }
-    content.append(table);
     const score = numbers.ood, highest = (NODATA - 1) * map.scale("ood");
     facts.append(
       line("Unsure", numbers.abstained ? "yes: rather no answer" : "no"),
@@ -57,7 +61,7 @@ const key = background => {
   return element;
 };
 const legendOf = (map, look, marks) => {
-  const parts = [make("p", {textContent: look.name[0].toUpperCase() + look.name.slice(1)})];
+  const parts = [make("summary", {textContent: look.name[0].toUpperCase() + look.name.slice(1)})];
   if (look.ends) {
     const bar = make("canvas", {width: 200, height: 1, ariaHidden: "true"}), context = bar.getContext("2d");
     const [from, to] = [look.ends[0][0], look.ends.at(-1)[0]];
@@ -76,16 +80,30 @@ const legendOf = (map, look, marks) => {
   return parts;
 };
 
-const start = async () => {
-  const [map] = await Promise.all(JSON.parse(find("data").textContent).maps.map(opened));
-  const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false}), box = boxOf(map);
+/* The map with its picture, and a base map once it is asked for. */
+const ground = (map, box) => {
+  const moving = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false, zoomAnimation: moving, inertia: moving});
   for (const [i, name] of ["picture", "cells", "marks"].entries()) view.createPane(name).style.zIndex = 250 + 10 * i;
   view.attributionControl.setPrefix("");
   L.control.scale({imperial: false}).addTo(view);
   view.fitBounds(box);
+  find("whole").addEventListener("click", () => view.fitBounds(box));
+  const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
+    maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
+    attribution: '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
+  });
+  find("base").addEventListener("click", () => {
+    view.hasLayer(base) ? base.remove() : base.addTo(view);
+    find("base").setAttribute("aria-pressed", view.hasLayer(base));
+  });
+  find("file-note").hidden = location.protocol !== "file:";
+  return view;
+};
 
-  const looks = looksOf(map), drawn = {pane: "cells", bounds: box};
-  const cells = new Cells(map, looks[0], drawn), picture = L.imageOverlay(map.picture, box, {pane: "picture"});
+/* Layers, opacity and legend. */
+const layered = (view, map, box, picture) => {
+  const looks = looksOf(map), drawn = {pane: "cells", bounds: box}, cells = new Cells(map, looks[0], drawn);
   const marks = MARKS.map(mark => marked(map, mark)).filter(mark => mark.plane.some(value => mark.table[value]));
   const layers = [
     {name: "true colour", layer: picture, on: true},
@@ -95,7 +113,7 @@ const start = async () => {
 
   const legend = L.control({position: "bottomright"});
   legend.onAdd = () => {
-    const element = make("div", {className: "legend", ariaLabel: "Legend", role: "group"});
+    const element = make("details", {className: "legend", ariaLabel: "Legend", open: map.classes.length <= 2 * FIRST});
     L.DomEvent.disableScrollPropagation(element).disableClickPropagation(element);
     return element;
   };
@@ -126,18 +144,10 @@ const start = async () => {
   };
   opacity.addEventListener("input", fade);
   fade();
-  find("whole").addEventListener("click", () => view.fitBounds(box));
+};
 
-  const base = L.tileLayer("https://tile.openstreetmap.org/{z}/{x}/{y}.png", {
-    maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin", // their rules ask for a referrer
-    attribution: '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
-  });
-  find("base").addEventListener("click", () => {
-    view.hasLayer(base) ? base.remove() : base.addTo(view);
-    find("base").setAttribute("aria-pressed", view.hasLayer(base));
-  });
-  find("file-note").hidden = location.protocol !== "file:";
-
+/* A click on a cell, or Enter for the one in the middle, shows its numbers. */
+const readable = (view, map) => {
   const outline = L.polygon([], {color: "#fff", weight: 3, fill: false, interactive: false});
   const read = spot => {
     const cell = map.cellAt(...place(spot));
@@ -153,8 +163,21 @@ const start = async () => {
   };
   view.on("click", event => read(event.latlng));
   view.on("keypress", ({originalEvent}) => originalEvent.key === "Enter" && read(view.getCenter()));
+};
+
+const start = async () => {
+  const {maps, sample} = JSON.parse(find("data").textContent), [map] = await Promise.all(maps.map(opened));
+  const box = boxOf(map), view = ground(map, box), picture = L.imageOverlay(map.picture, box, {pane: "picture"});
+  if (sample) {
+    picture.addTo(view);
+    find("looks").hidden = find("area").hidden = true;
+    labelling(view, map, sample);
+  } else {
+    layered(view, map, box, picture);
+    readable(view, map);
+  }
   find("controls").hidden = false;
-  return {map, view, cells, picture};
+  return {map, view};
 };
 
 const started = start();

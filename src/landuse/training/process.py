@@ -10,8 +10,7 @@ _LARGEST = 2**31 - 1
 def configure() -> None:
     """Same machine, same versions, same thread count: the same bytes; and freed memory stays with the process.
 
-    glibc would return each large tensor to the kernel and be handed it page by page again, zeroed: a tenth of a
-    training step. Elsewhere nothing changes.
+    glibc would return large tensors to the kernel and be handed zeroed pages again: a tenth of a training step.
     """
     import torch
 

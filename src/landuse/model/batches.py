@@ -1,8 +1,7 @@
 """From the tile store to batches on the device.
 
-Tiles stay uint8 (or uint16) in one memory-mapped array, or in the memory of an accelerator where they fit, until a
-batch is gathered. From the map, a thread reads the next batch while the device computes on this one: data larger than
-memory streams. Order and augmentation belong to training, normalisation to the model.
+Tiles stay uint8 (or uint16) in a memory-mapped array, or in the memory of an accelerator where they fit. From the map,
+a thread reads the next batch while the device computes on this one: data larger than memory streams.
 """
 
 import math
@@ -26,8 +25,7 @@ _Pair = tuple[Tensor, Tensor]
 class Batches:
     """The tiles of one part of the split.
 
-    images: (N, H, W, C) of the whole store. rows: (n,) of this part. targets: (n,) int64.
-    resident: ``images`` as bytes in the device's memory, (N, H, W, bytes) uint8, from ``on_device``; None streams.
+    images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
     """
 
     images: npt.NDArray[Any]
@@ -92,16 +90,14 @@ class Batches:
 
 def pick_device() -> torch.device:
     """The first accelerator there is, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    mps = "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device("cuda" if torch.cuda.is_available() else mps)
 
 
 def on_device(images: npt.NDArray[Any], device: torch.device) -> Tensor | None:
-    """Return the bytes of all tiles in an accelerator's memory, for ``Batches``, if they fit into half of what is free.
+    """Return all tiles in an accelerator's memory, (N, H, W, bytes) uint8, if they fit into half of what is free.
 
-    Returns:
-        (N, H, W, bytes) uint8; None for a CPU, whose memory the map is in already, and for what does not fit.
+    None for a CPU, whose memory the map is in already, and for what does not fit.
     """
     tiles = images.view(np.uint8)
     if tiles.nbytes > _free_memory(device) / 2:
@@ -116,6 +112,4 @@ def _free_memory(device: torch.device) -> int:
     """Return the bytes that are free on an accelerator; none on a CPU."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return 0
+    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory() if device.type == "mps" else 0

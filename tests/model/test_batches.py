@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from landuse.tiles import batches as batches_module
-from landuse.tiles.batches import Batches
+from landuse.model import batches as batches_module
+from landuse.model.batches import Batches
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from landuse.core.figures import save_figure
+from landuse.report.figures.files import save_figure
 
 
 def drawn() -> Figure:
@@ -39,5 +39,5 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_old_one(tmp_path: Path) -> No
 
 
 def test_it_loads_no_matplotlib() -> None:
-    code = "import landuse.core.figures, sys; assert 'matplotlib' not in sys.modules"
+    code = "import landuse.report.figures.files, sys; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -39,7 +39,9 @@ def decode(data: bytes) -> Image.Image:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _refuse_strange(image, data)
             image.load()
-            return ImageOps.exif_transpose(_opaque(image)).convert("RGB")
+            opaque = _opaque(image)
+            ImageOps.exif_transpose(opaque, in_place=True)
+            return opaque if opaque.mode == "RGB" else opaque.convert("RGB")  # the same mode, too, would be copied
     except UnidentifiedImageError:
         if data.startswith(_TIFF):
             raise BadTile(

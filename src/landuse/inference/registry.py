@@ -1,0 +1,42 @@
+"""Exported models in MLflow: where the folder is that an address names."""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from landuse.core.errors import UserError
+
+_PLACES = ("artifacts/export", ".")  # of a registered model; of what runtime.log_model stored
+
+
+def local_folder(uri: str) -> Path:
+    """Fetch a model and return its folder, which is removed when the process ends.
+
+    uri: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, as ``export.register`` made it; ``runs:/ID/export``.
+    MLflow looks for its store at ``MLFLOW_TRACKING_URI``, else for mlflow.db in the current folder.
+
+    Raises:
+        UserError: mlflow is not installed, does not find the model, or that is none of landuse's.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", str(sys.stderr.isatty()))
+    try:
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+    except ImportError:
+        raise UserError(f"{uri} is in MLflow, which is not installed here: pip install mlflow") from None
+    kept = tempfile.mkdtemp(prefix="landuse-model-")
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    try:
+        found = Path(download_artifacts(artifact_uri=uri, dst_path=kept))
+    except (MlflowException, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise UserError(
+            f"MLflow does not give {uri} ({reason}): check its name, and MLFLOW_TRACKING_URI or the current folder"
+        ) from error
+    for place in _PLACES:
+        if (found / place / "model.json").is_file():
+            return found / place
+    raise UserError(f"{uri} is no model of landuse: name one that export.register made")
