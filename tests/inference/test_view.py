@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import exported
+import land
 import mapped
 import numpy as np
 import pytest
@@ -40,6 +42,13 @@ def test_the_page_holds_the_cells_as_the_rasters_have_them(tmp_path: Path) -> No
     with rasterio.open(tmp_path / "classes.tif") as classes, rasterio.open(tmp_path / "scores.tif") as scores:
         assert (values == np.concatenate([classes.read(), scores.read()])).all()
         assert data["bands"] == ["class", *scores.descriptions]
+
+
+def test_a_folder_that_the_command_map_makes_has_all_that_a_page_needs(tmp_path: Path) -> None:
+    exported.write_model(tmp_path / "model", dtype="uint16")
+    folder = land.made(tmp_path, tmp_path / "model", land.texture(192, 256))
+    data = data_of(write_page(folder).read_text())
+    assert data["shape"] == [6, 8] and data["classes"] == exported.CLASSES
 
 
 def test_the_same_map_gives_the_same_page(tmp_path: Path) -> None:

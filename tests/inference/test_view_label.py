@@ -62,6 +62,12 @@ def test_a_cell_twice_is_refused(folder: Path) -> None:
         labelled(folder, folder / "sample.gpkg")
 
 
+def test_a_cell_without_a_row_is_refused(folder: Path) -> None:
+    write_rows(folder / "sample.gpkg", [7], [float("nan")], [0], ["Farmland"])
+    with pytest.raises(UserError, match="without a number, row or column"):
+        labelled(folder, folder / "sample.gpkg")
+
+
 def test_a_file_that_is_no_sample_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"no .*nowhere\.gpkg"):
         labelled(folder, folder / "nowhere.gpkg")
@@ -128,7 +134,7 @@ def test_a_scene_without_a_sample_is_refused(folder: Path) -> None:
 
 
 def write_rows(path: Path, *columns: list[Any]) -> None:
-    values = [np.array(column, dtype=object if isinstance(column[0], str) else np.int64) for column in columns]
+    values = [np.array(column, dtype=object if isinstance(column[0], str) else None) for column in columns]
     nowhere = np.array([None] * len(values[0]), dtype=object)
     pyogrio.raw.write(path, nowhere, values, ["cell", "row", "col", "mapped"], driver="GPKG", geometry_type="Point",
                       crs="EPSG:32632")  # fmt: skip
@@ -200,6 +206,7 @@ def test_the_answer_of_the_map_is_not_shown_and_the_cell_lies_in_the_middle(brow
         })""")
         assert at == [row, column]
         press(browser, "n")
+    assert browser.run("return [...document.querySelectorAll('#classes kbd')].map(k => k.innerText)") == [*"1230"]
     shown = browser.run(
         "return [...document.querySelectorAll('canvas, .legend, #look, table')].map(e => e.checkVisibility())"
     )

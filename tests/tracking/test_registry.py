@@ -59,7 +59,9 @@ def test_a_stage_before_the_export_registers_nothing(root: Path) -> None:
 
 
 def test_it_needs_no_more_packages_than_it_names() -> None:
-    code = "import sys, onnxruntime\nfrom landuse.inference import Model\nprint(*{m.split('.')[0] for m in sys.modules})"
+    code = (
+        "import sys, onnxruntime\nfrom landuse.inference import Model\nprint(*{m.split('.')[0] for m in sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     known = {"rasterio", "pyogrio", "shapely", "PIL", "yaml", "tqdm", "numpy", "onnxruntime", "pydantic", "pandas"}
     named = {{"pyyaml": "yaml", "pillow": "PIL"}.get(name, name) for name in registry._NEEDS}

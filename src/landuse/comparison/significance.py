@@ -1,6 +1,6 @@
 """Is one result better than another: an exact test, what it can find, and intervals of means.
 
-Folds of a cross-validation are no such group: each has test tiles of its own, and their training tiles overlap, so
+Folds of a cross-validation are no group of seeds: each has test tiles of its own, and their training tiles overlap, so
 that their variance is too small and no unbiased estimate of it exists (Bengio and Grandvalet 2004, JMLR 5,
 1089-1105). ``mean_interval`` corrects it as Nadeau and Bengio (2003, Mach. Learn. 52, 239-281) do.
 """

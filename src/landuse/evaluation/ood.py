@@ -11,7 +11,7 @@ knn: minus the distance to the tenth nearest of the reference tiles, features of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,6 @@ from landuse.evaluation.metrics import Interval, interval, percentile
 Scores = Mapping[str, Floats]
 _NEIGHBOURS = 10
 _RECALL = 0.95
-_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,6 @@ class Reference:
         nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(features)), algorithm="brute")
         return cls(_divided(means, triangle), triangle, nearest.fit(_unit(features)))
 
-    def mahalanobis(self, features: Floats32) -> Floats:
-        white = _divided(features, self.whitening)
-        nearest: Floats = np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0)
-        return -nearest
-
-    def knn(self, features: Floats32) -> Floats:
-        distances: Floats = self.neighbours.kneighbors(_unit(features))[0].astype(np.float64)
-        return -distances[:, -1]
-
 
 def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[str, Floats]:
     """Each score of every tile, (n,). logits: (n, labels), not scaled. features: (n, F), as those of the reference.
@@ -69,12 +59,14 @@ def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[s
     """
     _refuse_no_number(logits)
     _refuse_no_number(features)
-    wide = logits.astype(np.float64)
+    wide, white = logits.astype(np.float64), _divided(features, reference.whitening)
+    squares = np.min([((white - mean) ** 2).sum(axis=1) for mean in reference.means], axis=0)
+    distances = reference.neighbours.kneighbors(_unit(features))[0].astype(np.float64)
     return {
         "max_softmax": log_softmax(wide, axis=1).max(axis=1),  # the logarithm tells apart what rounds to 1
         "energy": logsumexp(wide, axis=1),
-        "mahalanobis": reference.mahalanobis(features),
-        "knn": reference.knn(features),
+        "mahalanobis": -squares,
+        "knn": -distances[:, -1],
     }
 
 
@@ -114,7 +106,7 @@ def separation(
     """
     n, m = len(inside), len(outside)
     ranked = np.sort(inside)
-    lower, upper = (np.searchsorted(ranked, outside, side) for side in _SIDES)
+    lower, upper = np.searchsorted(ranked, outside, "left"), np.searchsorted(ranked, outside, "right")
 
     def measured(weights: Floats, others: Floats) -> tuple[float, float]:
         """The same from how often each tile is drawn: (n,) as in ``ranked``, (m,) as in ``outside``."""

@@ -72,7 +72,9 @@ def choose(
     """
     if len(targets) < _FOLDS:
         return Scaling(), f"none: {len(targets)} validation tiles are too few to tell"
-    regions = _regions(coordinates, seed)
+    regions, places = None, pd.DataFrame(coordinates, columns=PLACE)
+    if len(places.drop_duplicates()) >= _FOLDS and not places.isna().any(axis=None):
+        regions = KMeans(_FOLDS, n_init=10, random_state=seed).fit_predict(on_the_sphere(places))
     folds = np.random.default_rng(seed).permutation(len(targets)) % _FOLDS if regions is None else regions
     chosen: Scaler = "none"
     kept = nll(log_softmax(logits.astype(np.float64), axis=1), targets)
@@ -96,12 +98,3 @@ def choose(
 def nll(log_p: Floats, targets: Ints) -> Floats:
     """Negative log-likelihood of every tile, (n,)."""
     return -log_p[np.arange(len(targets)), targets]
-
-
-def _regions(coordinates: Floats | None, seed: int) -> Ints | None:
-    """The number of every tile's region, (n,), or None where places are unknown or too few."""
-    if coordinates is None or np.isnan(coordinates).any() or len(np.unique(coordinates, axis=0)) < _FOLDS:
-        return None
-    places = on_the_sphere(pd.DataFrame(coordinates, columns=PLACE))
-    numbers: Ints = KMeans(_FOLDS, n_init=10, random_state=seed).fit_predict(places).astype(np.int64)
-    return numbers

@@ -37,9 +37,9 @@ def read_sample(path: Path, folder: Path, classes: list[str]) -> list[Sampled]:
         shown = file.read(1)
     names = dict(enumerate(classes))
     for cell, row, column, mapped in sampled:
-        inside = all(
-            isinstance(at, int) and 0 <= at < side for at, side in zip((row, column), shown.shape, strict=True)
-        )
+        if not all(isinstance(number, int) for number in (cell, row, column)):
+            raise UserError(f"{path} has a cell without a number, row or column: make the sample again")
+        inside = 0 <= row < shown.shape[0] and 0 <= column < shown.shape[1]
         if not inside or shown[row, column] == NODATA or names.get(int(shown[row, column])) != mapped:
             raise UserError(
                 f"{path} is of another map (cell {cell} is not {mapped} here): name the map it was drawn from"

@@ -17,8 +17,9 @@ const kept = {
 };
 
 const labelling = (view, map, {cells, other, name, pictures}) => {
-  const names = [...map.classes, other], storage = `landuse labels ${name}`, labels = new Map(kept.read(storage));
-  const keyOf = i => i === names.length - 1 ? "0" : i < 9 ? String(i + 1) : "";
+  const names = [...new Set([...map.classes, other])]; // a model may have a class of that name
+  const storage = `landuse labels ${name}`, labels = new Map(kept.read(storage));
+  const keyOf = i => names[i] === other ? "0" : i < 9 ? String(i + 1) : "";
   const outline = L.polygon([], {color: "#fff", weight: 3, fill: false, interactive: false}).addTo(view);
   let at = 0, colours = 0, picture = null; // colours: 0 true, 1 false
 
