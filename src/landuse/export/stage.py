@@ -104,7 +104,8 @@ def _check(exported: Exported, test: Answers, store: TileStore, tolerance: float
         if not parity.largest_feature_difference < tolerance:
             raise UserError(
                 f"the features of the ONNX file differ from the network's at batch {size} by "
-                f"{parity.largest_feature_difference:.2e} of the largest (export.tolerance {tolerance:.0e}): try another -S export.opset"
+                f"{parity.largest_feature_difference:.2e} of the largest (export.tolerance {tolerance:.0e}): "
+                "try another -S export.opset"
             )
         found[f"batch_{size}"] = {"tiles": len(own)} | asdict(parity)
     return found
