@@ -26,9 +26,10 @@ import numpy as np
 from PIL import Image
 
 from landuse.inference import Model
+from landuse.inference.cores import cores
 from landuse.inference.model import BATCH
 from landuse.inference.predict import decoding, listing
-from landuse.inference.predict.run import cores, run
+from landuse.inference.predict.run import run
 
 
 def main() -> None:

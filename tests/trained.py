@@ -118,10 +118,11 @@ def answer(folder: Path, views: int = 1) -> None:
     model, described = saved.load(folder / MODEL)
     digest = hashlib.sha256((folder / MODEL / saved.WEIGHTS).read_bytes()).hexdigest()
     store, split = dealt(folder)
-    test = split[split["split"] == "test"]
-    rows, targets = (test[column].to_numpy(copy=True) for column in ("row", "target"))
-    found = predict([model], views, store.images, rows, targets, torch.device("cpu"))
-    found.save(folder / ANSWERS / "test.npz")
+    for part in ("val", "test"):
+        tiles = split[split["split"] == part]
+        rows, targets = (tiles[column].to_numpy(copy=True) for column in ("row", "target"))
+        found = predict([model], views, store.images, rows, targets, torch.device("cpu"))
+        found.save(folder / ANSWERS / f"{part}.npz")
     calibration = Calibration(
         temperature=TEMPERATURE,
         power=1.0,

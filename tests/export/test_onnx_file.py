@@ -18,15 +18,17 @@ from trained import TEMPERATURE, network, pixels, spec
 
 from landuse.core.errors import UserError
 from landuse.export import onnx_file
-from landuse.prediction.predictor import Predictor
+from landuse.export.onnx_file import Outputs
+from landuse.prediction.predictor import Predictor, predict
 from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 OPSET = 20
+CPU = torch.device("cpu")
 
 
 def exported_of(described: ModelSpec, opset: int = OPSET) -> bytes:
-    return onnx_file.export(Predictor([network(described)], 1), described, Scaling(TEMPERATURE), opset)
+    return onnx_file.export(Predictor([network(described)], 1, CPU), described, Scaling(TEMPERATURE), opset)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +59,16 @@ def test_it_answers_as_the_network_does(
         logits = model(torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2))
     expected = torch.softmax(logits / TEMPERATURE, dim=1).numpy()
     assert expected[:, 0].std() > 0.05, "a constant answer would prove nothing"
+    stored = predict([model], 1, tiles, np.arange(50), np.zeros(50, dtype=np.int64), CPU)
+    assert stored.statistics.std(axis=0).max() > 0.01
     content = exported_of(described)
     for batch_size in (1, 37):
         answers = onnx_file.predict(content, tiles, np.arange(50), batch_size)
-        assert answers.dtype == np.float32
-        assert onnx_file.compare(answers, expected).differing == 0
-        assert np.abs(answers - expected).max() < 1e-4
+        assert answers.probabilities.dtype == answers.features.dtype == np.float32
+        parity = onnx_file.compare(answers, onnx_file.Outputs(expected, stored.statistics))
+        assert parity.differing == 0
+        assert parity.largest_difference < 1e-4
+        assert parity.features < 1e-5
     assert capfd.readouterr() == ("", ""), "the exporter talks"
 
 
@@ -73,9 +79,12 @@ def test_the_power_of_the_scaling_is_inside(exported: tuple[ModelSpec, bytes]) -
     with torch.inference_mode():
         logits = model(torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2)).double()
     expected = np.exp(Scaling(TEMPERATURE, 1.5).log_probabilities(logits.numpy()))
-    content = onnx_file.export(Predictor([model], 1), described, Scaling(TEMPERATURE, 1.5), OPSET)
-    assert np.abs(onnx_file.predict(content, tiles, np.arange(20), 7) - expected).max() < 1e-5
-    assert np.abs(onnx_file.predict(exported[1], tiles, np.arange(20), 7) - expected).max() > 1e-3
+    content = onnx_file.export(Predictor([model], 1, CPU), described, Scaling(TEMPERATURE, 1.5), OPSET)
+    with_power, without = (
+        onnx_file.predict(each, tiles, np.arange(20), 7).probabilities for each in (content, exported[1])
+    )
+    assert np.abs(with_power - expected).max() < 1e-5
+    assert np.abs(without - expected).max() > 1e-3
 
 
 @pytest.mark.long
@@ -90,22 +99,25 @@ def test_members_and_views_are_inside() -> None:
         turned = [x.rot90(k, (2, 3)) for x in (given, given.flip(3)) for k in range(4)]
         shares = torch.stack([member(x).double().softmax(1) for member in members for x in turned]).mean(0)
     expected = (shares.log() / TEMPERATURE).softmax(1).numpy()
-    content = onnx_file.export(Predictor(members, 8), described, Scaling(TEMPERATURE), OPSET)
+    content = onnx_file.export(Predictor(members, 8, CPU), described, Scaling(TEMPERATURE), OPSET)
     for batch_size in (1, 37):
         answers = onnx_file.predict(content, tiles, np.arange(40), batch_size)
-        assert np.abs(answers - expected).max() < 1e-5
+        assert np.abs(answers.probabilities - expected).max() < 1e-5
     with torch.inference_mode():
         alone = (members[0](given).double() / TEMPERATURE).softmax(1).numpy()
     assert np.abs(alone - expected).max() > 1e-3
+    alone = onnx_file.predict(exported[1], tiles, np.arange(40), 37)
+    assert np.allclose(answers.features, alone.features, atol=1e-5), "of the first member, of the tile as it is"
 
 
 def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[ModelSpec, bytes]) -> None:
     session = onnxruntime.InferenceSession(exported[1])
-    given, answer = session.get_inputs()[0], session.get_outputs()[0]
+    given, (answer, features) = session.get_inputs()[0], session.get_outputs()
     assert (given.name, given.type, given.shape[1:]) == ("pixels", "tensor(uint8)", [32, 32, 3])
     assert (answer.name, answer.type, answer.shape[1:]) == ("probabilities", "tensor(float)", [2])
+    assert (features.name, features.type, features.shape[1:]) == ("features", "tensor(float)", [96])
     assert isinstance(given.shape[0], str)
-    assert given.shape[0] == answer.shape[0]
+    assert given.shape[0] == answer.shape[0] == features.shape[0]
     for count in (1, 2, 5):
         tiles = pixels(exported[0], count)
         assert session.run(None, {"pixels": tiles})[0].sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
@@ -132,7 +144,8 @@ def test_another_process_writes_the_same_bytes(exported: tuple[ModelSpec, bytes]
         "import hashlib; from trained import *; from landuse.export import onnx_file\n"
         "from landuse.prediction.predictor import Predictor\nfrom landuse.spec.scaling import Scaling\n"
         "s = spec(source='a source', units='a unit')\n"
-        f"content = onnx_file.export(Predictor([network(s)], 1), s, Scaling(TEMPERATURE), {OPSET})\n"
+        "predictor = Predictor([network(s)], 1, torch.device('cpu'))\n"
+        f"content = onnx_file.export(predictor, s, Scaling(TEMPERATURE), {OPSET})\n"
         "print(hashlib.sha256(content).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(ROOT / "tests")}
@@ -142,11 +155,12 @@ def test_another_process_writes_the_same_bytes(exported: tuple[ModelSpec, bytes]
 
 
 def test_differences_are_counted() -> None:
-    reference = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]], dtype=np.float32)
-    other = np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5]], dtype=np.float32)
-    assert onnx_file.compare(reference, reference) == onnx_file.Parity(0, 0.0)
-    assert onnx_file.compare(other, reference) == onnx_file.Parity(1, 0.3)
-    other[2] = np.nan
+    features = np.array([[4.0, 1.0]] * 3, dtype=np.float32)
+    reference = Outputs(np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]], dtype=np.float32), features)
+    other = Outputs(np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5]], dtype=np.float32), features + 0.5)
+    assert onnx_file.compare(reference, reference) == onnx_file.Parity(0, 0.0, 0.0)
+    assert onnx_file.compare(other, reference) == onnx_file.Parity(1, 0.3, 0.125)
+    other.probabilities[2] = np.nan
     assert np.isnan(onnx_file.compare(other, reference).largest_difference)
 
 
@@ -188,6 +202,6 @@ def test_a_network_without_onnx_form_is_refused_in_one_line(capfd: pytest.Captur
     model = network(described)
     model.backbone, model.head = Undecided(), nn.Linear(3, 2)
     with pytest.raises(UserError, match=r"^test_resnet has no ONNX form .*choose another model.backbone$") as caught:
-        onnx_file.export(Predictor([model], 1), described, Scaling(TEMPERATURE), OPSET)
+        onnx_file.export(Predictor([model], 1, CPU), described, Scaling(TEMPERATURE), OPSET)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def names(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()}
+    return {file.name for file in folder.iterdir()} if folder.is_dir() else set()
 
 
 @dataclass
@@ -149,6 +149,7 @@ def test_what_cannot_be_mapped_is_refused(tmp_path: Path, model: Path, monkeypat
     monkeypatch.setattr(workers, "_PATIENCE", 0.1)
     path = scene(tmp_path / "scene.tif", np.full((64, 64), CITY))
     refused("is there already", path, tmp_path, model)
+    refused("is a file", path, tmp_path / "scene.tif" / "map", model)
     refused("strides of 64, 32, 16", path, tmp_path / "map", model, stride=48)
     refused("no Dask scheduler answers", path, tmp_path / "map", model, scheduler="tcp://127.0.0.1:9")
     refused("no Dask scheduler answers", path, tmp_path / "map", model, scheduler="here")

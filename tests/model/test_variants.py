@@ -144,9 +144,9 @@ def test_variants_survive_the_disk_and_onnx(name: str, variant: dict[str, object
     model, read = saved.load(tmp_path / "model")
     assert read == described
     images = pixels(described, 5)
-    content = onnx_file.export(Predictor([model], 1), described, Scaling(), opset=20)
+    content = onnx_file.export(Predictor([model], 1, torch.device("cpu")), described, Scaling(), opset=20)
     session = onnxruntime.InferenceSession(content)
-    (answers,) = session.run(None, {"pixels": images})
+    (answers,) = session.run(["probabilities"], {"pixels": images})
     with torch.inference_mode():
         logits = model(torch.from_numpy(images).permute(0, 3, 1, 2).float())
     expected = torch.softmax(logits, dim=1).numpy()

@@ -113,7 +113,7 @@ def test_every_answer_is_in_its_place() -> None:
 
 def test_eight_views_do_not_care_how_a_tile_lies() -> None:
     turned = np.ascontiguousarray(IMAGES.swapaxes(1, 2)[:, ::-1])
-    rows = np.arange(20)
+    rows = np.arange(5)
     for views, same in ((8, True), (1, False)):
         answers = [asked(members(), views, rows, images).pooled() for images in (IMAGES, turned)]
         assert np.allclose(*answers, atol=1e-4) == same

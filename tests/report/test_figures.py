@@ -151,6 +151,7 @@ def test_a_single_tile_can_be_drawn() -> None:
     assert "0 labels: 1\u00a0tile" in hints(svg(certainty.set_sizes, {0: 1}))[0].replace("0\u00a0", "0 ", 1)
 
 
+@pytest.mark.long
 def test_the_history_shows_its_phases_and_the_kept_epoch(two: tuple[Inputs, Explained]) -> None:
     picture = svg(training.curves, two[0].history, 11)
     words = [e.text for e in ElementTree.fromstring(picture).iter("text")]

@@ -22,6 +22,7 @@ def shows(pixels: np.ndarray, colour: str) -> bool:
     return bool((pixels == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=1).any())
 
 
+@pytest.mark.long
 def test_every_part_is_drawn_in_its_colour_and_again_in_the_same_bytes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     parts = np.repeat(["train", "val", "test", "buffer", "aside"], 40)

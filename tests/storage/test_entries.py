@@ -197,6 +197,7 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not opened(tmp_path / "set").missing(rows, views).any()
 
 
+@pytest.mark.long
 def test_many_sets_one_after_the_other_leave_no_file_open(tmp_path: Path) -> None:
     """A search in one process opens hundreds."""
     gc.collect()

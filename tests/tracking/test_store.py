@@ -139,6 +139,7 @@ def test_a_damaged_database_is_to_be_moved_away_and_then_all_is_logged_anew(
     assert file.exists()
 
 
+@pytest.mark.long
 def test_an_empty_database_is_filled(root: Path) -> None:
     write_outputs(root)
     os.truncate(root / "mlflow.db", 0)

@@ -130,6 +130,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     assert "try it: dvc exp run" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("folder")
 def test_pruning_ends_a_trial_that_is_behind(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     values = iter([0.9, 0.9, 0.1, 0.95])

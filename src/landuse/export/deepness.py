@@ -86,7 +86,7 @@ def _lowered(proto: onnx.ModelProto) -> onnx.ModelProto:
     for node in proto.graph.node:
         for attribute in [a for a in node.attribute if a.name in _DEFAULTS and a.i == _DEFAULTS[a.name]]:
             node.attribute.remove(attribute)
-    with suppress(RuntimeError):  # it has no way down for some operators, Pad for one: onnxruntime 1.17 knows up to 20
+    with suppress(RuntimeError):  # it has no way down for Pad and a few others: onnxruntime 1.17 knows opset 20 too
         proto = version_converter.convert_version(proto, _OPSET)
     proto.ir_version = _IR
     return proto

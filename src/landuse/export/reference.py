@@ -14,6 +14,7 @@ from landuse.spec.model import OutOfDistribution
 from landuse.spec.neighbours import NEIGHBOURS, distances, unit
 
 _FEATURES, _PROBABILITIES = 4_000_000, 900_000  # bytes of each, at most
+_TILES = 5000  # at most: every new tile is compared with all of them
 _PASS = 0.95  # share of the validation tiles that the limit lets pass
 _SEED = 0
 
@@ -25,10 +26,9 @@ def make(val: Outputs, targets: npt.NDArray[np.int64]) -> tuple[bytes, OutOfDist
 
     targets: (n,) labels of the validation tiles.
     """
-    fits = _FEATURES // (val.features.shape[1] * 4)
-    dtype = np.float32 if len(targets) <= fits else np.float16
-    chosen = _balanced(targets, fits if dtype is np.float32 else 2 * fits)
-    features = unit(val.features[chosen]).astype(dtype)
+    wanted, fits = min(len(targets), _TILES), _FEATURES // (val.features.shape[1] * 4)
+    chosen = _balanced(targets, min(wanted, 2 * fits))
+    features = unit(val.features[chosen]).astype(np.float32 if wanted <= fits else np.float16)
     limit = _limit(val.features, features.astype(np.float32), chosen)
     every = np.random.default_rng(_SEED).permutation(len(targets))
     some = np.sort(every[: _PROBABILITIES // (val.probabilities.shape[1] * 4)])

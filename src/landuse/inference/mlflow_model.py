@@ -8,7 +8,7 @@ import warnings
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext  # type: ignore[attr-defined]
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from landuse.inference import Model
 

@@ -60,8 +60,7 @@ def build(
     the RGB filters repeated and scaled by 3 / channels (timm's rule). stem, pooling: see ``variants``.
     input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it.
 
-    Raises:
-        UserError: no such backbone, it has no such variant, or does not work at this size; and what ``load`` raises.
+    Raises UserError where there is no such backbone or variant, or it does not work at this size; and as ``load`` does.
     """
     if name in small_cnns.BUILD:
         network = small_cnns.BUILD[name](channels)
@@ -83,11 +82,7 @@ def build(
 
 
 def features_at(network: nn.Module, name: str, channels: int, size: int) -> int:
-    """Return how many features a backbone gives for tiles of so many pixels, by running it once; leaves no trace.
-
-    Raises:
-        UserError: it does not work at this size.
-    """
+    """Return how many features a backbone gives at an input size, by running it once, or raise UserError; no trace."""
     training = network.training
     try:
         with torch.no_grad():

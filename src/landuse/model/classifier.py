@@ -1,6 +1,7 @@
 """The network from raw pixel values to logits; preprocessing is part of it, so nobody can forget it."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -31,8 +32,6 @@ class Classifier(nn.Module):
         self.head = _head(head, backbone.features, classes)
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
-        self._cut: Cut | None = None
-        self._cut_is_current = False  # whether it is that of these weights and this freezing
         self.register_load_state_dict_post_hook(_uncut)  # type: ignore[no-untyped-call]
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
@@ -50,13 +49,11 @@ class Classifier(nn.Module):
         given = self.prefix(given) if isinstance(given, Tensor) else given
         return self.cut.rest(given.values)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def cut(self) -> Cut | None:
         """The frozen prefix and the rest of the backbone, or None where there is no such cut."""
-        if not self._cut_is_current:
-            frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
-            self._cut, self._cut_is_current = split(self.backbone, self._resting, frozen), True
-        return self._cut
+        frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
+        return split(self.backbone, self._resting, frozen)
 
     @torch.no_grad()
     def prefix(self, pixels: Tensor) -> PrefixOutput:
@@ -111,12 +108,12 @@ class Classifier(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy cuts itself: a cut is of one network's modules."""
-        return self.__dict__ | {"_cut": None, "_cut_is_current": False}
+        return {name: value for name, value in self.__dict__.items() if name != "cut"}
 
 
 def _uncut(model: Classifier, *_: object) -> None:
     """Forget the cut, because weights or freezing changed."""
-    model._cut, model._cut_is_current = None, False
+    model.__dict__.pop("cut", None)
 
 
 def _without_others(network: nn.Module, parameters: set[nn.Parameter]) -> list[nn.Module]:

@@ -47,7 +47,7 @@ def phase_file(name: str, folder: Path = MODEL) -> Path:
 
 
 def parse(content: bytes) -> ModelSpec:
-    """Return what a model.json says; raises ValueError as ``ModelSpec.parse`` does, also for a head of no such kind."""
+    """Return what a model.json says, or raise as ``ModelSpec.parse`` does, also for a head of no such kind."""
     spec = ModelSpec.parse(content)
     try:
         params.Head.model_validate(spec.head)

@@ -25,11 +25,7 @@ class GeM(nn.Module):
 
 
 def small_stem(network: Any, name: str) -> None:
-    """Give the first convolution stride 1; a ResNet loses its max-pool too: twice or four times the resolution.
-
-    Raises:
-        UserError: the network has no such stem: it cuts the picture into patches, or strides later.
-    """
+    """Give the first convolution stride 1, and a ResNet no max-pool, or raise UserError where there is no such stem."""
     remedy = "choose model.stem=standard, or a convolutional backbone such as resnet18"
     conv_name, conv = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
     if "patch_embed" in conv_name or conv.kernel_size[0] <= conv.stride[0] > 1:
@@ -42,11 +38,7 @@ def small_stem(network: Any, name: str) -> None:
 
 
 def gem_pooling(network: nn.Module, name: str) -> str:
-    """Replace global average pooling by GeM. Return the name of its exponent among the network's parameters.
-
-    Raises:
-        UserError: there is not just one global average pooling, over maps of (N, C, H, W).
-    """
+    """Replace the one global average pooling, or raise UserError. Return the parameter name of GeM's exponent."""
     # torchvision's stands at the root; timm's is wrapped, anywhere
     wrapped = [f"{n}.pool" for n, m in network.named_modules() if isinstance(m, SelectAdaptivePool2d)]
     places = [n for n in ("avgpool", *wrapped) if n in dict(network.named_modules())]

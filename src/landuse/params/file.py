@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from landuse.core.errors import UserError, did_you_mean
 from landuse.params.base import Section, Word
@@ -74,10 +74,9 @@ class Params(Section):
 
 
 def load(stage: str, root: Path = Path()) -> Params:
-    """Read params.yaml, check all of it, and return what ``dvc.yaml`` declares for this stage.
+    """Read params.yaml, check all of it, and return the sections, or keys, that ``dvc.yaml`` declares for this stage.
 
-    A declaration is a whole section, or one key of it (``data.fraction``). Reading another raises AttributeError:
-    DVC would not notice when it changes. ``runtime`` is there for every stage: it changes no result.
+    Reading another raises AttributeError: DVC would not notice when it changes. ``runtime`` changes no result.
     """
     everything = read(root / "params.yaml")
     declared = _read_yaml(root / "dvc.yaml")["stages"][stage].get("params", [])
@@ -92,12 +91,9 @@ def load(stage: str, root: Path = Path()) -> Params:
 
 
 def read(path: Path = Path("params.yaml"), changes: Tables[str, Any] | None = None) -> Params:
-    """Read and check a whole params file.
+    """Read and check a whole params file. changes: other values, by the dotted names of keys that are there.
 
-    changes: dotted names of keys that are there and the values to take instead.
-
-    Raises:
-        UserError: naming every key at fault, its value, what is allowed and the nearest spelling.
+    Raises UserError, naming every key at fault, its value, what is allowed and the nearest spelling.
     """
     content = _read_yaml(path)
     for key, value in (changes or {}).items():
@@ -186,8 +182,6 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     """The keys allowed at a place in the file, found by walking the models."""
     model: Any = Params
     for step in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            model = model.model_fields[str(step)].annotation
-        else:
-            model = get_args(model)[-1]
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+        fields = getattr(model, "model_fields", None)
+        model = fields[str(step)].annotation if fields else get_args(model)[-1]
+    return list(getattr(model, "model_fields", []))

@@ -74,16 +74,19 @@ class _Folded(nn.Module):
         if self.staged is None:
             statistics = features = self.model.pooled(pixels)
         else:
-            features, maps = self.staged(self.model.preprocess(pixels))
+            prefix, rest = self.staged
+            end, maps = prefix(self.model.preprocess(pixels))
+            features = rest(end)
             flat = maps.float().flatten(2) if maps.ndim == 4 else None
             statistics = features if flat is None else torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
         return self.model.head(features), features, statistics
 
 
-def _staged(model: Classifier) -> fx.GraphModule | None:
-    """Fold a classifier; return its backbone with a second output, the maps at the end of a middle stage.
+def _staged(model: Classifier) -> nn.ModuleList | None:
+    """Fold a classifier; return its backbone with a second output, the maps at the end of a middle stage, and the rest.
 
-    None where no single tensor leaves that stage, or the network cannot be traced.
+    The rest does nothing, but for backbones that cannot be traced to their end. None where no single tensor leaves that
+    stage, or the network cannot be traced.
     """
     model.freeze(_STAGE)
     # all of the backbone: what ``freeze`` leaves out of it, the exponent of GeM, rests as well here
@@ -97,7 +100,7 @@ def _staged(model: Classifier) -> fx.GraphModule | None:
     output = backbone.graph.output_node()
     output.args = ((output.args[0], inside[end.name]),)
     backbone.recompile()
-    return backbone
+    return nn.ModuleList([backbone, whole.rest])
 
 
 def predict(

@@ -98,6 +98,7 @@ def test_tiles_are_cut_from_scenes_and_do_not_overlap(all_bands: Collection) -> 
         assert apart.sum() == 399, f"tile {i} overlaps another"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [n for n in CLASSES if n not in ("Highway", "River")])
 def test_bands_have_the_measured_statistics(all_bands: Collection, name: str) -> None:
     """Highway and River are left out: their tiles show other land uses as well."""
@@ -123,6 +124,7 @@ def autocorrelation(tiles: np.ndarray, lag: int) -> float:
     return float(np.mean(along / 2 / power))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "lag1", "lag8"),
     [

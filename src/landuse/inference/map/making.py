@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_text
+from landuse.inference.cores import cores
 from landuse.inference.map import pictures, polygons, rasters, stac, workers
 from landuse.inference.map.answers import Task
 from landuse.inference.map.cells import Cells, assemble
@@ -53,6 +54,9 @@ def map_scene(
     """
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} is there already: name a new folder")
+    file = next((path for path in out.parents if path.is_file()), None)
+    if file is not None:
+        raise UserError(f"{file} is a file, so no map can be in it: name another folder")
     spec = Model.load(model_folder, threads=1).spec  # whoever answers for a block loads it again
     if options.scheduler is not None:  # its workers stand in folders of their own
         paths = [str(Path(path).resolve()) if Path(path).exists() else path for path in paths]
@@ -94,7 +98,7 @@ def _answer(task: Task, kept: Kept, options: MapOptions) -> None:
     every = task.grid.blocks
     todo = [first for first in every if not kept.has(first)]
     if options.scheduler is None:
-        found = workers.here(task, todo, options.workers or workers.cores())
+        found = workers.here(task, todo, options.workers or cores())
     else:
         found = workers.on_cluster(task, todo, options.scheduler)
     bar = tqdm(found, desc="map", unit="block", total=len(every), initial=len(every) - len(todo), disable=None)

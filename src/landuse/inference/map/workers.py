@@ -15,11 +15,6 @@ from landuse.inference.map.answers import Block, Task, answer
 _PATIENCE = 10  # seconds to reach a scheduler
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def here(task: Task, blocks: Sequence[tuple[int, int]], workers: int) -> Iterator[Block]:
     """Answer blocks with so many processes; one: this process."""
     if min(workers, len(blocks)) < 2:

@@ -1,7 +1,6 @@
 """From files to a table: threads take so many files at a time, decode and answer them, and rows come in order."""
 
 import math
-import os
 import sys
 import warnings
 from collections import deque
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from landuse.core.errors import UserError
 from landuse.inference import plausible
+from landuse.inference.cores import cores
 from landuse.inference.model import BATCH, Model, Predictions
 from landuse.inference.predict.decoding import Tile, decode
 from landuse.inference.predict.listing import File, count, files
@@ -77,14 +77,6 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
     if nowhere:
         print(f"landuse: rows without a point, since the file tells no place: {nowhere:,}", file=sys.stderr)
     return failed
-
-
-def cores() -> int:
-    """Threads to work with: OMP_NUM_THREADS, else the cores that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _batches(found: Iterable[File]) -> Iterator[list[File]]:

@@ -20,7 +20,7 @@ from landuse.inference.scene.grid import Grid, Window
 
 _LOCK = threading.RLock()  # a dataset of GDAL bears one thread at a time
 _SETTINGS = {
-    "GDAL_CACHEMAX": 64 << 20,  # bytes a process: what a block of a map needs; GDAL's own is 5 % of the memory
+    "GDAL_CACHEMAX": 32 << 20,  # bytes a process: what a block of a map needs; GDAL's own is 5 % of the memory
     # warp blocks that always are the same: cut to each window, one pixel in millions is rounded otherwise
     "GDAL_VRT_WARP_USE_DATASET_RASTERIO": False,
     "GDAL_HTTP_MAX_RETRY": 5,

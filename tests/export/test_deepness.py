@@ -1,0 +1,71 @@
+"""The file for Deepness keeps the contract of that plugin, and answers as the model does."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from trained import TEMPERATURE, network, pixels, spec
+
+from landuse.export import deepness, onnx_file
+from landuse.prediction.predictor import Predictor
+from landuse.spec.model import ModelSpec
+from landuse.spec.scaling import Scaling
+
+
+def exported(described: ModelSpec) -> bytes:
+    predictor = Predictor([network(described)], 1, torch.device("cpu"))
+    return onnx_file.export(predictor, described, Scaling(TEMPERATURE), 20)
+
+
+def test_it_is_what_the_plugin_asks_for() -> None:
+    described = spec(ground_resolution=10.0)
+    content = deepness.convert(exported(described), described)
+    proto = onnx.load_from_string(content)
+    assert [entry.version for entry in proto.opset_import if not entry.domain] == [17]
+    assert proto.ir_version == 8
+    session = onnxruntime.InferenceSession(content)
+    (given,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (given.type, given.shape[1:], isinstance(given.shape[0], str)) == ("tensor(float)", [3, 32, 32], True)
+    assert (answer.type, answer.shape[1:]) == ("tensor(float)", [2, 32, 32])
+    told = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    assert told == {
+        "model_type": "Segmentor",
+        "class_names": {"0": "City", "1": "Farmland"},
+        "resolution": 1000,
+        "tile_size": 32,
+        "tiles_overlap": 50,
+        "standardization_mean": [0, 0, 0],
+        "standardization_std": [1 / 255] * 3,
+        "seg_thresh": 0,
+        "seg_small_segment": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("backbone", "bands", "size", "input_size"),
+    [
+        ("test_resnet", 13, 48, 48),
+        pytest.param("vit_tiny_patch16_224", 3, 64, 224, marks=pytest.mark.long),  # Gelu is newer than opset 17
+        pytest.param("swin_tiny_patch4_window7_224", 3, 64, 224, marks=pytest.mark.long),  # Pad keeps its own
+    ],
+)
+def test_every_pixel_of_a_tile_has_the_answer_to_the_tile(
+    backbone: str, bands: int, size: int, input_size: int
+) -> None:
+    described = spec(backbone, bands, size, input_size)
+    tiles, content = pixels(described, 6), exported(described)
+    expected = onnx_file.predict(content, tiles, np.arange(6), 6).probabilities
+    converted = deepness.convert(content, described)
+    maps = deepness.predict(converted, tiles)
+    assert np.abs(maps - expected[:, :, None, None]).max() < 1e-5
+    assert "resolution" not in onnxruntime.InferenceSession(converted).get_modelmeta().custom_metadata_map
+
+
+def test_every_digital_number_gets_through_the_division_by_255() -> None:
+    numbers = np.arange(2**16, dtype=np.uint16)
+    divided = numbers.astype(np.float32) / np.float32(255) / np.float32(1 / 255)
+    assert not np.array_equal(divided.astype(np.uint16), numbers), "cutting off would not do"
+    assert np.array_equal(np.round(divided).astype(np.uint16), numbers)
