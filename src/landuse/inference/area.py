@@ -21,7 +21,7 @@ _FEW_BLOCKS = 10
 _STEPS = 5000  # of EM at most
 _CONVERGED = 1e-7  # largest change of a share in a step
 _FLOOR = 1e-3  # a share that EM starts from: from 0 none would leave
-_PRIOR = 0.5  # Jeffreys' for each entry of a row of the confusion: a row without an error is no proof of none
+_PRIOR = 0.5  # Jeffreys' for each count of test tiles or of cells: none among a few is no proof of none
 
 
 class Area(TypedDict):
@@ -77,8 +77,7 @@ def _redrawn(counts_by_block: Counts, rng: np.random.Generator) -> Floats:
     """(draws, K) mapped shares of the bootstrap: of blocks, or of cells where there are few blocks."""
     blocks = counts_by_block[counts_by_block.sum(axis=1) > 0]
     if len(blocks) < _FEW_BLOCKS:
-        cells = blocks.sum(axis=0)
-        return _rows(rng.multinomial(cells.sum(), cells / cells.sum(), size=_DRAWS))
+        return rng.dirichlet(blocks.sum(axis=0) + _PRIOR, size=_DRAWS)
     times = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=_DRAWS)
     return _rows(times @ blocks)
 

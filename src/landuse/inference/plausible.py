@@ -24,7 +24,7 @@ MOST = 0.75
 _OFFSET = 1000  # digital numbers
 _DARK = 800  # digital numbers that the darkest pixel of any band is below in 9 of 10 tiles of EuroSAT
 
-_WHITE = 20000  # digital numbers: twice what a white surface in the sun has
+WHITE = 20000  # digital numbers: twice what a white surface in the sun has
 _SHADE = 0.75  # of the darkest training tile; EuroSAT's sea and forest are brighter in blue
 
 _EMPTY = "all pixels are 0 or 1: no data, or reflectance that was cast to whole numbers"
@@ -48,7 +48,7 @@ def faults(tiles: npt.NDArray[Any], spec: ModelSpec) -> list[str]:
             found[(mean < _SHADE * low).all(axis=1)] = _DIM
         else:
             found[_offset(mean, smallest, low, high)] = _ADDED
-            found[mean.max(axis=1) > _WHITE] = _LARGE
+            found[mean.max(axis=1) > WHITE] = _LARGE
             if low.max() > 255:
                 found[largest <= 255] = _BYTES
     found[largest <= 1] = _EMPTY

@@ -25,7 +25,7 @@ ODD = [
     (SOUTH_UP, "has its south up"),
     ({"transform": place(20)}, "has pixels of 20 x 20 m on the ground"),
     ({"crs": "EPSG:3857", "transform": from_origin(1e6, 6e6, 10, 10)}, "has pixels of 6.77 x 6.77 m on the ground"),
-    ({"crs": "EPSG:2263", "transform": from_origin(1e6, 2e5, 32.8, 32.8)}, "has pixels of 9.97 x 10 m on the ground"),
+    ({"crs": "EPSG:2263", "transform": from_origin(1e6, 2e5, 32.8, 32.8)}, "has pixels in units of US survey foot"),
 ]
 
 

@@ -91,6 +91,8 @@ def test_a_model_that_adds_an_offset_itself_gets_values_with_it(tmp_path: Path) 
         (np.zeros_like(DARK), "no data in band 3"),
         (np.full(DARK.shape, np.nan, dtype=np.float32), "no data in band 3"),
         (DARK.astype(np.float32) * 1e5, "neither reflectance .* --units dn or --units reflectance decides"),
+        (DARK // 11, "99 % of its values are up to"),
+        (DARK * 24, "99 % of its values are up to"),
         (DARK.astype(np.complex64), "the bands hold complex64"),
     ],
 )

@@ -126,8 +126,10 @@ def _oddity(raster: Any, metres: float | None) -> str | None:
         return "is rotated"
     if t.e > 0 or t.a < 0:
         return "has its south up"
+    if raster.crs.linear_units_factor[1] != 1:
+        return f"has pixels in units of {raster.crs.linear_units}"
     right, down = ground_metres(raster)
-    if raster.crs.linear_units_factor[1] != 1 or (metres and not _close(right, down, metres)):
+    if metres and not _close(right, down, metres):
         return f"has pixels of {right:.3g} x {down:.3g} m on the ground"
     return None
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from landuse import sensors
 from landuse.core.errors import UserError
+from landuse.inference import plausible
 from landuse.inference.scene import rasters
 from landuse.inference.scene.options import SceneOptions
 from landuse.inference.scene.product import Found, Log, Product
@@ -22,6 +23,7 @@ _DARK = 0.01  # quantile: what lies below may be broken, or shadows that L2A mad
 # 4.9 % of 469 tiles of EuroSAT, 640 m wide, and in none of 300 random sets of four of them; in B10 in no tile
 _OFFSET_GONE, _OFFSET_THERE = 900, 1000
 _DARKEST = ("B10", "B12", "B11")  # looked at, too, where a scene has them: dark somewhere almost everywhere
+_BYTE = 255  # even the sea is brighter in blue, by what the air scatters
 _FLAG = "--offset -1000 (baseline 04.00 and later) or --offset 0 (before that, or harmonised) decides"
 
 Values = npt.NDArray[Any]
@@ -58,9 +60,9 @@ def calibrate(
     if all(values.dtype == np.uint8 for values in seen.values()):
         _check_picture(chosen, spec, log)
         return tuple(_band(name, band, 1, 0) for name, band in zip(spec.bands, chosen, strict=True)), True
-    units = options.units or _units(chosen, seen, log)
     if spec.units not in (sensors.UNITS, sensors.RGB_UNITS):
         raise UserError(f"the model takes {spec.units}, {chosen[0].path} has reflectance: give it an 8-bit picture")
+    units = options.units or _units(chosen, seen, log)
     if options.offset is None:
         with suppress(UserError):  # the model does not need them
             seen |= _look([band for band in product.bands if band.name in _DARKEST and band not in chosen])
@@ -99,18 +101,21 @@ def _units(chosen: Sequence[Found], seen: dict[Found, Values], log: Log) -> str:
         raise UserError(
             f"the bands hold {', '.join(sorted(map(str, kinds)))}: give all as reflectance or digital numbers"
         )
-    if all(kind.kind in "iu" for kind in kinds) or any(band.gain is not None for band in chosen):
+    if any(band.gain is not None for band in chosen):
         return "dn"
     high = max(float(np.quantile(seen[band], 0.99)) for band in chosen)
-    if 0 < high <= 2:
-        log.append(f"floating-point values, 99 % of them up to {high:.3g}: reflectance, times 10,000")
+    told = f"99 % of its values are up to {high:,.3g}"
+    whole = all(kind.kind in "iu" for kind in kinds)
+    if not whole and 0 < high <= 2:
+        log.append(f"floating-point values: {told}: reflectance, times 10,000")
         return "reflectance"
-    if 50 < high < 30_000:
-        log.append(f"floating-point values, 99 % of them up to {high:,.0f}: reflectance x 10000")
+    if _BYTE < high < plausible.WHITE:
+        if not whole:
+            log.append(f"floating-point values: {told}: reflectance x 10000")
         return "dn"
     raise UserError(
-        f"floating-point values of {chosen[0].path}, 99 % of them up to {high:.3g}, are neither reflectance (0 to 1) "
-        "nor reflectance x 10000: --units dn or --units reflectance decides"
+        f"{chosen[0].path} has neither reflectance (0 to 1, floating point) nor reflectance x 10000: {told}; "
+        "convert it, or --units dn or --units reflectance decides"
     )
 
 
