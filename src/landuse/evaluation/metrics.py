@@ -48,7 +48,7 @@ def from_confusion(matrix: npt.NDArray[Any]) -> dict[str, Floats]:
     actual, predicted, total = m.sum(-1), m.sum(-2), m.sum((-2, -1))
     recall = _ratio(hits, actual, np.nan)
     precision = np.where(actual > 0, _ratio(hits, predicted, 0.0), np.nan)
-    f1 = np.where(actual > 0, _ratio(2 * hits, actual + predicted, 0.0), np.nan)
+    f1 = np.where(actual > 0, per_class_f1(m), np.nan)
     covariance = hits.sum(-1) * total - (actual * predicted).sum(-1)
     spread = np.sqrt((total**2 - (predicted**2).sum(-1)) * (total**2 - (actual**2).sum(-1)))
     return {

@@ -25,7 +25,6 @@ from landuse.core.arrays import Flags, Floats, Floats32, Ints
 from landuse.core.errors import UserError
 from landuse.evaluation.metrics import Interval, interval, percentile
 
-Scores = Mapping[str, Floats]
 _NEIGHBOURS = 10
 _RECALL = 0.95
 
@@ -71,7 +70,7 @@ def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[s
 
 
 def section(
-    inside: Scores, outside: Scores, classes: Sequence[str], settings: params.Evaluate
+    inside: Mapping[str, Floats], outside: Mapping[str, Floats], classes: Sequence[str], settings: params.Evaluate
 ) -> dict[str, Any] | None:
     """The section ood of reports/evaluate.json; None where no class is kept aside.
 

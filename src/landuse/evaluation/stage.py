@@ -33,7 +33,8 @@ def run(p: params.Params, store: TileStore) -> None:
     """
     settings, split = p.evaluate, read_split(store)
     names = labels_of(split)
-    found = {part: Answers.load(ANSWERS / f"{part}.npz", len(split)) for part in answers.PARTS if _has(part)}
+    there = [name for name in (*answers.PARTS, "views") if (ANSWERS / f"{name}.npz").is_file()]
+    found = {name: Answers.load(ANSWERS / f"{name}.npz", len(split)) for name in there}
     val, test = found["val"], found["test"]
     members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
     known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
@@ -41,14 +42,13 @@ def run(p: params.Params, store: TileStore) -> None:
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
     log_p = Scaling.of(fitted).log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
-    many = Answers.load(ANSWERS / "views.npz", len(split)) if _has("views") else test
     with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
         guesses = dict(stored)
     report = {
         **scores.measure(settings, tiles, probabilities, guesses, names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
         "ood": _strangers(found, split, settings),
-        "views": scores.views(many, settings),
+        "views": scores.views(found.get("views", test), settings),
         "ensemble": scores.ensemble(test, members, settings),
     }
     write_json(CALIBRATION, fitted.model_dump())
@@ -60,10 +60,6 @@ def run(p: params.Params, store: TileStore) -> None:
     accuracy = report["accuracy"]
     ends = f"({accuracy['low']:.2%} to {accuracy['high']:.2%})"
     print(f"test accuracy {accuracy['value']:.2%} {ends}, {len(tiles):,} tiles")
-
-
-def _has(name: str) -> bool:
-    return (ANSWERS / f"{name}.npz").is_file()
 
 
 def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:
@@ -105,6 +101,4 @@ def _predictions(test: pd.DataFrame, probabilities: Floats, names: list[str]) ->
     table["truth"] = np.take(names, test["target"])
     table["prediction"] = np.take(names, probabilities.argmax(1))
     table["correct"] = table["truth"] == table["prediction"]
-    for i, name in enumerate(names):
-        table[f"p_{name}"] = probabilities[:, i]
-    return table
+    return table.join(pd.DataFrame(probabilities, columns=[f"p_{name}" for name in names]))

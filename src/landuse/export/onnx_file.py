@@ -60,13 +60,13 @@ class Exported:
 class Parity:
     """How two sets of outputs for the same tiles differ.
 
-    differing: tiles with another class. largest_difference: of a probability. features: largest difference of a
-    feature, as a share of the largest.
+    differing: tiles with another class. largest_difference: of a probability. largest_feature_difference: as a share of
+    the largest feature.
     """
 
     differing: int
     largest_difference: float
-    features: float
+    largest_feature_difference: float
 
 
 class _Deployed(nn.Module):

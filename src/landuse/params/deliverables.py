@@ -1,19 +1,28 @@
 """Sections evaluate, ensemble and export."""
 
+import re
 import warnings
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from landuse.params.base import Count, Float, Place, Positive, Section, Seed, Word
 
-RegisteredName = Annotated[Word, Field(pattern=r"^[^/:.@]+(@[A-Za-z][\w-]*)?$")]  # NAME or NAME@ALIAS, as MLflow has it
 Scaler = Literal["none", "temperature", "power"]
 
 
 def _no_other_one(value: object) -> object:
     """``Literal`` compares by ==, by which true is 1."""
     return value if type(value) is int else repr(value)
+
+
+def _registrable(name: str) -> str:
+    if not re.fullmatch(r"[\w-]+(@(?!latest$|v\d+$)[\w-]+)?", name, re.IGNORECASE):
+        raise ValueError(
+            f"is {name!r}: give NAME or NAME@ALIAS, of letters, digits, _ and -; MLflow keeps the aliases latest, v1, "
+            "v2 for itself"
+        )
+    return name
 
 
 class Evaluate(Section):
@@ -48,4 +57,4 @@ with warnings.catch_warnings():
         opset: Annotated[int, Field(ge=18, le=99)]  # what the installed onnx has is less: see export.onnx_file
         tolerance: Annotated[Positive, Field(le=1)]
         int8: Literal["none", "auto"]
-        register: RegisteredName | None
+        register: Annotated[Word, AfterValidator(_registrable)] | None
