@@ -1,4 +1,4 @@
-"""Hectares of each class from a map without reference labels: as counted, and corrected for the model's own errors.
+"""Hectares of each class from a map without reference labels, corrected for the model's own errors.
 
 The correction assumes that land of a class looks here as it does in the test tiles: P(image | class) is unchanged,
 while the shares of the classes may be anything (label shift; Forman 2008, Data Min. Knowl. Discov. 17; Saerens et al.
@@ -30,11 +30,6 @@ class Area(TypedDict):
     hectares: float
     low: float
     high: float
-
-
-def counted(counts: Counts, cell_hectares: float) -> Floats:
-    """(K,) cells of each class -> (K,) hectares as mapped, with all the errors of the map."""
-    return counts.astype(np.float64) * cell_hectares
 
 
 def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, seed: int) -> list[Area]:

@@ -30,6 +30,8 @@ def local_folder(model: str) -> Path:
         from mlflow.exceptions import MlflowException
     except ImportError:
         raise UserError(f"{model} is in MLflow, which is not installed here: pip install mlflow") from None
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").is_file():  # MLflow would make an empty one
+        raise UserError(f"no mlflow.db here to find {model} in: go to its folder, or set MLFLOW_TRACKING_URI")
     kept = tempfile.mkdtemp(prefix="landuse-model-")
     atexit.register(shutil.rmtree, kept, ignore_errors=True)
     try:

@@ -10,11 +10,10 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from landuse.inference.map.grid import Grid
-from landuse.inference.model import Model
+from landuse.inference.model import BATCH, Model
 from landuse.inference.scene import Scene
 
 Floats = npt.NDArray[np.float32]
-_WINDOWS = 64  # that the model gets at once: fixed, since the last bits of an answer may depend on it
 _LOADING = threading.Lock()  # a worker of Dask has threads, and one session
 
 
@@ -65,8 +64,8 @@ def answer(task: Task, first: tuple[int, int]) -> Block:
     complete[:, grid.cols - grid.reach + 1 - col :] = False
     windows = np.full((height, width, len(model.spec.classes) + 1), np.nan, dtype=np.float32)
     starts = np.argwhere(complete)
-    for at in range(0, len(starts), _WINDOWS):
-        i, j = starts[at : at + _WINDOWS].T
+    for at in range(0, len(starts), BATCH):  # of one size: the last bits of an answer may depend on it
+        i, j = starts[at : at + BATCH].T
         tiles = _filled(_windows(pixels, grid)[i, j], _windows(valid, grid)[i, j])
         probabilities, features = model.run(tiles)
         windows[i, j, :-1], windows[i, j, -1] = probabilities, model.strangeness(features)

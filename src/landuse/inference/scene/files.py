@@ -32,8 +32,8 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
         found = _as_told(found, bands, log)
     name = next(filter(None, map(_PRODUCT.search, paths)), None)
     if name:
-        offset = baseline_offset(name[2])
-        found = [band if band.source else _with_offset(band, offset, name[0].rstrip("_")) for band in found]
+        offset, source = float(baseline_offset(name[2])), f"the processing baseline of {name[0].rstrip('_')}"
+        found = [b if b.source else replace(b, gain=1.0, offset=offset, source=source) for b in found]
     l2a = name is None and any(map(_L2A.search, paths))
     return Product(
         bands=tuple(found),
@@ -41,10 +41,6 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
         date=next(filter(None, map(date_in, paths)), None),
         clouds=tuple(classification(band.path, band.index) for band in found if band.name == "scl"),
     )
-
-
-def _with_offset(band: Found, offset: int, product: str) -> Found:
-    return replace(band, gain=1.0, offset=float(offset), source=f"the processing baseline of {product}")
 
 
 def _bands(path: str, told: bool) -> list[Found]:

@@ -55,7 +55,8 @@ class Product:
         for name in map(spelled, wanted):
             same = sorted((band for band in self.bands if band.name == name), key=lambda band: band.metres)
             if not same:
-                raise UserError(self._lacks([name for name in wanted if not self._has(name)]))
+                there = {band.name for band in self.bands}
+                raise UserError(self._lacks([name for name in wanted if spelled(name) not in there]))
             if len(same) > 1 and not self.many:
                 raise UserError(
                     f"{name} is there twice, as {_place(same[0])} and as {_place(same[1])}: "
@@ -65,9 +66,6 @@ class Product:
         log += [f"{band.name} is {_place(band)}, {band.how}" for band in picked]
         return tuple(picked)
 
-    def _has(self, name: str) -> bool:
-        return any(band.name == spelled(name) for band in self.bands)
-
     def _lacks(self, missing: list[str]) -> str:
         names = [band.name for band in self.bands if band.name]
         path, nameless = self.bands[0].path, len(self.bands) - len(names)
@@ -76,10 +74,9 @@ class Product:
                 f"{nameless} of {len(self.bands)} bands of {path} have no names: say which are "
                 f"{', '.join(missing)} (--bands NAME=NUMBER,NAME=NUMBER), or name all in their order"
             )
-        return (
-            f"no band {', '.join(missing)} among {', '.join(sorted({*names}))} of {path}: give a scene that has it, or "
-            "say with --bands what the bands are"
-        )
+        told = "" if self.many else ", or say with --bands what the bands are"
+        known = ", ".join(sorted({*names}))
+        return f"no band {', '.join(missing)} among {known} of {path}: give a scene that has it{told}"
 
 
 def spelled(name: str) -> str:
