@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from landuse.core.files import atomic
 from landuse.inference.map.cells import Cells
-from landuse.inference.palette import rgb
+from landuse.palette import rgb
 
 LARGEST = 2048  # pixels a side of the quicklook
 _MAP, _MARGIN, _PANEL, _LINE = 1200, 40, 400, 76  # pixels of map.png: longer side of the land, and what is around it

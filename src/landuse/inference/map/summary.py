@@ -12,8 +12,8 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import Grid
-from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
+from landuse.palette import colours
 from landuse.spec.model import ModelSpec
 
 VERSION = 1
