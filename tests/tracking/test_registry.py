@@ -13,7 +13,8 @@ from exported import write_model
 from tracked import client, write_outputs
 
 from landuse import tracking
-from landuse.inference.predict import source
+from landuse.inference import Model
+from landuse.inference.registry import local_folder
 from landuse.tracking import registry
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:The ``noload``")]  # SQLAlchemy to MLflow
@@ -38,7 +39,7 @@ def test_it_is_registered_once_under_an_alias_that_moves(root: Path) -> None:
     assert there.get_model_version_by_alias("tiles", "champion").version == version.version
     saved = Path(mlflow.artifacts.download_artifacts("models:/tiles@champion", dst_path=str(root / "fetched")))
     assert not [file for file in saved.rglob("*") if file.suffix in (".pkl", ".pickle", ".cloudpickle")]
-    model = source.load("models:/tiles@champion", 1)
+    model = Model.load(local_folder("models:/tiles@champion"), threads=1)
     assert model.predict(TILES).labels.tolist() == ["Farmland", "City"]
     answers = mlflow.pyfunc.load_model("models:/tiles@champion").predict(TILES)
     assert list(answers.columns) == ["label", "probability", "abstained", "ood"]
