@@ -183,7 +183,8 @@ def test_bands_without_descriptions_are_taken_in_order_and_that_is_said_once(
     rows = predict(models / "numbers", "x.tif", "y.tif", "z.tif")
     assert [row["label"] for row in rows] == ["Farmland"] * 3
     assert capsys.readouterr().err.splitlines() == [
-        "landuse: bands without descriptions are taken in the order of the model: " + ", ".join(sensors.BANDS)
+        "landuse: bands without descriptions are taken in the order of the model: " + ", ".join(sensors.BANDS),
+        "landuse: tiles unlike the training tiles, whose labels are a guess: 3",
     ]
 
 

@@ -64,8 +64,8 @@ def _legend(summary: dict[str, Any]) -> list[tuple[list[tuple[int, ...]], str, s
         entries.append((pale, "unsure (pale)", f"{summary['abstained_cells'] / valid:.1%} of the cells"))
     if summary["strange_cells"]:
         stripes: list[tuple[int, ...]] = [_INK, (255, 255, 255), (255, 255, 255)] * 4
-        told = f"{summary['strange_cells'] / valid:.1%}, a guess (striped)"
-        entries.append((stripes, "unlike the training tiles", told))
+        told = f"{summary['strange_cells'] / valid:.1%}, unlike the training tiles"
+        entries.append((stripes, "strange (striped)", told))
     if summary["masked_cells"]:
         entries.append(([(170, 170, 170)], "no answer", "no data, or masked"))
     return entries

@@ -52,7 +52,7 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
     located = out is not None and out.suffix == ".gpkg"
     answer = partial(_answer, model, check_values, located)
     unwatched = True if out is None and sys.stdout.isatty() else None  # the rows themselves are to be seen there
-    failed, nowhere, told = 0, 0, set[str]()
+    failed, nowhere, strange, told = 0, 0, 0, set[str]()
     with (
         warnings.catch_warnings(),
         ThreadPoolExecutor(threads) as pool,
@@ -73,7 +73,10 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
             write(answers.rows, answers.places)
             failed += sum(row.error is not None for row in answers.rows)
             nowhere += located * answers.places.count(None)
+            strange += sum(row.ood is not None and row.ood > 1 for row in answers.rows)
             bar.update(len(answers.rows))
+    if strange:
+        print(f"landuse: tiles unlike the training tiles, whose labels are a guess: {strange:,}", file=sys.stderr)
     if nowhere:
         print(f"landuse: rows without a point, since the file tells no place: {nowhere:,}", file=sys.stderr)
     return failed
