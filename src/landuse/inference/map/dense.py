@@ -61,9 +61,8 @@ def write_dense(folder: Path, dense: Dense, model: Model, scene: Scene, min_vali
     rim = tile // stride  # positions within a tile of a large window's border, where that is padded, are left out
     own = (dense.side - tile) // stride + 1 - 2 * rim
     scores = np.full((count, rows, cols), NODATA, dtype=np.uint8)
-    sampled = np.zeros(rows * cols, dtype=bool)
-    sampled[np.random.default_rng(0).permutation(rows * cols)[:_COMPARED]] = True
-    sampled = sampled.reshape(rows, cols)
+    sampled = np.zeros((rows, cols), dtype=bool)
+    sampled.flat[np.random.default_rng(0).permutation(rows * cols)[:_COMPARED]] = True
     pairs = []
     starts = [(row, col) for row in range(0, rows, own) for col in range(0, cols, own)]
     for row, col in tqdm(starts, desc="dense", unit="window", disable=None):
