@@ -28,6 +28,7 @@ from workspace import clean_environment
 
 import stages
 from landuse import cli, params
+from landuse.cli import pipeline
 from landuse.comparison import experiments
 from landuse.core.errors import user_errors
 from landuse.core.paths import LABELS
@@ -239,7 +240,7 @@ def test_what_the_system_does_not_give_is_named(
 
 def test_every_stage_and_command_is_damaged_here_or_reads_no_output() -> None:
     assert {*RUN, "download"} == set(STAGES)
-    assert {*READS, "scene", "compare", "cache", "repair"} == set(cli._COMMANDS)
+    assert {*READS, "compare", "cache", "repair"} == set(pipeline.COMMANDS)
 
 
 def flipped(file: Path, step: int) -> Iterator[None]:

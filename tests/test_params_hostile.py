@@ -47,7 +47,7 @@ def leaves(table: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 LEAVES = dict(leaves(CONTENT))
-MAY_BE_TEXT = ("url", "coordinates", "list", "sha256")  # and are null in the repository
+MAY_BE_TEXT = ("url", "coordinates", "list", "sha256", "register")  # and are null in the repository
 
 
 def put(path: tuple[Any, ...], value: Any) -> dict[str, Any]:

@@ -23,16 +23,19 @@ def read(content: bytes, name: str = "features") -> np.ndarray:
         return np.asarray(found[name])
 
 
-@pytest.mark.parametrize("width", [20, 300, 4096])
+@pytest.mark.parametrize("width", [20, 300, pytest.param(1600, marks=pytest.mark.long)])
 def test_it_is_small_for_any_network_and_tells_strangers_as_evaluation_does(width: int) -> None:
     val, inside, outside = tiles(0, 1500, width), tiles(1, 300, width), tiles(2, 300, width, shift=0.02)
     content, known = reference.make(val, np.arange(1500) % 3)
     assert len(content) < 5_000_000
     ours = Reference(read(content).astype(np.float32), known.neighbours, known.limit)
-    theirs = ood.Reference.fit(val.features[:, :50], np.arange(1500) % 3)
-    theirs.neighbours.fit(ood._unit(val.features))
+    theirs = ood.Reference.fit(val.features, np.arange(1500) % 3)
+    logits = np.zeros((300, 3), dtype=np.float32)
     truth = np.repeat([0, 1], 300)
-    scores = [np.concatenate([ours.score(x.features), -theirs.knn(x.features)]) for x in (inside, outside)]
+    scores = [
+        np.concatenate([ours.score(x.features), -ood.scores(logits, x.features, theirs)["knn"]])
+        for x in (inside, outside)
+    ]
     found = roc_auc_score(truth, np.concatenate([score[:300] for score in scores]))
     expected = roc_auc_score(truth, np.concatenate([score[300:] for score in scores]))
     assert found == pytest.approx(expected, abs=1e-4 if width == 20 else 0.02)

@@ -5,7 +5,7 @@ import os
 import sys
 
 from landuse.cli import maps, view
-from landuse.cli.values import Command, path, whole
+from landuse.cli.values import MODEL, Command, path, whole
 from landuse.core.errors import UserError
 
 
@@ -23,8 +23,7 @@ def _predict(options: argparse.Namespace) -> None:
     from landuse.inference import Model, registry
     from landuse.inference.predict.run import run
 
-    in_mlflow = options.model.startswith(("models:/", "runs:/"))
-    model = Model.load(registry.local_folder(options.model) if in_mlflow else options.model, threads=1)
+    model = Model.load(registry.local_folder(options.model), threads=1)
     failed = run(options.paths, model, options.out, check_values=not options.any_values)
     if failed:
         print(f"landuse: files without an answer: {failed:,}; the column error says why", file=sys.stderr)
@@ -44,9 +43,7 @@ COMMANDS: dict[str, Command] = {
         "paths": {"metavar": "PATH", "nargs": "+",
                   "help": "a file (PNG, JPEG, TIFF, GeoTIFF, ...), a folder, a pattern, a zip, or - for a list of them "
                           "on standard input"},
-        "--model": {"default": "models/export", "metavar": "FOLDER",
-                    "help": "as 'dvc repro export' makes it, or an MLflow URI like models:/NAME@ALIAS "
-                            "(default: %(default)s)"},
+        **MODEL,
         "--out": {"metavar": "FILE", "type": path,
                   "help": ".csv, .jsonl, .parquet or .gpkg, points where tiles have coordinates (default: CSV on "
                           "standard output)"},

@@ -2,19 +2,21 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
-from landuse.cli.values import Command, day, path, share, whole
+from landuse.cli.values import MODEL, Command, day, path, share, whole
 
 
 def _run(options: argparse.Namespace) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process has a core; NumPy looks when it is loaded
+    from landuse.inference import registry
     from landuse.inference.map import MapOptions, map_scene
     from landuse.inference.scene import SceneOptions
 
-    how = MapOptions(options.stride, options.min_valid, options.workers, options.scheduler, options.date, options.dense)
-    print(*map_scene(options.scene, options.out, options.model, how, SceneOptions.of(options)), sep="\n")
+    date, dense = options.date, options.dense
+    how = MapOptions(options.stride, options.min_valid, options.workers, options.scheduler, date, dense)
+    model = registry.local_folder(options.model)
+    print(*map_scene(options.scene, options.out, model, how, SceneOptions.of(options)), sep="\n")
 
 
 def _arguments() -> dict[str, dict[str, Any]]:
@@ -24,8 +26,7 @@ def _arguments() -> dict[str, dict[str, Any]]:
         "scene": {"nargs": "+", "metavar": "SCENE",
                   "help": "GeoTIFF, VRT, SAFE folder or zip, STAC item; several are bands of one scene"},
         "--out": {"metavar": "DIR", "type": path, "required": True, "help": "the folder to make"},
-        "--model": {"metavar": "DIR", "type": path, "default": Path("models/export"),
-                    "help": "an exported model (default: %(default)s)"},
+        **MODEL,
         "--stride": {"metavar": "PX", "type": whole(1, 4096, " pixels"),
                      "help": "side of a cell, a divisor of the tile's (default: half a tile)"},
         "--min-valid": {"metavar": "SHARE", "type": share, "default": 0.5,

@@ -9,6 +9,11 @@ from typing import Any
 Arguments = dict[str, dict[str, Any]]  # as argparse takes them
 # the function, what it is about, and its arguments, or what gives them where that takes long to load
 Command = tuple[Callable[[argparse.Namespace], None], str, Arguments | Callable[[], Arguments]]
+MODEL: Arguments = {
+    "--model": {"metavar": "DIR", "default": "models/export",
+                "help": "as 'dvc repro export' makes it, or an MLflow URI like models:/NAME@ALIAS "
+                        "(default: %(default)s)"},
+}  # fmt: skip
 
 
 def whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:

@@ -66,7 +66,7 @@ def user_errors() -> Iterator[None]:
             _leave(2, f"landuse: error: {' '.join(line.split())}")
 
 
-_STOPPED = "stopped: the same command goes on from what is finished"
+_STOPPED = "stopped, and nothing is half-written: run the same command again"
 _REMEDIES = {
     errno.ENOSPC: "free some space on this disk and run the same command again",
     errno.EDQUOT: "free some of your disk quota and run the same command again",

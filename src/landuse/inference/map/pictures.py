@@ -9,11 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from landuse.core.files import atomic
 from landuse.inference.map.cells import Cells
-from landuse.inference.palette import rgb
+from landuse.palette import rgb
 
 LARGEST = 2048  # pixels a side of the quicklook
 _MAP, _MARGIN, _PANEL, _LINE = 1200, 40, 400, 76  # pixels of map.png: longer side of the land, and what is around it
 _INK, _PALE = (33, 33, 33), (130, 130, 130)
+_STRIPE = 4  # pixels of a stripe over cells unlike the training tiles, of every third
 _UNSURE = 0.6  # of white in the colour of a cell without an answer that is sure enough
 _STRETCH = (2, 98)  # percentiles that become black and white
 
@@ -35,7 +36,7 @@ def write_map(path: Path, cells: Cells, quicklook: Image.Image, summary: dict[st
     colours = summary["colours"]
     rows, cols = cells.classes.shape
     size = (max(1, round(cols * _MAP / max(rows, cols))), max(1, round(rows * _MAP / max(rows, cols))))
-    height = max(size[1] + 40, 70 + _LINE * (len(colours) + 2) + 90)
+    height = max(size[1] + 40, 70 + _LINE * (len(colours) + 3) + 90)
     sheet = Image.new("RGB", (size[0] + _PANEL + 3 * _MARGIN, height + 2 * _MARGIN), "white")
     sheet.paste(_land(cells, quicklook, colours, size), (_MARGIN, _MARGIN))
     draw = ImageDraw.Draw(sheet)
@@ -52,7 +53,7 @@ def write_map(path: Path, cells: Cells, quicklook: Image.Image, summary: dict[st
 
 
 def _legend(summary: dict[str, Any]) -> list[tuple[list[tuple[int, ...]], str, str]]:
-    """Colours, name and numbers of each entry: the classes, what is unsure, what has no answer."""
+    """Colours, name and numbers of each entry: the classes, what is unsure, what is strange, what has no answer."""
     counts, colours, valid = summary["counts"], summary["colours"], summary["valid_cells"]
     entries: list[tuple[list[tuple[int, ...]], str, str]] = [
         ([rgb(colour)], name, f"{counts[name]['hectares']:,.0f} ha, {counts[name]['share']:.1%}")
@@ -61,6 +62,10 @@ def _legend(summary: dict[str, Any]) -> list[tuple[list[tuple[int, ...]], str, s
     if summary["abstained_cells"]:
         pale = [_pale(rgb(colour)) for colour in list(colours.values())[:2]]
         entries.append((pale, "unsure (pale)", f"{summary['abstained_cells'] / valid:.1%} of the cells"))
+    if summary["strange_cells"]:
+        stripes: list[tuple[int, ...]] = [_INK, (255, 255, 255), (255, 255, 255)] * 4
+        told = f"{summary['strange_cells'] / valid:.1%}, a guess (striped)"
+        entries.append((stripes, "unlike the training tiles", told))
     if summary["masked_cells"]:
         entries.append(([(170, 170, 170)], "no answer", "no data, or masked"))
     return entries
@@ -77,7 +82,7 @@ def _entry(draw: ImageDraw.ImageDraw, at: tuple[int, int], paint: list[tuple[int
 
 
 def _land(cells: Cells, quicklook: Image.Image, colours: dict[str, str], size: tuple[int, int]) -> Image.Image:
-    """The colours of the classes, darker where the scene is dark; the scene in grey where there is no answer."""
+    """The colours of the classes, darker where the scene is dark, striped where it is strange; else grey."""
     resized = quicklook.resize(size, Image.Resampling.BILINEAR)
     grey = np.asarray(resized.convert("L"), dtype=np.float32)[..., None]
     seen = np.asarray(resized.getchannel("A"), dtype=np.float32)[..., None] / 255
@@ -87,6 +92,8 @@ def _land(cells: Cells, quicklook: Image.Image, colours: dict[str, str], size: t
     table[0, : len(colours)] = [rgb(colour) for colour in colours.values()]
     table[1, : len(colours)] = [_pale(rgb(colour)) for colour in colours.values()]
     paint = table[cells.abstained[at].astype(int), cells.classes[at]]
+    stripes = np.add.outer(*map(np.arange, size[::-1])) // _STRIPE % 3 == 0
+    paint[cells.strange[at] & stripes] = _INK
     painted = np.where(cells.valid[at][..., None], paint * (0.72 + 0.4 * grey / 255), 0.5 * grey + 110)
     return Image.fromarray(np.rint(painted * seen + 255 * (1 - seen)).clip(0, 255).astype(np.uint8))
 

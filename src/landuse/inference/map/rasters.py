@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.shutil import copy
 
 from landuse.inference.map.cells import NODATA, OOD, SHARE, Bytes
-from landuse.inference.palette import rgb
+from landuse.palette import rgb
 
 
 def write_classes(folder: Path, classes: Bytes, place: dict[str, Any], colours: dict[str, str]) -> None:

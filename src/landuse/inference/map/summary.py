@@ -12,8 +12,8 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import Grid
-from landuse.inference.palette import colours
 from landuse.inference.scene import Scene
+from landuse.palette import colours
 from landuse.spec.model import ModelSpec
 
 VERSION = 1
@@ -62,16 +62,22 @@ def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform
 
 
 def _area(spec: ModelSpec, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
-    """Hectares corrected for the errors that the model makes on test tiles; None where these are not known."""
+    """Hectares corrected for the errors that the model makes on test tiles; None where these are not known.
+
+    Cells unlike the training tiles are left out: what the model answers there no test tile tells.
+    """
     confusion = np.array(spec.confusion or [])
     if not confusion.size or not (confusion.sum(axis=1) > 0).all():
+        return None
+    known = np.where(cells.strange, NODATA, cells.classes)
+    if (known == NODATA).all():
         return None
     count, side = len(spec.classes), max(1, _TOGETHER // grid.stride)
     counts = [
         np.bincount(part[part != NODATA], minlength=count)
         for row in range(0, grid.rows, side)
         for col in range(0, grid.cols, side)
-        for part in [cells.classes[row : row + side, col : col + side]]
+        for part in [known[row : row + side, col : col + side]]
     ]
     areas = corrected(np.array(counts), confusion, cell_hectares, _SEED)
     return {
@@ -103,7 +109,8 @@ def told(summary: dict[str, Any]) -> list[str]:
     valid = summary["valid_cells"]
     lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
     if summary["strange_cells"]:
-        lines.append(f"unlike the training tiles: {summary['strange_cells'] / valid:.1%}")
+        share = f"{summary['strange_cells'] / valid:.1%}"
+        lines.append(f"unlike the training tiles in {share}: a guess, and left out of corrected hectares")
     if summary["masked_cells"]:
         lines.append(f"no answer for {summary['masked_cells']:,} cells: no data, or masked")
     return lines

@@ -137,6 +137,9 @@ def _geopackage(out: Path) -> Iterator[Write]:
     with atomic(out) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*extension", category=RuntimeWarning)  # until it is whole
 
+        part.touch()  # where that is forbidden, Python says so; GDAL does not
+        part.unlink()
+
         def put(rows: list[Row], places: list[Place | None]) -> None:
             points = [None if place is None else shapely.Point(place) for place in places]
             fields = [_field(name, rows) for name in COLUMNS]

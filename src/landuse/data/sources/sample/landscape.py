@@ -79,7 +79,7 @@ def _zones(
     shares = np.array([weights[name] for name in names])
     drawn = rng.choice([CLASSES.index(name) for name in names], count**2, p=shares / shares.sum())
     nearest = np.full((2, *x.shape), np.inf, np.float32)
-    zone = np.zeros((2, *x.shape), np.uint8)
+    zone = np.zeros((2, *x.shape), np.uint16)
     for k, (py, px) in enumerate(grid.T.astype(np.float32)):
         distance = np.hypot(x - px, y - py)
         first, second = distance < nearest[0], distance < nearest[1]
@@ -141,7 +141,7 @@ def _river(
     cover[(off < max(sandy, 0) * patchy) & land] = Cover.TRACK
     water = (off < 0) & land
     cover[water], land_use[water] = Cover.WATER, _RIVER
-    return np.where(water, np.uint8(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))
+    return np.where(water, np.uint16(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))
 
 
 def _highway(rng: Generator, size: int, land_use: Pixels, cover: Pixels) -> None:

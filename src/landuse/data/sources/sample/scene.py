@@ -13,20 +13,9 @@ from landuse import sensors
 from landuse.core.files import atomic
 from landuse.data.sources.sample.landscape import CLASSES
 from landuse.data.sources.sample.simulation import simulate
+from landuse.palette import colours, rgb
 
 _ZONE = 130  # pixels: mean width of a stretch of one land use
-_COLOURS = {  # of the land-use map, red-green-blue
-    "AnnualCrop": (240, 214, 120),
-    "Forest": (27, 94, 32),
-    "HerbaceousVegetation": (174, 213, 129),
-    "Highway": (66, 66, 66),
-    "Industrial": (142, 68, 173),
-    "Pasture": (102, 187, 106),
-    "PermanentCrop": (198, 134, 66),
-    "Residential": (211, 47, 47),
-    "River": (41, 182, 246),
-    "SeaLake": (13, 71, 161),
-}
 
 
 def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
@@ -53,7 +42,9 @@ def write_scene(folder: Path, seed: int, size: int = 1024) -> None:
             file.descriptions = sensors.BANDS
         with _raster(part / "land_use.tif", **profile, count=1, dtype="uint8") as file:
             file.write(scene.landscape.land_use, 1)
-            file.write_colormap(1, {number: (*_COLOURS[name], 255) for number, name in enumerate(CLASSES)})
+            file.write_colormap(
+                1, {number: (*rgb(colour), 255) for number, colour in enumerate(colours(CLASSES).values())}
+            )
             file.update_tags(1, **{str(number): name for number, name in enumerate(CLASSES)})
 
 
