@@ -78,3 +78,32 @@ def _graph(spec: ModelSpec) -> onnx.ModelProto:
     helper.set_model_props(model, known | {"units": spec.units, "data_digest": spec.data_digest})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def write_dense(folder: Path, spec: ModelSpec, stride: int) -> None:
+    """Write dense.onnx: each tile-sized window of eight tiles a side gets what ``_graph`` gives it."""
+    count, top, tile = len(spec.bands), THRESHOLD[spec.dtype], spec.tile_size
+    positions = 7 * tile // stride + 1
+    weights = np.array([[0.0, 12 / (top * count)]] * count, dtype=np.float32)
+    constants = {"weights": weights, "bias": np.array([0.0, -12.0], dtype=np.float32), "first": np.array([0])}
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["x"], ["maps"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["maps"], ["means"], kernel_shape=[tile] * 2, strides=[stride] * 2),
+        helper.make_node("Transpose", ["means"], ["last"], perm=[0, 2, 3, 1]),
+        helper.make_node("Squeeze", ["last", "first"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=2),
+    ]
+    pixels = {"uint8": TensorProto.UINT8, "uint16": TensorProto.UINT16}[spec.dtype]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels", pixels, [1, 8 * tile, 8 * tile, count])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [positions, positions, 2])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, {"identity": spec.identity})
+    onnx.save(model, folder / "dense.onnx")

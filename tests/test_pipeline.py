@@ -140,6 +140,17 @@ def test_a_map_is_as_right_as_the_answers_to_test_tiles(finished: Workspace, tmp
     assert len(right) > 300 and right.mean() > accuracy - 0.03 - chance
 
 
+def test_dense_scores_agree_with_the_answers_to_tiles_as_far_as_measured(finished: Workspace, tmp_path: Path) -> None:
+    """In about three of four windows: the last map of a tile has 2 x 2 places, each of them beside padding."""
+    finished.run("landuse", "scene", str(tmp_path), "--seed", "1", "--size", "1536")
+    finished.run("landuse", "map", str(tmp_path / "scene.tif"), "--out", str(tmp_path / "map"), "--dense")
+    told = json.loads((tmp_path / "map/summary.json").read_text())["dense"]
+    with rasterio.open(tmp_path / "map/dense.tif") as file:
+        assert file.shape == (47, 47) and file.res == (320, 320)
+    assert told["compared"] == 1000
+    assert 0.6 < told["agreement"] < 1
+
+
 def _right(finished: Workspace, folder: Path, seed: int, mapped: dict[str, str]) -> np.ndarray[Any, Any]:
     """Whether the map of a simulated scene is right, of each cell with a land use that is mapped to a label."""
     finished.run("landuse", "scene", str(folder), "--seed", str(seed), "--size", "1536")

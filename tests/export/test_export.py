@@ -44,7 +44,13 @@ def test_it_writes_the_model_and_all_that_belongs_to_it(
     workspace: Workspace, tracked: list[tuple[str, str | None]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     export.run(workspace.params)
-    assert {file.name for file in EXPORT.iterdir()} == {"model.onnx", "model.json", "reference.npz", "deepness.onnx"}
+    assert {file.name for file in EXPORT.iterdir()} == {
+        "model.onnx",
+        "model.json",
+        "reference.npz",
+        "deepness.onnx",
+        "dense.onnx",
+    }
     described, calibration = (json.loads(file.read_text()) for file in (MODEL / "model.json", CALIBRATION))
     found = json.loads((EXPORT / "model.json").read_text())
     assert {key: found[key] for key in described if key not in ADDED} == {

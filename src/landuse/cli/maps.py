@@ -13,7 +13,8 @@ def _run(options: argparse.Namespace) -> None:
     from landuse.inference.map import MapOptions, map_scene
     from landuse.inference.scene import SceneOptions
 
-    how = MapOptions(options.stride, options.min_valid, options.workers, options.scheduler, options.date)
+    date, dense = options.date, options.dense
+    how = MapOptions(options.stride, options.min_valid, options.workers, options.scheduler, date, dense)
     model = registry.local_folder(options.model)
     print(*map_scene(options.scene, options.out, model, how, SceneOptions.of(options)), sep="\n")
 
@@ -33,6 +34,8 @@ def _arguments() -> dict[str, dict[str, Any]]:
         "--date": {"metavar": "YYYY-MM-DD", "type": day, "help": "of acquisition, where the files do not say"},
         "--workers": {"metavar": "N", "type": whole(1, 1024), "help": "processes (default: one a core)"},
         "--scheduler": {"metavar": "TCP://HOST:PORT", "help": "compute on the workers of this Dask scheduler"},
+        "--dense": {"action": "store_true",
+                    "help": "write dense.tif, too: the network once over large windows, and how well that agrees"},
         **OPTIONS,
     }  # fmt: skip
 

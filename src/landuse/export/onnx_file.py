@@ -91,20 +91,30 @@ def export(predictor: Predictor, spec: ModelSpec, scaling: Scaling, opset: int) 
     Raises:
         UserError: the exporter cannot express this backbone, or not in this opset.
     """
+    example = torch.zeros((2, spec.tile_size, spec.tile_size, len(spec.bands)), dtype=getattr(torch, spec.dtype))
+    return write(_Deployed(predictor, scaling), example, torch.export.Dim("N"), OUTPUTS, spec, opset)
+
+
+def write(
+    network: nn.Module, example: Tensor, batch: Any | None, outputs: list[str], spec: ModelSpec, opset: int
+) -> bytes:
+    """Return the content of the ONNX file of a network that takes ``pixels``, which is left in eval mode.
+
+    batch: the dimension that their number is; None: as many as in the example. Raises as ``export`` does.
+    """
     newest = onnx.defs.onnx_opset_version()
     if opset > newest:
         raise _refused_opset(opset, f"the installed onnx does not know (its last is {newest})")
-    example = torch.zeros((2, spec.tile_size, spec.tile_size, len(spec.bands)), dtype=getattr(torch, spec.dtype))
     try:
         with _quiet():
             program = torch.onnx.export(
-                _Deployed(predictor, scaling).eval(),
+                network.eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,
-                dynamic_shapes={"pixels": {0: torch.export.Dim("N")}},
+                dynamic_shapes=None if batch is None else {"pixels": {0: batch}},
                 input_names=["pixels"],
-                output_names=OUTPUTS,
+                output_names=outputs,
                 opset_version=opset,
                 verbose=False,
             )

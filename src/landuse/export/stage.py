@@ -12,7 +12,7 @@ from landuse import params, tracking
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
 from landuse.core.paths import ANSWERS, CALIBRATION, EXPORT, EXPORT_METRICS, EXPORT_REPORT
-from landuse.export import deepness, int8, onnx_file, reference
+from landuse.export import deepness, dense, int8, onnx_file, reference
 from landuse.export.onnx_file import Exported, Outputs
 from landuse.prediction import members
 from landuse.prediction.predictor import Predictor
@@ -50,6 +50,9 @@ def run(p: params.Params) -> None:
     parity = _check(exported, test, store, p.export.tolerance)
     for_qgis = deepness.convert(content, spec)
     _check_deepness(for_qgis, exported, test, store, p.export.tolerance)
+    large = dense.convert(predictor, spec, Scaling.of(calibration), p.export.opset)
+    some = store.images[test.rows[: dense.TILES**2]]
+    dense.check(large, predictor, Scaling.of(calibration), some, p.export.tolerance)
     auto = p.export.int8 == "auto"
     chosen, measured = int8.choose(exported, store.images, val, test) if auto else (exported, {})
     compared_with, ood = reference.make(chosen.val, val.targets)
@@ -61,7 +64,8 @@ def run(p: params.Params) -> None:
         "confusion": _confusion(test.targets, chosen.test.probabilities),
         "ood": ood,
     }
-    files = {"model.onnx": chosen.content, "deepness.onnx": for_qgis, "reference.npz": compared_with}
+    files = {"model.onnx": chosen.content, "reference.npz": compared_with}
+    files |= {"deepness.onnx": for_qgis, "dense.onnx": large}
     for name, data in files.items():
         with atomic(EXPORT / name) as part:
             part.write_bytes(data)

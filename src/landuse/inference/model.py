@@ -85,7 +85,7 @@ class Model:
         if not folder.is_dir():
             raise UserError(f"no folder {folder}: name the one that 'dvc repro export' makes, models/export")
         spec = _spec(folder / "model.json")
-        session = _session(folder / "model.onnx", threads)
+        session = open_session(folder / "model.onnx", threads)
         found = {node.name: node.shape for node in session.get_outputs()}
         if not set(_OUTPUTS) <= set(found):
             raise UserError(
@@ -168,7 +168,8 @@ def _spec(file: Path) -> ModelSpec:
     return spec
 
 
-def _session(file: Path, threads: int | None) -> Any:
+def open_session(file: Path, threads: int | None) -> Any:
+    """Return an onnxruntime.InferenceSession on the CPU, or raise UserError where the file is missing or damaged."""
     import onnxruntime  # half of the time that a process of one tile takes
 
     onnxruntime.disable_telemetry_events()  # its Windows packages have it on

@@ -66,7 +66,7 @@ def answer(task: Task, first: tuple[int, int]) -> Block:
     starts = np.argwhere(complete)
     for at in range(0, len(starts), BATCH):  # of one size: the last bits of an answer may depend on it
         i, j = starts[at : at + BATCH].T
-        tiles = _filled(_windows(pixels, grid)[i, j], _windows(valid, grid)[i, j])
+        tiles = filled(_windows(pixels, grid)[i, j], _windows(valid, grid)[i, j])
         probabilities, features = model.run(tiles)
         windows[i, j, :-1], windows[i, j, -1] = probabilities, model.strangeness(features)
     own = np.s_[: height * side, : width * side]
@@ -85,7 +85,7 @@ def _windows(pixels: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
     return np.moveaxis(every[:: grid.stride, :: grid.stride], (-2, -1), (2, 3))
 
 
-def _filled(tiles: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+def filled(tiles: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """Give pixels without data the mean of the window's others: a model never saw a hole."""
     for tile, known in zip(tiles, valid, strict=True):
         if not known.all():

@@ -15,6 +15,7 @@ from landuse.inference.cores import cores
 from landuse.inference.map import pictures, polygons, rasters, stac, workers
 from landuse.inference.map.answers import Task
 from landuse.inference.map.cells import Cells, assemble
+from landuse.inference.map.dense import Dense, write_dense
 from landuse.inference.map.grid import Grid
 from landuse.inference.map.kept import Kept
 from landuse.inference.map.summary import summarise, told, write_summary
@@ -32,7 +33,7 @@ class MapOptions:
 
     stride: pixels a side of a cell; None: half a tile. min_valid: share of valid pixels that a cell and a window
     need. workers: processes on this machine; None: one a core. scheduler: address of a Dask scheduler to use instead.
-    date: of acquisition, ISO 8601, where the files do not say.
+    date: of acquisition, ISO 8601, where the files do not say. dense: write dense.tif, too.
     """
 
     stride: int | None = None
@@ -40,6 +41,7 @@ class MapOptions:
     workers: int | None = None
     scheduler: str | None = None
     date: str | None = None
+    dense: bool = False
 
 
 def map_scene(
@@ -57,7 +59,9 @@ def map_scene(
     file = next((path for path in out.parents if path.is_file()), None)
     if file is not None:
         raise UserError(f"{file} is a file, so no map can be in it: name another folder")
-    spec = Model.load(model_folder, threads=1).spec  # whoever answers for a block loads it again
+    model = Model.load(model_folder, threads=1)  # whoever answers for a block loads it again
+    spec = model.spec
+    dense = Dense.load(model_folder, model, options.workers or cores()) if options.dense else None
     if options.scheduler is not None:  # its workers stand in folders of their own
         paths = [str(Path(path).resolve()) if Path(path).exists() else path for path in paths]
     scene = open_scene(paths, spec, scene_options)
@@ -74,9 +78,13 @@ def map_scene(
     summary["decisions"] = [*scene.decisions, *_decisions(task, spec)]
     with atomic(out) as part:
         part.mkdir()
+        if dense is not None:
+            summary["dense"], decision = write_dense(part, dense, model, scene, options.min_valid)
+            summary["decisions"].append(decision)
         _write(part, out.name, scene, cells, summary)
     kept.drop()
-    return [*told(summary), f"wrote {out}: classes.tif, scores.tif, cells.gpkg, map.png, summary.json and more"]
+    more = summary["decisions"][-1:] if dense else []
+    return [*told(summary), *more, f"wrote {out}: classes.tif, scores.tif, cells.gpkg, map.png, summary.json and more"]
 
 
 def _task(scene: Scene, spec: ModelSpec, folder: Path, grid: Grid, min_valid: float) -> Task:

@@ -32,14 +32,19 @@ def write_classes(folder: Path, classes: Bytes, place: dict[str, Any], colours: 
     _write_style(folder / "classes.qml", colours)
 
 
-def write_scores(folder: Path, scores: Bytes, place: dict[str, Any], classes: list[str]) -> None:
-    """Write scores.tif: (classes + 3, rows, cols) as ``Cells`` has them, with the scale of each band."""
+def write_bands(path: Path, bands: Bytes, place: dict[str, Any], names: list[str], scales: list[float]) -> None:
+    """Write (bands, rows, cols) as scores.tif and dense.tif have them, with the name and the scale of each band."""
     with rasterio.MemoryFile() as memory:
-        with memory.open(**_profile(scores, place)) as file:
-            file.write(scores)
-            file.descriptions = (*(f"probability {name}" for name in classes), "entropy", "abstained", "ood")
-            file.scales = (*[1 / SHARE] * (len(classes) + 1), 1.0, 1 / OOD)
-        _write_cog(memory, folder / "scores.tif")
+        with memory.open(**_profile(bands, place)) as file:
+            file.write(bands)
+            file.descriptions, file.scales = names, scales
+        _write_cog(memory, path)
+
+
+def write_scores(folder: Path, scores: Bytes, place: dict[str, Any], classes: list[str]) -> None:
+    """Write scores.tif: (classes + 3, rows, cols) as ``Cells`` has them."""
+    names = [*(f"probability {name}" for name in classes), "entropy", "abstained", "ood"]
+    write_bands(folder / "scores.tif", scores, place, names, [*[1 / SHARE] * (len(classes) + 1), 1.0, 1 / OOD])
 
 
 def _profile(bands: Bytes, place: dict[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def _assets(summary: dict[str, Any]) -> dict[str, Any]:
         "map": ("map.png", "image/png", ["thumbnail"], {}),
         "summary": ("summary.json", "application/json", ["metadata"], {}),
     }
+    if "dense" in summary:
+        assets["dense"] = ("dense.tif", _GEOTIFF, ["data"], {})
     return {
         key: {"href": f"./{file}", "type": media, "roles": roles, **more}
         for key, (file, media, roles, more) in assets.items()

@@ -110,9 +110,7 @@ def told(summary: dict[str, Any]) -> list[str]:
     lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
     if summary["strange_cells"]:
         share = f"{summary['strange_cells'] / valid:.1%}"
-        lines.append(
-            f"strange, unlike the training tiles, in {share}: guesses, left out of corrected hectares"
-        )
+        lines.append(f"strange, unlike the training tiles, in {share}: guesses, left out of corrected hectares")
     if summary["masked_cells"]:
         lines.append(f"no answer for {summary['masked_cells']:,} cells: no data, or masked")
     return lines
