@@ -129,7 +129,7 @@ def test_a_signal_ends_each_stage_in_one_line_with_nothing_half_written(
     assert end.value.code == 128 + number
     line = capsys.readouterr().err
     assert len(line.splitlines()) == 1
-    assert "the same command goes on" in line
+    assert "run the same command again" in line
     assert list(tmp_path.iterdir()) == []
 
 
