@@ -1,10 +1,12 @@
-"""``landuse map`` beside a plain loop of rasterio and onnxruntime, over a simulated scene, in one run. Linux only.
+"""``landuse map`` beside a plain loop of rasterio and onnxruntime, and torchgeo, over a simulated scene. Linux only.
 
     python benchmarks/map.py --model models/export --size 2745 --size 5490
 
 The scene: digital numbers of the model's bands, uint16, in a tiled and deflated GeoTIFF. The plain loop reads a window
 at a time and gives 64 to one session that has all cores; it writes a GeoTIFF of the likeliest class of each window, and
-nothing else: no mean of windows, no scores, no masks, no polygons, no pictures. Seconds of CPU time are printed beside
+nothing else: no mean of windows, no scores, no masks, no polygons, no pictures. torchgeo's GridGeoSampler feeds the
+same network in torch to the same end; it runs in benchmarks/.venv (``make bench`` makes it), or where --peers names a
+Python, and is left out, with a line, where that is absent. Seconds of CPU time are printed beside
 those of the wall, since other programs on the machine change them less. Memory is the sum of proportional set sizes
 (PSS) over all processes; what is held leaves out pages of files.
 """
@@ -25,6 +27,7 @@ from landuse.spec.model import ModelSpec
 
 _LANDUSE = "from landuse.cli import main; main()"
 _BATCH = 64
+_PEERS = Path("benchmarks/.venv/bin/python")
 
 
 def main() -> None:
@@ -33,6 +36,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, action="append", help="pixels a side; may be repeated (default: 2745)")
     parser.add_argument("--stride", type=int, default=64, help="(default: %(default)s)")
     parser.add_argument("--plain", nargs=2, metavar=("SCENE", "OUT"), help=argparse.SUPPRESS)
+    parser.add_argument("--network", default="models/model", help="the same model in torch (default: %(default)s)")
+    parser.add_argument("--peers", type=Path, default=_PEERS, help="Python that has torchgeo (default: %(default)s)")
+    parser.add_argument("--torchgeo-workers", type=int, default=0, help="of its DataLoader (default: %(default)s)")
     options = parser.parse_args()
     if options.plain:
         _plain(Path(options.plain[0]), Path(options.plain[1]), Path(options.model), options.stride)
@@ -40,10 +46,18 @@ def main() -> None:
     for size in options.size or [2745]:
         with tempfile.TemporaryDirectory() as folder:
             scene = _write_scene(Path(folder, "scene.tif"), size)
-            settings = ["--model", options.model, "--stride", str(options.stride)]
+            settings = ["--model", str(Path(options.model).absolute()), "--stride", str(options.stride)]
             ours = [_LANDUSE, "map", str(scene), "--out", f"{folder}/map", "--offset", "0", *settings]
-            plain = [__file__, "--plain", str(scene), f"{folder}/plain.tif", *settings]
-            _race(size, {"landuse map": ["-c", *ours], "plain loop": plain}, Path(folder))
+            plain = [str(Path(__file__).absolute()), "--plain", str(scene), f"{folder}/plain.tif", *settings]
+            contenders = {"landuse map": [sys.executable, "-c", *ours], "plain loop": [sys.executable, *plain]}
+            if options.peers.is_file():
+                network = Path(options.network).absolute()
+                peer = [scene, f"{folder}/peer.tif", network, options.stride, options.torchgeo_workers]
+                script = Path(__file__).absolute().parent / "peers/map_with_torchgeo.py"
+                contenders["torchgeo"] = [str(options.peers.absolute()), str(script), *map(str, peer)]
+            else:
+                print(f"torchgeo is left out: no {options.peers}")
+            _race(size, contenders, Path(folder))
 
 
 def _race(size: int, contenders: dict[str, list[str]], folder: Path) -> None:
@@ -51,14 +65,16 @@ def _race(size: int, contenders: dict[str, list[str]], folder: Path) -> None:
     found = {}
     for name, arguments in contenders.items():
         before = _cpu()
-        run = measured.measure([[sys.executable, *arguments]], folder, {"PATH": ""})
+        run = measured.measure([arguments], folder, {"PATH": "", "PYTHONPATH": str(Path("src").absolute())})
         if run.ended != "well":
             raise SystemExit(f"{name} failed: {(folder / 'contender.log').read_text()}")
         found[name] = (run.wall, _cpu() - before, run.peak, run.held)
         wall, cpu, peak, held = found[name]
         print(f"  {name:<12} {wall:7.1f} s  {cpu:7.1f} s CPU  {peak:6.0f} MiB, held {held:6.0f}", flush=True)
-    ratios = [ours / plain for ours, plain in zip(*found.values(), strict=True)]
-    print(f"  {'ratio':<12} {ratios[0]:7.2f}    {ratios[1]:7.2f}        {ratios[2]:6.2f}           {ratios[3]:6.2f}")
+    ours = found.pop("landuse map")
+    for name, other in found.items():
+        ratios = [mine / its for mine, its in zip(ours, other, strict=True)]
+        print(f"  landuse map / {name}: {ratios[0]:.2f} wall, {ratios[1]:.2f} CPU, {ratios[2]:.2f} memory")
 
 
 def _cpu() -> float:
