@@ -19,8 +19,9 @@ from PIL import Image
 
 from landuse.cli import main
 from landuse.core.errors import UserError
+from landuse.inference.folder import MapFolder
 from landuse.inference.view import write_page
-from landuse.inference.view.folder import MapFolder
+from landuse.inference.view.page import LONGEST
 
 HOSTILE = ["</script><b>", "\"&'amp;", "Äcker 🌾 $title"]
 
@@ -97,7 +98,7 @@ def test_of_a_large_map_the_page_shows_every_second_cell(tmp_path: Path) -> None
     mapped.write_map(tmp_path, np.stack([1 - city, city]), ood=city)
     with rasterio.open(tmp_path / "scores.tif") as file:
         whole = file.read(2)
-    found = MapFolder.read(tmp_path)
+    found = MapFolder.read(tmp_path, LONGEST)
     assert found.classes.shape == (20, 1050) and found.step == 2
     assert (found.scores[1] == whole[1::2, 1::2]).all()
     assert found.transform.a == 2 * mapped.METRES

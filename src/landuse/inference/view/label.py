@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landuse.core.files import write_text
+from landuse.inference.folder import MapFolder
+from landuse.inference.sample import OTHER, read_sample
 from landuse.inference.scene import SceneOptions
-from landuse.inference.view.folder import MapFolder
-from landuse.inference.view.page import page, page_path
+from landuse.inference.view.page import LONGEST, page, page_path
 from landuse.inference.view.pictures import pictures_of
-from landuse.inference.view.sample import OTHER, read_sample
 
 
 def write_label_page(folder: Path, sample: Path, scene: Sequence[str], options: SceneOptions, out: Path | None) -> Path:
@@ -23,7 +23,7 @@ def write_label_page(folder: Path, sample: Path, scene: Sequence[str], options: 
         UserError: the folder holds no whole map, or the sample or the scene is not of it.
     """
     out = page_path(out or folder / "label.html")
-    found = MapFolder.read(folder)
+    found = MapFolder.read(folder, LONGEST)
     cells = read_sample(sample, folder, found.summary["classes"])
     pictures = pictures_of(cells, found, scene, options) if scene else []
     digest = hashlib.sha256(json.dumps([found.summary["model"], cells]).encode()).hexdigest()

@@ -17,11 +17,12 @@ import numpy as np
 
 from landuse.core.errors import UserError
 from landuse.core.files import write_text
+from landuse.inference.folder import MapFolder, Summary
 from landuse.inference.view import mercator
-from landuse.inference.view.folder import MapFolder, Summary
 from landuse.inference.view.uri import base64_of, data_uri
 
 _HERE = Path(__file__).parent
+LONGEST = 2048  # cells a side that a page can show: a browser holds all of them in memory
 
 
 def write_page(folder: Path, out: Path | None = None) -> Path:
@@ -31,7 +32,7 @@ def write_page(folder: Path, out: Path | None = None) -> Path:
         UserError: the folder holds no whole map, or out is no name of a page.
     """
     out = page_path(out or folder / "index.html")
-    write_text(out, page(MapFolder.read(folder)))
+    write_text(out, page(MapFolder.read(folder, LONGEST)))
     return out
 
 

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from landuse import sensors
 from landuse.core.errors import UserError
+from landuse.inference.folder import MapFolder
+from landuse.inference.sample import Sampled
 from landuse.inference.scene import Scene, SceneOptions, open_scene
 from landuse.inference.view import mercator
-from landuse.inference.view.folder import MapFolder
-from landuse.inference.view.sample import Sampled
 from landuse.inference.view.uri import data_uri
 from landuse.spec.model import ModelSpec
 

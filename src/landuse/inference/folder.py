@@ -1,4 +1,4 @@
-"""A folder that `landuse map` made, read and checked for the page."""
+"""A folder that `landuse map` made, read and checked."""
 
 import math
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from landuse.core.errors import UserError
 from landuse.core.outputs import as_json
 
 NODATA = 255
-_LONGEST = 2048  # cells a side that a page can show: a browser holds all of them in memory
+_ABSTAINED, _OOD = -2, -1  # the bands of scores.tif after the probabilities and the entropy
 
+Flags = npt.NDArray[np.bool_]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 
 
@@ -49,11 +50,12 @@ class Source(TypedDict):
 
 
 class Summary(TypedDict):
-    """What the page tells of summary.json. strange_cells: None of a model without a reference to compare with."""
+    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with."""
 
     model: Source
     shape: Annotated[list[int], Field(min_length=2, max_length=2)]
     cell_metres: float
+    stride: int
     classes: Annotated[list[str], Field(min_length=1)]
     colours: dict[str, Colour]
     counts: dict[str, Count]
@@ -63,12 +65,13 @@ class Summary(TypedDict):
     strange_cells: int | None
     date: str | None
     area: dict[str, Interval] | None
+    confusion: list[list[int]] | None
     decisions: list[str]
 
 
 @dataclass(frozen=True)
 class MapFolder:
-    """A map, of at most 2,048 cells a side.
+    """A map, whole or thinned.
 
     shape: rows and columns of the whole map. classes: (rows, columns) uint8, 255 where nothing is known. scores:
     (bands, rows, columns) uint8, 255 likewise. names, scales: of the bands; a value times its scale is the number.
@@ -88,15 +91,15 @@ class MapFolder:
     picture: Image.Image
 
     @classmethod
-    def read(cls, folder: Path) -> "MapFolder":
-        """Read it.
+    def read(cls, folder: Path, longest: int | None = None) -> "MapFolder":
+        """Read it; of one with more than ``longest`` cells a side every n-th cell of each n-th row.
 
         Raises:
             UserError: it is no such folder, or a file of it is missing, damaged, or of another map.
         """
         summary = _summary(folder / "summary.json")
-        classes = _raster(folder / "classes.tif", summary)
-        scores = _raster(folder / "scores.tif", summary)
+        classes = _raster(folder / "classes.tif", summary, longest)
+        scores = _raster(folder / "scores.tif", summary, longest)
         expected = (*(f"probability {name}" for name in summary["classes"]), "entropy", "abstained", "ood")
         if scores.names != expected:
             raise _disagree(folder / "scores.tif", f"its bands are {scores.names}, not {expected}")
@@ -117,6 +120,29 @@ class MapFolder:
             step=summary["shape"][0] / shown.shape[0],
             picture=_picture(folder / "quicklook.png"),
         )
+
+    @property
+    def valid(self) -> Flags:
+        flags: Flags = self.classes != NODATA
+        return flags
+
+    @property
+    def abstained(self) -> Flags:
+        flags: Flags = self.scores[_ABSTAINED] == 1
+        return flags
+
+    @property
+    def strange(self) -> Flags:
+        """Where the out-of-distribution score is above its limit, and known."""
+        ood = self.scores[_OOD]
+        flags: Flags = (ood * self.scales[_OOD] > 1) & (ood != NODATA)
+        return flags
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(classes, rows, columns), rounded to 1 / 250; NaN where nothing is known."""
+        count = len(self.summary["classes"])
+        return np.where(self.valid, self.scores[:count] * np.float32(self.scales[0]), np.float32(np.nan))
 
 
 @dataclass(frozen=True)
@@ -143,8 +169,8 @@ def _summary(path: Path) -> Summary:
     return summary
 
 
-def _raster(path: Path, summary: Summary) -> _Raster:
-    """Read a raster, of a large one every n-th cell of each n-th row.
+def _raster(path: Path, summary: Summary, longest: int | None) -> _Raster:
+    """Read a raster, thinned where it is large.
 
     Overviews are left alone: those of classes and of scores are made in other ways, and would not agree.
     """
@@ -159,7 +185,7 @@ def _raster(path: Path, summary: Summary) -> _Raster:
                 raise _disagree(path, f"it has {found}, summary.json says {rows} x {columns} of uint8")
             if file.crs is None:
                 raise _damaged(path, "it has no CRS")
-            step = math.ceil(max(file.shape) / _LONGEST)
+            step = math.ceil(max(file.shape) / longest) if longest else 1
             rows, columns = (math.ceil(side / step) for side in file.shape)
             values = plain.read(out_shape=(file.count, rows, columns))
             coarser = file.transform @ Affine.scale(file.width / columns, file.height / rows)
