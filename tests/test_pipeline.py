@@ -131,13 +131,16 @@ def test_what_dvc_restores_from_its_cache_is_filled_in(finished: Workspace, tmp_
 
 
 def test_a_map_is_as_right_as_the_answers_to_test_tiles(finished: Workspace, tmp_path: Path) -> None:
-    """Of cells that a window sees alone, and that show one land use to 80 % at least, give or take what chance does."""
+    """Of cells that a window sees alone, and that show one land use to 80 % at least, give or take what chance does.
+
+    Cells that a highway crosses are left out: by the rule that cuts the tiles they are City, whatever they show most.
+    """
     mapping = yaml.safe_load((finished.path / "params.yaml").read_text())["mapping"]
     mapped = {land_use: label for label, uses in mapping["tables"][mapping["preset"]].items() for land_use in uses}
-    right = np.concatenate([_right(finished, tmp_path / str(seed), seed, mapped) for seed in (1, 2)])
+    right = np.concatenate([_right(finished, tmp_path / str(seed), seed, mapped) for seed in (1, 2, 3)])
     accuracy = json.loads((finished.path / "metrics/evaluate.json").read_text())["accuracy"]
     chance = 2 * np.sqrt(accuracy * (1 - accuracy) / len(right))
-    assert len(right) > 200 and right.mean() > accuracy - 0.05 - chance  # goal 0.03, missed: docs/maps.md
+    assert len(right) > 400 and right.mean() > accuracy - 0.03 - chance
 
 
 def test_dense_scores_agree_with_the_answers_to_tiles_as_far_as_measured(finished: Workspace, tmp_path: Path) -> None:
@@ -163,4 +166,7 @@ def _right(finished: Workspace, folder: Path, seed: int, mapped: dict[str, str])
     shares = {uses[str(n)]: (truth == n).mean(axis=(1, 3)) for n in range(10)}
     with rasterio.open(out / "classes.tif") as file:
         answers = file.read(1)
-    return np.concatenate([answers[shares[use] >= 0.8] == classes.index(label) for use, label in mapped.items()])
+    plain = shares["Highway"] < 0.055  # the least share of a highway's tile
+    return np.concatenate(
+        [answers[plain & (shares[use] >= 0.8)] == classes.index(label) for use, label in mapped.items()]
+    )

@@ -49,10 +49,10 @@ def _tiles(seed: int, per_class: int, size: int, rgb: bool) -> Iterator[tuple[st
     seen: set[str] = set()
     bands = sensors.RGB if rgb else sensors.BANDS
     digits = max(3, len(str(per_class)))
-    index = 0
+    rng, index = np.random.default_rng(seed), 0
     while any(wanting.values()):
         scene = simulate(seed, index, bands, max(_SCENE, 8 * size), max(_ZONE, 2 * size), wanting)
-        for name, top, left in cut(scene.landscape.land_use, size, wanting):
+        for name, top, left in cut(rng, scene.landscape.land_use, size, wanting):
             window = scene.pixels[top : top + size, left : left + size]
             pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
             sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()

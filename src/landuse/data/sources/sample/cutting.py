@@ -4,21 +4,24 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from landuse.core.arrays import Flags, Floats, Pixels
 from landuse.data.sources.sample.landscape import CLASSES
 
-_DOMINANT = 0.9  # least share of a tile
+_DOMINANT = 0.8  # least share of a tile; the real tiles' variation within says that forests are purer
+_PURER = {"Forest": 0.95}
 _CROSSING = {"Highway": (0.055, 0.35), "River": (0.10, 0.65)}  # least and greatest share of a tile
 _BUILT = {"Highway": 0.6, "River": 0.2}  # towns at them are rarer than a random map would have it
 _REACH = 0.8  # least part of a tile's side that a highway or river must run along
 _STEPS = 4  # candidate positions a tile's side
 
 
-def cut(land_use: Pixels, size: int, wanting: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+def cut(rng: Generator, land_use: Pixels, size: int, wanting: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     """Yield class, top and left of tiles that do not overlap, at most as many of a class as are wanting.
 
-    Highways and rivers come first, since fewer places have them; then the purest tiles.
+    Highways and rivers come first, since fewer places have them. Among the places that fit, chance decides: a map
+    shows land as it comes, and the purest tiles alone teach nothing of its seams.
     """
     step = max(1, size // _STEPS)
     places = np.arange(0, len(land_use) - size + 1, step)
@@ -27,8 +30,9 @@ def cut(land_use: Pixels, size: int, wanting: Mapping[str, int]) -> Iterator[tup
     shares = {name: _shares(land_use == CLASSES.index(name), size, places) for name in CLASSES}
     for name in (*_CROSSING, *(c for c in CLASSES if c not in _CROSSING)):
         score = _crossing(shares, name) if name in _CROSSING else shares[name]
-        least = _CROSSING[name][0] if name in _CROSSING else _DOMINANT
-        order = np.argsort(-score, axis=None, kind="stable")[: int((score >= least).sum())]
+        least = _CROSSING[name][0] if name in _CROSSING else _PURER.get(name, _DOMINANT)
+        fitting = np.flatnonzero(score >= least)
+        order = rng.permutation(fitting)
         for row, column in zip(*np.unravel_index(order, score.shape), strict=True):
             top, leftmost = int(places[row]), int(places[column])
             window = np.s_[top : top + size, leftmost : leftmost + size]
