@@ -146,6 +146,8 @@ def test_a_map_without_a_known_date_is_a_valid_item(tmp_path: Path, model: Path)
     item.stac_extensions.clear()
     item.validate()
     assert item.datetime is None
+    assert item.properties["start_datetime"] == "2015-06-23T00:00:00Z"
+    assert item.properties["end_datetime"] == "2099-12-31T23:59:59Z", "no clock was read"
 
 
 def test_the_command_says_what_it_found(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_colours_name_the_bands_of_a_picture(tmp_path: Path) -> None:
 def test_the_place_among_thirteen_counts_where_both_usual_orders_agree(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", numbers(13))
     scene = open_scene([path], RGB_MODEL, SceneOptions())
-    assert indexes(scene) == [4, 3, 2] and any("by its place" in line for line in scene.decisions)
+    assert indexes(scene) == [4, 3, 2] and any("by place" in line for line in scene.decisions)
     with pytest.raises(UserError, match=r"5 of 13 bands .* have no names: say which are B09, B10, B11, B12, B8A"):
         open_scene([path], ALL_BANDS_MODEL, SceneOptions())
 

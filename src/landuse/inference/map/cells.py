@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.inference.map.answers import Block
-from landuse.inference.map.grid import Grid
+from landuse.inference.map.grid import CellGrid
 from landuse.inference.map.kept import Kept
 from landuse.inference.model import Predictions
 from landuse.spec.model import ModelSpec
@@ -50,7 +50,7 @@ class Cells:
         return flags
 
 
-def assemble(kept: Kept, grid: Grid, spec: ModelSpec, min_valid: float) -> Cells:
+def assemble(kept: Kept, grid: CellGrid, spec: ModelSpec, min_valid: float) -> Cells:
     """Put blocks together, a row of them at a time."""
     count = len(spec.classes)
     classes = np.full((grid.rows, grid.cols), NODATA, dtype=np.uint8)

@@ -11,7 +11,7 @@ from affine import Affine
 from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
-from landuse.inference.map.grid import Grid
+from landuse.inference.map.grid import CellGrid
 from landuse.inference.scene import Scene
 from landuse.palette import colours
 from landuse.spec.model import ModelSpec
@@ -21,7 +21,7 @@ _TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neigh
 _SEED = 0
 
 
-def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
+def summarise(spec: ModelSpec, scene: Scene, grid: CellGrid, cells: Cells, transform: Affine) -> dict[str, Any]:
     """Return the content of summary.json, without "decisions" and "dense".
 
     An area is that of whole cells, also where a part of a cell is not valid. transform: of the cells.
@@ -61,7 +61,7 @@ def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform
     }
 
 
-def _area(spec: ModelSpec, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
+def _area(spec: ModelSpec, cells: Cells, grid: CellGrid, cell_hectares: float) -> dict[str, Area] | None:
     """Hectares corrected for the errors that the model makes on test tiles; None where these are not known.
 
     Cells unlike the training tiles are left out: what the model answers there no test tile tells.
