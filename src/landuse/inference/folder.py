@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,10 @@ class Source(TypedDict):
 
 
 class Summary(TypedDict):
-    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with."""
+    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with.
+
+    level: of the scene, "L1C" or "L2A", where known. stretch: (2, bands) what is black and white in the quicklook.
+    """
 
     model: Source
     shape: Annotated[list[int], Field(min_length=2, max_length=2)]
@@ -67,6 +70,8 @@ class Summary(TypedDict):
     area: dict[str, Interval] | None
     confusion: list[list[int]] | None
     decisions: list[str]
+    level: NotRequired[str | None]
+    stretch: NotRequired[list[list[float]]]
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Canvas:
         index = [np.minimum(np.arange(n) * m // n, m - 1) for n, m in zip(size, shape, strict=True)]
         return cls(
             np.asarray(resized.convert("L"), dtype=np.float32)[..., None],
-            np.asarray(resized.getchannel("A"), dtype=np.float32)[..., None] / 255,
+            np.asarray(resized.getchannel("A"), dtype=np.float32)[..., None] / np.float32(255),
             np.ix_(*index),
         )
 

@@ -41,7 +41,7 @@ def write_polygons(
     found = list(shapes(classes, mask=shown, transform=transform))
     geometry = np.array([shapely.geometry.shape(outline) for outline, _ in found], dtype=object)
     number = np.array([value for _, value in found], dtype=np.int64)
-    area = mean = np.zeros(0)
+    area, mean = np.zeros(0, dtype=np.int64), np.zeros(0)
     if found:
         outlines = zip(geometry, range(1, len(found) + 1), strict=True)
         inside = rasterize(outlines, classes.shape, transform=transform, dtype="int32")[shown]
