@@ -117,12 +117,11 @@ def _sums(likely: tuple[Floats, Floats, Floats], shares: Floats) -> Floats:
 
 def _likelihoods(answers: Answers, counts: Floats, nuisance: Floats) -> tuple[Floats, Floats, Floats]:
     mine, its = answers.pairs.T
-    first, occurs = _of_date(
-        answers.first, np.bincount(mine, counts, len(answers.first)).astype(np.float64), nuisance[0]
-    )
-    second, others = _of_date(
-        answers.second, np.bincount(its, counts, len(answers.second)).astype(np.float64), nuisance[1]
-    )
+    weights = counts / counts.sum()
+    occurs, others = np.zeros(len(answers.first)), np.zeros(len(answers.second))
+    np.add.at(occurs, mine, weights)
+    np.add.at(others, its, weights)
+    first, second = _of_date(answers.first, occurs, nuisance[0]), _of_date(answers.second, others, nuisance[1])
     alike = first[mine] * second[its]
     for number in range(first.shape[1]):
         row, here = _ranked(first[:, number], occurs)
