@@ -156,7 +156,7 @@ def write_change(
         ],
         "compared_cells": int(valid.sum()), "masked_cells": int((~valid).sum()),
         "changed_hectares": {"hectares": changed, "low": 0.8 * changed, "high": 1.3 * changed},
-        "unknown_hectares": 7 * hectares, "unknown_cells": 7,
+        "unknown_hectares": 7 * hectares, "unknown_cells": 7, "unsure_hectares": 9 * hectares, "correlation": 0.21,
         "shift": {"x_metres": 2.5, "y_metres": -1.25, "cells": 0.0087},
         "sensitivity": [{"correlation": rho, "changed_hectares": changed * (1 - rho)} for rho in (0.0, 0.3, 0.5)],
         "decisions": ["shift by phase correlation: 2.8 m"],

@@ -67,7 +67,16 @@ def test_hectares_come_with_their_interval_beside_what_labels_would_say(tmp_path
         assert float(rows[name][1].replace(",", "")) == pytest.approx(part["compared_hectares"], rel=0.01)
     assert rows["All changes"][0] == "1,234 1,100 to 1,400"
     assert rows["Unknown land"][0] == "12.3"
-    assert "+2.5 m in x and -1.2 m in y" in page.read_text()
+    assert "+2.5 m to the right and -1.2 m above" in page.read_text()
+    assert float(rows["0.5"][0].replace(",", "")) == pytest.approx(
+        change["sensitivity"][2]["changed_hectares"], rel=0.01
+    )
+    assert rows["0.21, as found"] == ["1,234"]
+
+
+def test_a_shift_that_is_not_known_is_said_to_be_so(tmp_path: Path) -> None:
+    mapped.write_change(tmp_path, shift=None)
+    assert "How far the dates lie apart is not known." in write_page(tmp_path).read_text()
 
 
 def test_the_largest_transitions_stand_first_and_many_are_folded_away(tmp_path: Path) -> None:
@@ -169,7 +178,7 @@ BAD = {
         for name in ("change.json", "before.tif", "transitions.tif", "change.tif", "after.png")
     },
     "a list": (lambda folder: (folder / "change.json").write_text("[]"), "change.json is damaged"),
-    "no shift": (edited(shift=None), "change.json is damaged .*shift"),
+    "no number of a shift": (edited(shift={"cells": 0.1}), "change.json is damaged .*shift"),
     "no hectares": (edited(changed_hectares={"hectares": 1.0}), "change.json is damaged .*changed_hectares.low"),
     "transitions of one class": (edited(transitions=[]), "change.json is damaged .*transitions"),
     "a class without a colour": (edited(colours={"City": "#123456"}), "change.json is damaged .*no colour"),

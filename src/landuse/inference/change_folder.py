@@ -38,7 +38,7 @@ Transition = TypedDict(
 
 
 class Shift(TypedDict):
-    """Of the second date against the first."""
+    """How far the second date lies to the right of the first (x), and above it (y)."""
 
     x_metres: float
     y_metres: float
@@ -53,7 +53,11 @@ class Correlated(TypedDict):
 
 
 class Change(TypedDict):
-    """What the page tells of change.json. transitions: each class (from) to each (to), row by row."""
+    """What the page tells of change.json. transitions: each class (from) to each (to), row by row.
+
+    correlation: of errors of the two dates at one place, as found. unknown: unlike the training tiles in a date. shift:
+    None where the pictures have too little in common.
+    """
 
     model: Source
     shape: Shape
@@ -67,8 +71,10 @@ class Change(TypedDict):
     changed_hectares: Interval
     unknown_hectares: float
     unknown_cells: int
+    unsure_hectares: float
     masked_cells: int
-    shift: Shift
+    shift: Shift | None
+    correlation: float
     sensitivity: list[Correlated]
     decisions: list[str]
 

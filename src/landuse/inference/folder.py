@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,10 @@ class Count(TypedDict):
 
 
 class Summary(TypedDict):
-    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with."""
+    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with.
+
+    level: of the scene, "L1C" or "L2A", where known. stretch: (2, bands) what is black and white in the quicklook.
+    """
 
     model: Source
     shape: Shape
@@ -49,6 +52,8 @@ class Summary(TypedDict):
     area: dict[str, Interval] | None
     confusion: list[list[int]] | None
     decisions: list[str]
+    level: NotRequired[str | None]
+    stretch: NotRequired[list[list[float]]]
 
 
 @dataclass(frozen=True)

@@ -66,20 +66,28 @@ def _row(name: str, part: Transition) -> list[str]:
 
 def _cells(found: ChangeFolder) -> Iterable[str]:
     summary = found.summary
-    dates, shift = [summary["before"], summary["after"]], summary["shift"]
-    yield " is compared with ".join(f"{part['name']} ({part['date'] or 'no date'})" for part in dates) + "."
+    dates = [f"{part['name']} ({part['date'] or 'no date'})" for part in (summary["before"], summary["after"])]
+    yield f"{dates[0]} is compared with {dates[1]}."
     yield "Labels compared: what the two maps' labels say side by side. Each error of a map is a change there."
-    yield f"{summary['compared_cells']:,} cells are compared. {summary['masked_cells']:,} are masked, or without data."
-    yield f"Unknown: {summary['unknown_cells']:,} cells. In one date or both the model would rather not answer."
-    yield (
-        f"The second date lies {shift['x_metres']:+.1f} m in x and {shift['y_metres']:+.1f} m in y off the first, "
-        f"{shift['cells']:.2f} of a cell."
-    )
+    yield f"{summary['compared_cells']:,} cells have an answer in both dates, {summary['masked_cells']:,} have none."
+    yield f"Unknown land: {summary['unknown_cells']:,} cells, unlike the tiles that the model learnt from in a date."
+    yield f"The model is unsure of {hectares(summary['unsure_hectares'])} hectares in a date. They are counted."
+    shift = summary["shift"]
+    if shift is None:
+        yield "How far the dates lie apart is not known. Their pictures have too little in common."
+    else:
+        yield (
+            f"The second date lies {shift['x_metres']:+.1f} m to the right and {shift['y_metres']:+.1f} m above the "
+            f"first, {shift['cells']:.2f} of a cell."
+        )
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
 
 
 def _sensitivity(summary: Change) -> str:
-    about = "If errors of the two dates hang together"
+    """What would have changed under another correlation of errors than the one that was found."""
+    about = "How errors that agree between the dates would move the answer"
+    head = ["Correlation of errors", "Changed, hectares"]
     rows = [[f"{part['correlation']:g}", hectares(part["changed_hectares"])] for part in summary["sensitivity"]]
-    return scrolled(about, table(about, ["Correlation of errors", "Changed, hectares"], rows))
+    as_found = [f"{summary['correlation']:g}, as found", f"<b>{hectares(summary['changed_hectares']['hectares'])}</b>"]
+    return scrolled(about, table(about, head, rows, [as_found]))
