@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from landuse.cli import maps, view
+from landuse.cli import change, maps, view
 from landuse.cli.values import MODEL, Command, path, whole
 from landuse.core.errors import UserError
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
                    "help": "pixels a side (default: %(default)s)"},
     }),
     "map": maps.COMMAND,
+    "change": change.COMMAND,
     "predict": (_predict, "label tiles by an exported model: a table, one row a file", {
         "paths": {"metavar": "PATH", "nargs": "+",
                   "help": "a file (PNG, JPEG, TIFF, GeoTIFF, ...), a folder, a pattern, a zip, or - for a list of them "

@@ -6,7 +6,7 @@ import pyogrio
 import rasterio
 
 from landuse.core.errors import UserError
-from landuse.inference.folder import NODATA
+from landuse.inference.parts import NODATA
 
 OTHER = "other"  # the label of land that is none of the model's classes
 _COLUMNS = ("cell", "row", "col", "mapped")

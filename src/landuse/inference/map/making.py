@@ -126,11 +126,13 @@ def _decisions(task: Task, spec: ModelSpec) -> list[str]:
 
 def _write(folder: Path, name: str, scene: Scene, cells: Cells, summary: dict[str, Any]) -> None:
     classes, colours = summary["classes"], summary["colours"]
-    metres = summary["cell_metres"]
     place = {"crs": scene.crs, "transform": Affine(*summary["transform"])}
-    rasters.write_classes(folder, cells.classes, place, colours)
+    rasters.write_classes(folder / "classes.tif", cells.classes, place, colours, "land use")
     rasters.write_scores(folder, cells.scores, place, classes)
-    polygons.write_polygons(folder / "cells.gpkg", cells, place, classes, metres**2 / 10_000)
+    likeliest = cells.scores[: len(classes)].max(axis=0)
+    polygons.write_polygons(
+        folder / "cells.gpkg", ("classes", "class"), cells.classes, cells.valid, likeliest, place, classes
+    )
     quicklook = pictures.write_quicklook(folder / "quicklook.png", cells)
     pictures.write_map(folder / "map.png", cells, quicklook, summary)
     write_summary(folder, summary)

@@ -12,6 +12,7 @@ from landuse.core.files import write_json, write_text
 from landuse.inference.area import Area, corrected
 from landuse.inference.map.cells import NODATA, SHARE, Cells
 from landuse.inference.map.grid import CellGrid
+from landuse.inference.map.pictures import stretch
 from landuse.inference.scene import Scene
 from landuse.palette import colours
 from landuse.spec.model import ModelSpec
@@ -56,6 +57,8 @@ def summarise(spec: ModelSpec, scene: Scene, grid: CellGrid, cells: Cells, trans
         "abstained_cells": int((cells.abstained & valid).sum()),
         "strange_cells": int(cells.strange.sum()) if spec.ood else None,
         "date": scene.date,
+        "level": scene.level,
+        "stretch": stretch(cells).tolist(),
         "area": _area(spec, cells, grid, hectares),
         "confusion": spec.confusion,
     }

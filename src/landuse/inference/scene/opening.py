@@ -64,6 +64,7 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
         decisions=tuple(log),
         digest=hashlib.sha256(repr(identity).encode()).hexdigest(),
         date=product.date,
+        level=product.level,
     )
 
 
