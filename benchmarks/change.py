@@ -126,10 +126,8 @@ def _row(accuracy: float, correlation: float, runs: list[Found]) -> str:
         return f"{np.median(list(values)):.0%}"
 
     told = [f"{accuracy:.1%}", f"{correlation:g}", f"{np.mean([run.held for run in runs]):.0%}"]
-    told += [
-        median(abs(getattr(run, name) / run.truth - 1) for run in runs)
-        for name in ("estimate", "independent", "compared")
-    ]
+    for name in ("estimate", "independent", "compared"):
+        told.append(median(abs(getattr(run, name) / run.truth - 1) for run in runs))
     told.append(median((run.high - run.low) / run.truth for run in runs))
     for name in ("cells", "labels"):
         precision, recall = np.mean([getattr(run, name) for run in runs], axis=0)
