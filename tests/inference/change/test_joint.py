@@ -1,6 +1,7 @@
 """Shares of transitions from simulated pairs of dates, whose truth is known."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,6 @@ def simulation() -> Any:
     spec = importlib.util.spec_from_file_location("change_benchmark", _FILE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
