@@ -23,7 +23,7 @@ from landuse.model import saved
 from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
 
-ADDED = ("version", "calibration", "precision", "limits", "confusion", "ood")
+ADDED = ("version", "calibration", "precision", "limits", "confusion", "confusion_sure", "ood")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from landuse.core.errors import UserError
 from landuse.core.outputs import as_json
 
 NODATA = 255
+UNKNOWN = "unknown"  # land of which the model does not know what it is
 _ABSTAINED, _OOD = -2, -1  # the bands of scores.tif after the probabilities and the entropy
 
 Flags = npt.NDArray[np.bool_]
@@ -66,6 +67,7 @@ class Summary(TypedDict):
     date: str | None
     area: dict[str, Interval] | None
     confusion: list[list[int]] | None
+    confusion_sure: NotRequired[list[list[int]] | None]
     decisions: list[str]
 
 
@@ -136,6 +138,12 @@ class MapFolder:
         """Where the out-of-distribution score is above its limit, and known."""
         ood = self.scores[_OOD]
         flags: Flags = (ood * self.scales[_OOD] > 1) & (ood != NODATA)
+        return flags
+
+    @property
+    def unknown(self) -> Flags:
+        """Land of no class: the model is not sure of it, or has never seen the like."""
+        flags: Flags = self.valid & (self.abstained | self.strange)
         return flags
 
     @property
