@@ -11,10 +11,10 @@ ones, drawn at random without another put back, W_h = N_h / N:
   sum_h u_h s_h^2(y - lambda f) least. PPI++ has F_h from a sample of its own, whose variance is absent here.
 
 A normal interval fails where a stratum's sample has no error, as its variance is 0 then. Intervals are quantiles of
-draws: of each stratum's share from Beta(x + 1/3, n - x + 1/3), Kerman's neutral posterior (2011, Electron. J. Stat. 5),
-its distance from the estimate spread by Student's t, as the variance is estimated, too. A stratum without the label may
-well be without it, and one that is nothing else nothing else (Brown, Cai, DasGupta 2001, Stat. Sci. 16): it moves one
-end. The prediction-powered interval is narrower by the ratio of the two standard errors.
+draws: of each stratum's share from Beta(x + 1/3, n - x + 1/3), Kerman's neutral posterior (2011, Electron. J. Stat. 5). A
+stratum whose sample is without the label may be without it, so it moves the upper end only; one that shows nothing else
+moves the lower end (as in Brown, Cai, DasGupta 2001, Stat. Sci. 16). The prediction-powered interval is narrower by the
+ratio of the two standard errors.
 """
 
 from dataclasses import dataclass
@@ -155,11 +155,9 @@ def _ends(sample: Labelled, means: Floats, seed: int) -> tuple[float, float]:
     drawn = np.maximum(sample.counts, 1)
     found = means * drawn
     shares = rng.beta(found + _NEUTRAL, drawn - found + _NEUTRAL, (_DRAWS, len(drawn)))
-    freedom = np.maximum(drawn - 1, 1)
-    student = np.sqrt(freedom / rng.chisquare(freedom, shares.shape))
     weight, _ = _design(sample)
     part = np.sqrt(1 - drawn / np.maximum(sample.sizes, 1))
-    deviations = (shares - means) * student * part * weight
+    deviations = (shares - means) * part * weight
     low = np.quantile(np.where(found == 0, 0, deviations).sum(axis=1), 0.025)
     high = np.quantile(np.where(found == drawn, 0, deviations).sum(axis=1), 0.975)
     return min(float(low), 0.0), max(float(high), 0.0)
