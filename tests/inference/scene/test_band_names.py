@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from made_scenes import ALL_BANDS_MODEL, RGB_MODEL, numbers, write_raster
 
 from landuse import sensors
@@ -43,6 +44,21 @@ def test_files_of_one_band_are_named_by_their_names(tmp_path: Path) -> None:
     one, other = (open_scene(paths, RGB_MODEL, SceneOptions()) for paths in (files[::-1], [str(tmp_path)]))
     assert one.bands == other.bands and [Path(b.path).stem[-3:] for b in one.bands] == ["B04", "B03", "B02"]
     assert one.date == "2021-09-08T04:27:01Z"
+
+
+@pytest.mark.parametrize(
+    ("domain", "tag", "date"),
+    [
+        ("IMAGERY", {"ACQUISITIONDATETIME": "2023-08-29 10:30:00"}, "2023-08-29T10:30:00Z"),
+        ("IMAGERY", {"ACQUISITIONDATETIME": "in summer"}, None),
+        (None, {"TIFFTAG_DATETIME": "2023:08:29 10:30:00"}, None),  # when the file was written
+    ],
+)
+def test_a_geotiff_may_say_its_date(tmp_path: Path, domain: str | None, tag: dict[str, str], date: str | None) -> None:
+    path = write_raster(tmp_path / "a.tif", numbers(), sensors.RGB)
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(ns=domain, **tag)
+    assert open_scene([path], RGB_MODEL, SceneOptions()).date == date
 
 
 @pytest.mark.parametrize("told", [("B02", "B03", "B04"), ("B04=3", "B03=2", "B02=1")])

@@ -111,7 +111,7 @@ def posterior(joint: Joint) -> Floats:
 
 def _sums(likely: tuple[Floats, Floats, Floats], shares: Floats) -> Floats:
     first, second, alike = likely
-    summed: Floats = ((first @ shares) * second).sum(axis=1) + alike @ np.diag(shares)
+    summed: Floats = np.einsum("mk,mk->m", first @ shares, second) + alike @ np.diag(shares)
     return summed
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Floats = npt.NDArray[np.float64]
-Seen = tuple[Floats, npt.NDArray[np.bool_]]  # brightness of pixels, and which of them a picture shows
+Seen = tuple[Floats, npt.NDArray[np.bool_]]  # steepness at pixels, and which of them a picture shows
 
 _WINDOW = 256  # pixels a side of the parts that are correlated; their spectra are added
 _VALID = 0.5  # of a part that both pictures must show
@@ -50,7 +50,9 @@ def between(before: Image.Image, after: Image.Image, extent: tuple[float, float]
 
 
 def _read(picture: Image.Image) -> Seen:
-    return np.asarray(picture.convert("L"), dtype=np.float64), np.asarray(picture.getchannel("A")) > 127
+    """How steep brightness is: from season to season a field turns from dark to bright, and its edges stay."""
+    brightness = np.asarray(picture.convert("L"), dtype=np.float64)
+    return np.hypot(*np.gradient(brightness)), np.asarray(picture.getchannel("A")) > 127
 
 
 def _cross_spectrum(first: Seen, second: Seen) -> npt.NDArray[np.complex128] | None:
@@ -88,7 +90,7 @@ def _starts(side: int, window: int) -> list[int]:
 def _peak(spectrum: npt.NDArray[np.complex128]) -> tuple[float, float] | None:
     surface = np.fft.ifft2(spectrum).real
     row, col = np.unravel_index(surface.argmax(), surface.shape)
-    if surface[row, col] - surface.mean() < _CLEAR * surface.std():
+    if surface[row, col] - surface.mean() <= _CLEAR * surface.std():
         return None
     height, width = surface.shape
     near = np.arange(-_FINE, _FINE + 1) / _FINE

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -38,9 +39,18 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
     return Product(
         bands=tuple(found),
         level=name[1] if name else "L2A" if l2a else None,
-        date=next(filter(None, map(date_in, paths)), None),
+        date=next(filter(None, (date_in(path) or _acquired(path) for path in paths)), None),
         clouds=tuple(classification(band.path, band.index) for band in found if band.name == "scl"),
     )
+
+
+def _acquired(path: str) -> str | None:
+    """The time of acquisition in GDAL's metadata of imagery; a TIFF's own DateTime is when the file was made."""
+    told = rasters.opened(path).tags(ns="IMAGERY").get("ACQUISITIONDATETIME", "")
+    try:
+        return f"{datetime.strptime(told, '%Y-%m-%d %H:%M:%S').isoformat()}Z"
+    except ValueError:
+        return None
 
 
 def _bands(path: str, told: bool) -> list[Found]:

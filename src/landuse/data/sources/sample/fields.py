@@ -32,6 +32,13 @@ def smooth(rng: Generator, size: int, scale: float) -> Field:
     return _draw(rng, np.exp(-2 * (fx**2 + fy**2) * np.float32(np.pi * scale) ** 2))
 
 
+def at(field: Field, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Field:
+    """The values (rows, columns) of a periodic field; rows and columns may lie anywhere."""
+    period = len(field)
+    found: Field = field[np.ix_(rows % period, columns % period)]
+    return found
+
+
 def _draw(rng: Generator, amplitude: Field) -> Field:
     noise = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
     spectrum = (noise[0] + 1j * noise[1]) * amplitude
