@@ -13,6 +13,9 @@ import shapely
 from affine import Affine
 from PIL import Image
 
+from landuse.inference.folder import MapFolder
+from landuse.inference.sample import strata
+
 CLASSES = ["Farmland", "City"]
 COLOURS = ["#e6c229", "#d1495b", "#2e7d32", "#1565c0"]
 WEST, NORTH, METRES = 500_000.0, 5_400_000.0, 320.0
@@ -86,7 +89,7 @@ def write_map(
         "counts": counts, "valid_cells": int(valid.sum()), "masked_cells": int((~valid).sum()),
         "abstained_cells": int((abstained == 1).sum()), "strange_cells": int((ood > 1).sum()),
         "date": "2026-06-12", "area": None, "decisions": ["bands by description: B04, B03, B02"],
-        "confusion": [[95, 5], [2, 98]],
+        "confusion": [[90, 10], [6, 94]], "confusion_sure": [[95, 5], [2, 98]],
     } | summary  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(content))
     return content
@@ -168,12 +171,12 @@ def write_change(
 def write_sample(path: Path, folder: Path, count: int = 20) -> list[tuple[int, int, int, str]]:
     """Write a GeoPackage of cells of a map, drawn at random; returns number, row, column and mapped class of each."""
     summary = json.loads((folder / "summary.json").read_text())
-    with rasterio.open(folder / "classes.tif") as file:
-        shown, transform = file.read(1), file.transform
+    found = MapFolder.read(folder)
+    (names, shown), transform = strata(found), found.transform
     rows, columns = np.nonzero(shown != 255)
     drawn = np.random.default_rng(1).choice(len(rows), count, replace=False)
     rows, columns = rows[drawn], columns[drawn]
-    mapped = np.array(summary["classes"], dtype=object)[shown[rows, columns]]
+    mapped = np.array(names, dtype=object)[shown[rows, columns]]
     fields = {"cell": rows * shown.shape[1] + columns, "row": rows, "col": columns, "mapped": mapped}
     places = shapely.points(*(transform @ (columns + 0.5, rows + 0.5)))
     pyogrio.raw.write(path, shapely.to_wkb(places), list(fields.values()), list(fields), layer="sample", driver="GPKG",

@@ -43,7 +43,8 @@ def test_the_command_writes_a_page_of_its_own(folder: Path, capsys: pytest.Captu
 
 
 def test_a_sample_of_another_map_is_refused(folder: Path, tmp_path: Path) -> None:
-    mapped.write_map(tmp_path / "other", np.full((3, 12, 20), 1 / 3), classes=CLASSES)
+    farmland = np.broadcast_to(np.array([0.9, 0.05, 0.05])[:, None, None], (3, 12, 20))
+    mapped.write_map(tmp_path / "other", farmland, np.zeros((12, 20)), classes=CLASSES)
     mapped.write_sample(tmp_path / "sample.gpkg", tmp_path / "other")
     with pytest.raises(UserError, match=r"sample\.gpkg is of another map \(cell \d+ is not Farmland here\)"):
         labelled(folder, tmp_path / "sample.gpkg")

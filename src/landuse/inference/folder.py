@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from landuse.inference import parts
 from landuse.inference.parts import NODATA, Colour, Interval, Shape, Source
 
+UNKNOWN = "unknown"  # land of which the model does not know what it is
 _ABSTAINED, _OOD = -2, -1  # the bands of scores.tif after the probabilities and the entropy
 
 Flags = npt.NDArray[np.bool_]
@@ -51,6 +52,7 @@ class Summary(TypedDict):
     date: str | None
     area: dict[str, Interval] | None
     confusion: list[list[int]] | None
+    confusion_sure: NotRequired[list[list[int]] | None]
     decisions: list[str]
     level: NotRequired[str | None]
     stretch: NotRequired[list[list[float]]]
@@ -123,6 +125,12 @@ class MapFolder:
         """Where the out-of-distribution score is above its limit, and known."""
         ood = self.scores[_OOD]
         flags: Flags = (ood * self.scales[_OOD] > 1) & (ood != NODATA)
+        return flags
+
+    @property
+    def unknown(self) -> Flags:
+        """Land of no class: the model is not sure of it, or has never seen the like."""
+        flags: Flags = self.valid & (self.abstained | self.strange)
         return flags
 
     @property

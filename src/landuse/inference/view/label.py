@@ -25,7 +25,7 @@ def write_label_page(folder: Path, sample: Path, scene: Sequence[str], options: 
     """
     out = page_path(out or folder / "label.html")
     found = MapFolder.read(folder, LONGEST)
-    cells = read_sample(sample, folder, found.summary["classes"])
+    cells = read_sample(sample, folder)
     pictures = pictures_of(cells, found, scene, options) if scene else []
     digest = hashlib.sha256(json.dumps([found.summary["model"], cells]).encode()).hexdigest()
     write_text(out, map_page(found, {"name": digest[:16], "cells": cells, "other": OTHER, "pictures": pictures}))
