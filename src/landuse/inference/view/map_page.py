@@ -40,7 +40,8 @@ def _cells(found: MapFolder) -> Iterable[str]:
     else:
         yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
     if summary["area"] is not None:
-        yield "Unknown land is unsure, strange, or both. It is in no corrected class."
+        if UNKNOWN in summary["area"]:
+            yield "Unknown land is unsure, strange, or both. It is in no corrected class."
         yield "The correction holds as far as land of a class looks as it does in the model's test tiles."
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
