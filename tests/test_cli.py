@@ -119,7 +119,7 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
         (["sumary"], "no command 'sumary'; did you mean 'summary'?"),
         (
             ["xyz"],
-            "known: area, cache, compare, lr-find, map, predict, repair, sample, scene, speed, summary, "
+            "known: area, cache, change, compare, lr-find, map, predict, repair, sample, scene, speed, summary, "
             "track, tune, view",
         ),
         (["scene"], "OUT; see 'landuse scene --help'"),
