@@ -26,6 +26,7 @@ from landuse.inference.scene import SceneOptions
 SHAPE = (40, 48)
 CHANGED = np.s_[10:18, 20:30]  # 80 cells of farmland that became city
 HECTARES = METRES**2 / 10_000
+Scenes = tuple[str, str]
 OLD, NEW = "2024-06-12", "2026-06-20"
 
 
@@ -314,8 +315,8 @@ def test_a_killed_run_goes_on_with_the_maps_that_are_there(
     ],
 )
 def test_scenes_are_checked_before_they_are_mapped(
-    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[str, str], tuple[str, str]], told: str
-) -> None:  # fmt: skip
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[str, str], Scenes], told: str
+) -> None:
     pair = spoil(*scenes(tmp_path))
     with pytest.raises(SystemExit) as end:
         main(["change", *pair, "--out", str(tmp_path / "out"), "--model", str(model), "--offset", "0"])
