@@ -39,7 +39,7 @@ def write_scene(
     Raises:
         UserError: there is no farmland.
     """
-    first = simulation.draw(seed, 0, size, _ZONE, _weights(size, city))
+    first = simulation.draw(seed, 0, size, _ZONE, _weights(size, city), evenly=city is not None)
     dates = [first] if after is None else [first, simulation.later(seed, 0, first, after)]
     crossed = np.zeros(len(CLASSES) ** 2, np.int64)
     with atomic(folder) as part:
@@ -61,8 +61,10 @@ def _weights(size: int, city: float | None) -> dict[str, float]:
     if city is None:
         weights = dict.fromkeys(PAINTERS, 1.0)
     else:
-        built = {CLASSES[land_use] for land_use in CITY}
-        weights = {c: city / len(built) if c in built else (1 - city) / (len(PAINTERS) - len(built)) for c in PAINTERS}
+        built = [CLASSES[land_use] for land_use in CITY]
+        others = [name for name in PAINTERS if name not in built]
+        # the city's side by side: where few zones are due to it, they are one or the other
+        weights = dict.fromkeys(built, city / len(built)) | dict.fromkeys(others, (1 - city) / len(others))
     return weights | dict.fromkeys(("Highway", "River"), _COURSES * max(1.0, size / _SPACE))
 
 
