@@ -101,11 +101,13 @@ def write_change(
     classes: list[str] = CLASSES,
     origin: tuple[float, float] = (WEST, NORTH),
     pictures: list[npt.NDArray[np.uint8]] | None = None,
+    unknown: npt.NDArray[np.bool_] | None = None,
     **change: Any,
 ) -> dict[str, Any]:
     """Write what `landuse change` writes of a pair of dates, as far as a page reads it, and return change.json.
 
     joint: (classes, classes, rows, columns) probabilities of each transition, NaN where masked; default: 12 x 20 cells.
+    unknown: (rows, columns) cells that have a class in both dates, but no transition.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(4)
@@ -116,12 +118,13 @@ def write_change(
         joint[..., :2, :3] = np.nan
     shape = joint.shape[2:]
     valid = np.isfinite(joint[0, 0])
+    told = valid if unknown is None else valid & ~unknown
     known = np.nan_to_num(joint)
     likeliest = known.reshape(count**2, *shape).argmax(axis=0)
     planes = {
         "before": (np.where(valid, known.sum(axis=1).argmax(axis=0), 255), COLOURS[:count]),
         "after": (np.where(valid, known.sum(axis=0).argmax(axis=0), 255), COLOURS[:count]),
-        "transitions": (np.where(valid, likeliest, 255), [f"#{37 * i % 256:02x}40c0" for i in range(count**2)]),
+        "transitions": (np.where(told, likeliest, 255), [f"#{37 * i % 256:02x}40c0" for i in range(count**2)]),
     }
     pairs = [(i, j) for i in range(count) for j in range(count)]
     bands = {"probability of change": 1 - np.trace(known)}
@@ -134,7 +137,7 @@ def write_change(
             file.write(values.astype(np.uint8), 1)
             file.write_colormap(1, {i: (*bytes.fromhex(colour[1:]), 255) for i, colour in enumerate(colours)})
     with rasterio.open(folder / "change.tif", "w", count=len(bands), photometric="minisblack", **profile) as file:
-        file.write(np.where(valid, np.rint(np.stack([*bands.values()]) * 250), 255).astype(np.uint8))
+        file.write(np.where(told, np.rint(np.stack([*bands.values()]) * 250), 255).astype(np.uint8))
         file.descriptions, file.scales = [*bands], [1 / 250] * len(bands)
     for i, name in enumerate(("before", "after")):
         picture = rng.integers(60 * i, 60 * i + 120, (4 * shape[0], 4 * shape[1], 3), dtype=np.uint8)
@@ -154,12 +157,13 @@ def write_change(
         "transitions": [
             {"from": classes[i], "to": classes[j], "hectares": float(expected[i, j]),
              "low": float(0.8 * expected[i, j]), "high": float(1.3 * expected[i, j]),
-             "share": float(expected[i, j] / expected.sum()), "compared_hectares": float(told)}
-            for (i, j), told in zip(pairs, compared, strict=True)
+             "share": float(expected[i, j] / expected.sum()), "compared_hectares": float(said)}
+            for (i, j), said in zip(pairs, compared, strict=True)
         ],
         "compared_cells": int(valid.sum()), "masked_cells": int((~valid).sum()),
         "changed_hectares": {"hectares": changed, "low": 0.8 * changed, "high": 1.3 * changed},
-        "unknown_hectares": 7 * hectares, "unknown_cells": 7, "unsure_hectares": 9 * hectares, "correlation": 0.21,
+        "unknown_hectares": float((valid & ~told).sum() * hectares), "unknown_cells": int((valid & ~told).sum()),
+        "unsure_hectares": 9 * hectares, "correlation": 0.21,
         "shift": {"x_metres": 2.5, "y_metres": -1.25, "cells": 0.0087},
         "sensitivity": [{"correlation": rho, "changed_hectares": changed * (1 - rho)} for rho in (0.0, 0.3, 0.5)],
         "decisions": ["shift by phase correlation: 2.8 m"],

@@ -55,6 +55,24 @@ def test_the_page_holds_the_cells_as_the_rasters_have_them(tmp_path: Path) -> No
     assert len(change["transitions"]) == len(content["change"]["transitions"])
 
 
+@pytest.mark.long
+def test_a_folder_that_the_command_change_makes_has_all_that_a_page_needs(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    city = rng.random((30, 40)) < 0.4
+    for name, date in (("old", "2020-06-12"), ("new", "2026-06-17")):
+        share = np.clip(np.where(city, 0.9, 0.1) + rng.normal(0, 0.05, city.shape), 0.01, 0.99)
+        strange = np.where(rng.random(city.shape) < 0.1, 1.2, 0.5)
+        mapped.write_map(tmp_path / name, np.stack([1 - share, share]), strange, date=date, level="L1C")
+        city[5:12, 8:15] = True
+    main(["change", str(tmp_path / "old"), str(tmp_path / "new"), "--out", str(tmp_path / "change")])
+    table = json.loads((tmp_path / "change" / "change.json").read_text())
+    content = data_of(write_page(tmp_path / "change"))
+    assert content["change"]["dates"] == ["2020-06-12", "2026-06-17"] and content["maps"][0]["shape"] == [30, 40]
+    rows = rows_of(tmp_path / "change" / "index.html")
+    assert float(rows["Farmland → City"][0].split()[0]) == pytest.approx(table["transitions"][1]["hectares"], rel=0.01)
+    assert float(rows["Unknown land"][0].replace(",", "")) == pytest.approx(table["unknown_hectares"], rel=0.01)
+
+
 def test_hectares_come_with_their_interval_beside_what_labels_would_say(tmp_path: Path) -> None:
     area = {"hectares": 1234.5, "low": 1100.0, "high": 1400.2}
     change = mapped.write_change(tmp_path, changed_hectares=area, unknown_hectares=12.34)

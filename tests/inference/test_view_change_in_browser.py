@@ -26,12 +26,14 @@ SHARE = "return Number(document.querySelector('.divider').getAttribute('aria-val
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A change whose first date is red, and whose second is blue; a corner is masked."""
+    """A change whose first date is red, and whose second is blue; a corner is masked, and a block is unknown."""
     folder = tmp_path_factory.mktemp("change")
     joint = np.random.default_rng(5).dirichlet([0.4, 0.2, 0.1, 0.3], (ROWS, COLUMNS)).transpose(2, 0, 1)
     joint[:, -4:, -6:] = np.nan
     pictures = [np.full((80, 120, 4), (*paint, 255), dtype=np.uint8) for paint in (RED, BLUE)]
-    mapped.write_change(folder, joint.reshape(2, 2, ROWS, COLUMNS), classes=CLASSES, pictures=pictures)
+    unknown = np.zeros((ROWS, COLUMNS), dtype=bool)
+    unknown[12:16, 8:13] = True
+    mapped.write_change(folder, joint.reshape(2, 2, ROWS, COLUMNS), CLASSES, pictures=pictures, unknown=unknown)
     write_page(folder)
     return folder
 
@@ -74,7 +76,7 @@ def dates(page: Browser, tmp_path: Path) -> str:
 
 
 def hide_cells(page: Browser) -> None:
-    page.run("[...find('layers').querySelectorAll('label')].find(l => l.innerText.trim() === 'cells').click()")
+    page.run("find('layers').querySelectorAll('input').forEach((input, i) => i && input.click())")
     wait_for("the end of the cells", lambda: not page.run("return document.querySelector('canvas.leaflet-tile')"))
 
 
@@ -165,7 +167,7 @@ def test_changed_cells_take_the_colour_of_their_transition(page: Browser, raster
         assert colour(page, column, row, "before") == colour(page, column, row, "after") == expected
     assert colour(page, COLUMNS - 2, ROWS - 2, "after")[3] == 0
     legend = page.run("return [...document.querySelectorAll('.legend p')].map(p => p.innerText)")
-    assert legend == [f"{CLASSES[0]} → {CLASSES[1]}", f"{CLASSES[1]} → {CLASSES[0]}"]
+    assert legend == [f"{CLASSES[0]} → {CLASSES[1]}", f"{CLASSES[1]} → {CLASSES[0]}", "unknown land"]
 
 
 def test_each_side_has_the_land_use_of_its_date(page: Browser, rasters: dict[str, Any]) -> None:
@@ -174,7 +176,10 @@ def test_each_side_has_the_land_use_of_its_date(page: Browser, rasters: dict[str
     for row, column in (map(int, at) for at in differ[[2, -3]]):
         for side in ("before", "after"):
             assert colour(page, column, row, side) == rgba(mapped.COLOURS[rasters[side][0, row, column]])
-    assert page.run("return [...document.querySelectorAll('.legend p')].map(p => p.innerText)") == CLASSES
+    assert page.run("return [...document.querySelectorAll('.legend p')].map(p => p.innerText)") == [
+        *CLASSES,
+        "unknown land",
+    ]
 
 
 def test_probabilities_rise_from_pale_to_dark(page: Browser, rasters: dict[str, Any]) -> None:
@@ -193,6 +198,7 @@ def test_opacity_and_layers_hold_for_both_dates(page: Browser) -> None:
     layers = "return [...document.querySelectorAll('.leaflet-{}-pane > {}')].map(e => e.style.opacity)"
     assert [page.run(layers.format(side, ".leaflet-layer")) for side in ("before", "after")] == [["0.25"], ["0.25"]]
     page.run("find('layers').querySelectorAll('input').forEach(input => input.click())")
+    assert page.run("return document.querySelector('.leaflet-marks-pane canvas')") is None
     assert [page.run(layers.format(side, "*")) for side in ("before", "after")] == [[], []]
 
 
@@ -208,9 +214,22 @@ def test_a_click_shows_both_dates_and_what_may_have_happened(page: Browser, rast
         assert found[f"{CLASSES[1]} → {CLASSES[0]}"] == f"{100 * shares[2]:.1f} %"
         for side, date in (("before", "2020-06-12"), ("after", "2026-06-17")):
             assert found[date] == CLASSES[rasters[side][0, row, column]]
-    click(page, COLUMNS - 2, ROWS - 2)
-    found = wait_for("the popup", lambda: (p := popup(page)).get("heading", "").startswith("No answer") and p)
-    assert found["2020-06-12"] == "no answer" and "no change" not in found
+    for (column, row), heading in [
+        ((COLUMNS - 2, ROWS - 2), "No answer: masked, or no data"),
+        ((9, 13), "Unknown land"),
+    ]:
+        click(page, column, row)
+        found = wait_for("the popup", lambda said=heading: (p := popup(page)).get("heading") == said and p)
+        assert (found["2020-06-12"] == "no answer") == (heading != "Unknown land") and "no change" not in found
+
+
+def test_unknown_land_is_striped_and_takes_no_colour_of_a_transition(page: Browser) -> None:
+    assert colour(page, 9, 13, "after")[3] == 0
+    stripes = """return [...document.querySelectorAll('.leaflet-marks-pane canvas')].some(tile =>
+        tile.getContext('2d').getImageData(0, 0, tile.width, tile.height).data.some(value => value > 0))"""
+    assert page.run(stripes)
+    page.run("[...find('layers').querySelectorAll('label')].find(l => l.innerText.trim() === 'unknown land').click()")
+    assert not page.run(stripes)
 
 
 def test_everything_that_can_be_worked_has_a_name(page: Browser) -> None:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def test_the_command_writes_a_page_of_its_own(folder: Path, capsys: pytest.Captu
     mapped.write_sample(folder / "sample.gpkg", folder)
     main(["view", str(folder), "--sample", str(folder / "sample.gpkg")])
     assert capsys.readouterr().out == f"wrote {folder / 'label.html'}: open it in a browser\n"
+
+
+def test_the_page_takes_the_sample_that_the_command_draws(folder: Path) -> None:
+    main(["sample", str(folder), "--out", str(folder / "sample.gpkg"), "--size", "40"])
+    text = labelled(folder, folder / "sample.gpkg").read_text()
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    cells = json.loads(found[1])["sample"]["cells"]
+    assert len(cells) == 40 and {mapped for *_, mapped in cells} == {*CLASSES, "unknown"}
 
 
 def test_a_sample_of_another_map_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -190,6 +200,11 @@ def test_twenty_cells_are_labelled_by_key_and_saved(browser: Browser, folder: Pa
     names = dict(zip("1230", [*CLASSES, "other"], strict=True))
     assert rows == [(*map(str, cell), names[key]) for cell, key in zip(sample, keys, strict=True)]
     assert browser.log("browser") == []
+    main(["area", str(folder), "--labels", str(folder / "labels.csv"), "--out", str(folder / "area.json")])
+    pressed = Counter((cell[3], names[key]) for cell, key in zip(sample, keys, strict=True))
+    assert any(stratum == "unknown" for stratum, _ in pressed)
+    for stratum in json.loads((folder / "area.json").read_text())["strata"]:
+        assert stratum["labels"] == [pressed[stratum["stratum"], name] for name in (*CLASSES, "other")]
 
 
 @pytest.mark.browser

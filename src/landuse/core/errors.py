@@ -32,7 +32,7 @@ def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
     near = difflib.get_close_matches(word, options, n=limit, cutoff=0.6)
     if near:
         return f"; did you mean {' or '.join(repr(n) for n in near)}?"
-    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    shown = ", ".join(options[:20]) + (", ..." if len(options) > 20 else "")
     return f"; known: {shown}"
 
 

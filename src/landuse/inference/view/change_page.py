@@ -52,7 +52,7 @@ def _transitions(found: ChangeFolder) -> str:
     unknown = ["Unknown land", hectares(summary["unknown_hectares"]), ""]
     head = ["From → to", "Hectares", "Labels compared"]
     about = "Hectares of each transition, with 95\u00a0% interval"
-    content = table(about, head, changed[:_FIRST], [total], stayed, [unknown])
+    content = table(about, head, changed[:_FIRST], [total], stayed, foot=unknown)
     if changed[_FIRST:]:
         others = table("Smaller transitions", head, changed[_FIRST:])
         content += f"<details><summary>{len(changed) - _FIRST} smaller transitions</summary>{others}</details>"
@@ -76,10 +76,9 @@ def _cells(found: ChangeFolder) -> Iterable[str]:
     if shift is None:
         yield "How far the dates lie apart is not known. Their pictures have too little in common."
     else:
-        yield (
-            f"The second date lies {shift['x_metres']:+.1f} m to the right and {shift['y_metres']:+.1f} m above the "
-            f"first, {shift['cells']:.2f} of a cell."
-        )
+        right, above = (round(shift[side], 1) + 0.0 for side in ("x_metres", "y_metres"))  # + 0.0: no -0.0
+        cells = f"{shift['cells']:.2f} of a cell"
+        yield f"The second date lies {right:+} m to the right and {above:+} m above the first, {cells}."
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
 

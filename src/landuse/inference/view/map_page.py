@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from landuse.inference.folder import MapFolder, Summary
+from landuse.inference.folder import UNKNOWN, MapFolder
 from landuse.inference.view.frame import framed
 from landuse.inference.view.grid import facts, grid
 from landuse.inference.view.tables import hectares, interval, items, percent, scrolled, swatch, table
@@ -19,7 +19,7 @@ def map_page(found: MapFolder, sample: Mapping[str, Any] | None = None) -> str:
         found.name,
         summary["date"] or "",
         facts(found),
-        scrolled("Hectares of each class", _areas(summary)) + f'<ul class="cells">{items(_cells(found))}</ul>',
+        scrolled("Hectares of each class", _areas(found)) + f'<ul class="cells">{items(_cells(found))}</ul>',
         summary["decisions"],
         maps=[grid(found, {"class": (found.classes, 1), **dict(bands)}, [found.picture])],
         sample=sample,
@@ -40,14 +40,16 @@ def _cells(found: MapFolder) -> Iterable[str]:
     else:
         yield f"Strangers: {share(summary['strange_cells'])}. They are unlike the tiles that the model learnt from."
     if summary["area"] is not None:
-        yield "The correction leaves out strangers."
-        yield "It holds as far as land of a class looks as it does in the model's test tiles."
+        if UNKNOWN in summary["area"]:
+            yield "Unknown land is unsure, strange, or both. It is in no corrected class."
+        yield "The correction holds as far as land of a class looks as it does in the model's test tiles."
     if found.step > 1:
         yield f"The page shows one cell in {found.step:.3g} each way. The numbers above are of all cells."
 
 
-def _areas(summary: Summary) -> str:
-    """The table of hectares: corrected, where they are known, and counted."""
+def _areas(found: MapFolder) -> str:
+    """The table of hectares: corrected, where they are known, and counted; unknown land last."""
+    summary = found.summary
     corrected, counts = summary["area"], summary["counts"]
     about = "Hectares as counted: what the map shows, the model's errors included"
     head = ["Class", "Counted", "Unsure"]
@@ -55,7 +57,8 @@ def _areas(summary: Summary) -> str:
         about = "Hectares, corrected for the model's errors (with 95\u00a0% interval), and as counted on the map"
         head.insert(1, "Corrected")
     rows = []
-    for name in [*summary["classes"], *(name for name in corrected or {} if name not in summary["classes"])]:
+    others = [name for name in corrected or {} if name not in (*summary["classes"], UNKNOWN)]
+    for name in [*summary["classes"], *others]:
         cells = [swatch(summary["colours"].get(name, "none")) + escape(name)]
         if corrected is not None:
             cells.append(interval(corrected[name]) if name in corrected else "")
@@ -63,4 +66,15 @@ def _areas(summary: Summary) -> str:
         cells.append(f"{hectares(count['hectares'])}<small>{percent(count['share'])}</small>" if count else "")
         cells.append(hectares(count["abstained_hectares"]) if count else "")
         rows.append(cells)
-    return table(about, head, rows)
+    return table(about, head, rows, foot=_unknown(found))
+
+
+def _unknown(found: MapFolder) -> list[str]:
+    """The row of unknown land. Counted rows have it in them, corrected ones have not."""
+    summary = found.summary
+    name = swatch("none") + "Unknown land"
+    if summary["area"] is not None:
+        return [name, interval(summary["area"][UNKNOWN]), "", ""] if UNKNOWN in summary["area"] else []
+    share = found.unknown.sum() / max(found.valid.sum(), 1)  # of a thinned map, too
+    area = share * summary["valid_cells"] * summary["cell_metres"] ** 2 / 10_000
+    return [name, f"{hectares(area)}<small>{percent(share)}, in the rows above</small>", ""]

@@ -1,14 +1,15 @@
 """Text and tables as HTML."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from landuse.inference.parts import Interval
 
 
-def table(caption: str, head: list[str], *bodies: list[list[str]]) -> str:
+def table(caption: str, head: list[str], *bodies: list[list[str]], foot: Sequence[str] = ()) -> str:
     """A table of rows that are HTML already, the first cell of each a head."""
     parts = "".join(f"<tbody>{''.join(_row(row, 1, 'row') for row in body)}</tbody>" for body in bodies)
+    parts += f"<tfoot>{_row(foot, 1, 'row')}</tfoot>" if foot else ""
     return f"<table><caption>{caption}</caption><thead>{_row(head, len(head), 'col')}</thead>{parts}</table>"
 
 
@@ -17,7 +18,7 @@ def scrolled(label: str, content: str) -> str:
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">{content}</div>'
 
 
-def _row(cells: list[str], heads: int, scope: str) -> str:
+def _row(cells: Sequence[str], heads: int, scope: str) -> str:
     marked = [f'<th scope="{scope}">{cell}</th>' for cell in cells[:heads]]
     return f"<tr>{''.join(marked + [f'<td>{cell}</td>' for cell in cells[heads:]])}</tr>"
 
@@ -37,7 +38,9 @@ def hectares(value: float) -> str:
 
 
 def interval(area: Interval) -> str:
-    return f"<b>{hectares(area['hectares'])}</b><small>{hectares(area['low'])} to {hectares(area['high'])}</small>"
+    """Bold, and small the ends of its interval where it has one."""
+    ends = f"{hectares(area['low'])} to {hectares(area['high'])}" if area["low"] < area["high"] else ""
+    return f"<b>{hectares(area['hectares'])}</b><small>{ends}</small>"
 
 
 def items(texts: Iterable[str]) -> str:

@@ -26,8 +26,8 @@ const looksOf = map => {
 
 /* Marks: stripes, which show on every colour. */
 const MARKS = [
-  {name: "unsure cells", band: "abstained", above: 0, colour: "#101418", slant: 1},
-  {name: "strangers", band: "ood", above: 1, colour: "#e6007e", slant: -1},
+  {name: "unsure cells", on: false, band: "abstained", above: 0, colour: "#101418", slant: 1},
+  {name: "strangers", on: false, band: "ood", above: 1, colour: "#e6007e", slant: -1},
 ];
 const marksOf = map => MARKS.map(mark => {
   const colour = packed(channels(mark.colour)), scale = map.scale(mark.band);

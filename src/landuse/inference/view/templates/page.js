@@ -99,7 +99,7 @@ const layered = (view, map, box, {looks, marks}, sides) => {
   const layers = [
     {name: "true colour", layer: L.layerGroup(pictures), on: true},
     {name: "cells", layer: L.layerGroup(cells), on: true},
-    ...marks.map(mark => ({name: mark.name, mark, layer: new Cells(map, mark, {pane: "marks", bounds: box}), on: false})),
+    ...marks.map(mark => ({name: mark.name, mark, layer: new Cells(map, mark, {pane: "marks", bounds: box}), on: mark.on})),
   ];
   let look = looks[0];
 

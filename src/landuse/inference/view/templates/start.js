@@ -9,7 +9,7 @@ const start = async () => {
     find("looks").hidden = find("area").hidden = true;
     labelling(view, map, sample);
   } else if (change) {
-    layered(view, map, box, {looks: changesOf(map, change), marks: []}, swiped(view, change.dates));
+    layered(view, map, box, {looks: changesOf(map, change), marks: unknownOf(map)}, swiped(view, change.dates));
     readable(view, map, cell => changed(map, change, cell));
   } else {
     layered(view, map, box, {looks: looksOf(map), marks: marksOf(map)}, [["picture", "cells"]]);
