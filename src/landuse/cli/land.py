@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from landuse.cli import change, maps, view
+from landuse.cli import area, change, maps, view
 from landuse.cli.values import MODEL, Command, path, share, whole
 from landuse.core.errors import UserError
 
@@ -55,5 +55,7 @@ COMMANDS: dict[str, Command] = {
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
     }),
+    "sample": area.SAMPLE,
+    "area": area.AREA,
     "view": view.COMMAND,
 }  # fmt: skip

@@ -49,6 +49,12 @@ class Cells:
         flags: Flags = (self.scores[-1] > OOD) & (self.scores[-1] != NODATA)
         return flags
 
+    @property
+    def unknown(self) -> Flags:
+        """Land of no class: the model is not sure of it, or has never seen the like."""
+        flags: Flags = self.valid & (self.abstained | self.strange)
+        return flags
+
 
 def assemble(kept: Kept, grid: Grid, spec: ModelSpec, min_valid: float) -> Cells:
     """Put blocks together, a row of them at a time."""
