@@ -54,7 +54,7 @@ def test_the_first_version_is_read() -> None:
         ({"calibration": {"temperature": 0}}, "calibration.temperature"),
         ({"input_adapter": "inflat"}, "input_adapter"),
         ({"input_adapter": "inflate"}, "rgb does not say where RGB lies"),
-        ({"rgb": [3, 2, 1]}, r"rgb is \[3, 2, 1\], not three places among 3 bands"),
+        ({"rgb": [3, 2, 1]}, r"rgb is \[3, 2, 1\], not three places among 3 channels"),
         ({"rgb": [0, 1, 1]}, "not three places"),
     ],
 )

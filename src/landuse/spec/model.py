@@ -73,8 +73,8 @@ class OutOfDistribution(_Form):
 class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
 
-    version: of this form. input_adapter: how the bands reach a network for RGB; rgb: places of red, green and blue
-    among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands: in
+    version: of this form. input_adapter: how the channels reach a network for RGB; rgb: places of red, green and
+    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands: in
     the order of the channels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at.
     ground_resolution: metres a pixel; None: unknown. mean, std: of each band, in ``units``. weights: where training
@@ -119,6 +119,6 @@ class ModelSpec(_Form):
     def _rgb_is_among_the_bands(self) -> Self:
         if self.rgb is None and self.input_adapter in ("inflate", "project", "select_rgb"):
             raise ValueError(f"input_adapter is {self.input_adapter!r}, but rgb does not say where RGB lies")
-        if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.bands))}):
-            raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.bands)} bands")
+        if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.mean))}):
+            raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.mean)} channels")
         return self
