@@ -65,7 +65,8 @@ def network(described: ModelSpec) -> Classifier:
     model = saved.build(described)
     for name in model.adapter:  # what starts at zero would hide a band that is not seen
         nn.init.normal_(model.backbone.get_parameter(name))
-    probe = torch.from_numpy(pixels(described, 64)).permute(0, 3, 1, 2).float()
+    count = max(8, 64 * 32 // described.input_size)  # of large tiles fewer
+    probe = torch.from_numpy(pixels(described, count)).permute(0, 3, 1, 2).float()
     for module in model.train().modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # take the statistics of the one batch that follows

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse import pictures, sensors
+from landuse.inference.bands import EUROSAT, named, spelled
 from landuse.pictures import BadTile
 from landuse.spec.model import ModelSpec
 
@@ -64,7 +65,10 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
             if image.dtypes[0] == "uint8" and spec.dtype == "uint8" and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")
-                return Tile(_from_picture(content, spec), place)
+                pixels = _from_picture(content, spec)
+                if image.count >= 3:
+                    pixels = pixels[..., _places(named(image, EUROSAT)[:3], spec.bands)[0]]
+                return Tile(pixels, place)
             _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
             return Tile(pixels, place, note)
@@ -87,27 +91,25 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
     if kind != "uint16" or not (as_rgb or spec.dtype == "uint16"):
         asked = f"{spec.units}, {spec.dtype}" + (f", or uint16 {sensors.UNITS}" if as_rgb else "")
         raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.bands)} ({asked})")
-    indexes, note = _indexes(image.descriptions, spec.bands)
+    places, note = _places(named(image, EUROSAT), spec.bands)
     if not image.dataset_mask().all():
         raise BadTile("pixels without data are not land: leave the tile out")
-    pixels = np.ascontiguousarray(image.read(indexes).transpose(1, 2, 0))
+    pixels = np.ascontiguousarray(image.read([place + 1 for place in places]).transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
 
 
-def _indexes(descriptions: Sequence[str | None], wanted: Sequence[str]) -> tuple[list[int], str | None]:
-    """Where the wanted bands lie, counted from 1: by their descriptions, else by their count, with a note of that."""
-    names = [sensors.band(text or "") for text in descriptions]
-    if any(names):
-        absent = [band for band in wanted if names.count(band) != 1]
-        if absent:
-            fault = "is there twice" if absent[0] in names else "is missing"
-            raise BadTile(f"band {absent[0]} {fault}: the file describes {', '.join(name or '?' for name in names)}")
-        return [names.index(band) + 1 for band in wanted], None
-    for order, whose in ((list(wanted), "the model"), (list(sensors.BANDS), "EuroSAT's files")):
-        if len(order) == len(names) and set(wanted) <= set(order):
-            note = f"bands without descriptions are taken in the order of {whose}: {', '.join(order)}"
-            return [order.index(band) + 1 for band in wanted], note
-    raise BadTile(f"{len(names)} bands without descriptions: this model takes {', '.join(wanted)}; describe them")
+def _places(found: Sequence[tuple[str | None, str]], wanted: Sequence[str]) -> tuple[list[int], str | None]:
+    """Where the wanted bands lie among those found (see ``named``); and a note, if only their place tells it."""
+    names = [name for name, _ in found]
+    if not any(names):
+        raise BadTile(f"{len(names)} bands without names: this model takes {', '.join(wanted)}; describe them")
+    for band in wanted:
+        if names.count(spelled(band)) != 1:
+            fault = "is there twice" if spelled(band) in names else "is missing"
+            raise BadTile(f"band {band} {fault}: the file has {', '.join(name or '?' for name in names)}")
+    places = [names.index(spelled(band)) for band in wanted]
+    by_place = found[places[0]][1] == EUROSAT.how
+    return places, f"{', '.join(wanted)} are named {EUROSAT.how}" if by_place else None
 
 
 def _check_size(size: tuple[int, int], spec: ModelSpec) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import PurePath
 
-from landuse import sensors
 from landuse.core.errors import UserError
+from landuse.inference.bands import spelled
 from landuse.inference.scene.masks import RasterMask
 
 Log = list[str]  # decisions, in words
@@ -77,11 +77,6 @@ class Product:
         told = "" if self.many else ", or say with --bands what the bands are"
         known = ", ".join(sorted({*names}))
         return f"no band {', '.join(missing)} among {known} of {path}: give a scene that has it{told}"
-
-
-def spelled(name: str) -> str:
-    """A band's name as ``Found`` has it."""
-    return sensors.band(name) or name.strip().lower()
 
 
 def baseline_offset(baseline: str) -> int:
