@@ -33,6 +33,8 @@ def of_tiles(networks: Predictor, tiles: np.ndarray) -> np.ndarray:
     [
         (spec(size=64, input_size=64), 1),
         (spec(bands=13, size=64, input_size=64, pooling="gem"), 2),
+        (spec(bands=13, size=64, input_size=64, input_adapter="inflate", rgb=[3, 2, 1]), 1),
+        (spec(bands=13, size=64, input_size=64, input_adapter="select_rgb", rgb=[3, 2, 1]), 1),
         (spec(size=64, input_size=128), 1),  # resized by the same factor
         pytest.param(spec("efficientnet_lite0", 3, 64, 64), 1, marks=pytest.mark.long),
     ],

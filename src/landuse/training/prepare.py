@@ -17,6 +17,7 @@ from landuse.storage.cache import Cache, folder_of
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
+from landuse.training.adapter import choose
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.precision import resolve
 from landuse.training.weights import loader
@@ -70,7 +71,9 @@ def _model(
     info, chosen, recipe = store.info, p.model, p.recipe
     weights = "none" if recipe.from_scratch else chosen.weights
     channels, name, size = len(info["bands"]), chosen.backbone, chosen.input_size
-    backbone = backbones.build(name, channels, chosen.stem, chosen.pooling, size, loader(weights, name, size))
+    adapter = choose(chosen.input_adapter, name, info["bands"], weights != "none")
+    load = loader(weights, name, size)
+    backbone = backbones.build(name, channels, chosen.stem, chosen.pooling, size, load, adapter)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
         try:
             if other != size:
@@ -88,6 +91,8 @@ def _model(
         backbone=name,
         stem=chosen.stem,
         pooling=chosen.pooling,
+        input_adapter=adapter.word,
+        rgb=None if adapter.rgb is None else list(adapter.rgb),
         head=recipe.head.model_dump(),
         classes=labels_of(split),
         bands=info["bands"],
