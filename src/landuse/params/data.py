@@ -9,6 +9,7 @@ from landuse.core.errors import did_you_mean
 from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
+BandPreset = Literal["rgb", "rgb_nir", "ten_metre", "twenty_metre", "all", "no_cirrus"]
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -22,7 +23,7 @@ class Data(Section):
     source: SourceName
     url: Place | None
     coordinates: Place | None
-    bands: Literal["rgb", "all"]
+    bands: BandPreset | Annotated[list[Word], Field(min_length=1, max_length=64)]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]

@@ -65,7 +65,7 @@ class Params(Section):
         phases = [phase.model_copy(update=given("freeze", "scheduler", "epochs")) for phase in recipe.phases]
         if train.lr is not None:
             phases = [phase.model_copy(update={"lr": train.lr * phase.lr / highest}) for phase in phases]
-        return recipe.model_copy(update={"phases": phases} | given("batch_size", "augment"))
+        return recipe.model_copy(update={"phases": phases} | given("batch_size", "augment", "normalise"))
 
     @property
     def augment(self) -> Augment:

@@ -1,7 +1,6 @@
 """From the bytes of a file to the pixels that a model takes."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +31,8 @@ class Tile:
 def decode(content: bytes, spec: ModelSpec) -> Tile:
     """Decode a picture (PNG, JPEG, ...: as the training tiles were) or a GeoTIFF.
 
-    A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut
-    only if the model's training tiles were (data.source=folder).
+    A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut,
+    and of a larger GeoTIFF the centre is taken, only if the training tiles were treated so (data.source=folder).
 
     Raises:
         BadTile: it is broken, or not what the model takes; says both.
@@ -45,7 +44,7 @@ def decode(content: bytes, spec: ModelSpec) -> Tile:
 
 def _from_picture(content: bytes, spec: ModelSpec) -> npt.NDArray[np.uint8]:
     image = pictures.decode(content)
-    if spec.dtype != "uint8":
+    if not sensors.is_rgb(spec.bands, spec.dtype):
         raise BadTile(f"an 8-bit picture: this model takes a GeoTIFF of {spec.units}, bands {', '.join(spec.bands)}")
     if spec.source == "folder":
         return pictures.square(image, spec.tile_size)
@@ -61,11 +60,12 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
         with MemoryFile(content) as file, file.open(driver="GTiff") as image:
             left, bottom, right, top = image.bounds
             place = (image.crs.to_wkt(), (left + right) / 2, (bottom + top) / 2) if image.crs else None
-            if image.dtypes[0] == "uint8" and spec.dtype == "uint8" and _is_picture(image):
+            if image.dtypes[0] == "uint8" and sensors.is_rgb(spec.bands, spec.dtype) and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")
                 return Tile(_from_picture(content, spec), place)
-            _check_size((image.width, image.height), spec)
+            if spec.source != "folder":
+                _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
             return Tile(pixels, place, note)
     except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
@@ -78,36 +78,27 @@ def _is_picture(image: Any) -> bool:
 
 
 def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]:
-    """Read the model's bands of digital numbers: (H, W, C) in its dtype, and how they were told apart, if not by name.
+    """Read the model's bands: (H, W, C) in its dtype and units, and how they were told apart, if not by name.
 
     image: a rasterio data set.
     """
-    as_rgb = spec.units == sensors.RGB_UNITS
+    as_rgb, own = spec.units == sensors.RGB_UNITS, spec.source == "folder"
     kind = image.dtypes[0]
-    if kind != "uint16" or not (as_rgb or spec.dtype == "uint16"):
+    taken = ["uint16"] if as_rgb else [spec.dtype]
+    if own and spec.dtype == "uint16":  # as the training tiles may have been
+        taken += ["float32", "float64"]
+    if kind not in taken:
         asked = f"{spec.units}, {spec.dtype}" + (f", or uint16 {sensors.UNITS}" if as_rgb else "")
         raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.bands)} ({asked})")
-    indexes, note = _indexes(image.descriptions, spec.bands)
-    if not image.dataset_mask().all():
-        raise BadTile("pixels without data are not land: leave the tile out")
-    pixels = np.ascontiguousarray(image.read(indexes).transpose(1, 2, 0))
+    sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
+    try:
+        places, note = sensors.places(image.descriptions, spec.bands, sensor)
+        pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
+        pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
+    except sensors.Unfit as error:
+        raise BadTile(str(error)) from None
+    pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
-
-
-def _indexes(descriptions: Sequence[str | None], wanted: Sequence[str]) -> tuple[list[int], str | None]:
-    """Where the wanted bands lie, counted from 1: by their descriptions, else by their count, with a note of that."""
-    names = [sensors.band(text or "") for text in descriptions]
-    if any(names):
-        absent = [band for band in wanted if names.count(band) != 1]
-        if absent:
-            fault = "is there twice" if absent[0] in names else "is missing"
-            raise BadTile(f"band {absent[0]} {fault}: the file describes {', '.join(name or '?' for name in names)}")
-        return [names.index(band) + 1 for band in wanted], None
-    for order, whose in ((list(wanted), "the model"), (list(sensors.BANDS), "EuroSAT's files")):
-        if len(order) == len(names) and set(wanted) <= set(order):
-            note = f"bands without descriptions are taken in the order of {whose}: {', '.join(order)}"
-            return [order.index(band) + 1 for band in wanted], note
-    raise BadTile(f"{len(names)} bands without descriptions: this model takes {', '.join(wanted)}; describe them")
 
 
 def _check_size(size: tuple[int, int], spec: ModelSpec) -> None:
