@@ -77,7 +77,11 @@ def _judged(land: Path, out: Path, stride: int, labels: dict[str, list[str]]) ->
         f"{at}, one land use in the cell": right(by_use),
         f"{at}, one label in the cell": right(by_label),
         f"{at}, one label in the cell, and the map is sure": right(by_label, sure),
-        **({f"{at}, one label in the cell and in each around it that its windows see": right(seen)} if stride < _TILE else {}),
+        **(
+            {f"{at}, one label in the cell and in each around it that its windows see": right(seen)}
+            if stride < _TILE
+            else {}
+        ),
     }
 
 

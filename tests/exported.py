@@ -40,7 +40,8 @@ def _spec(bands: list[str], dtype: str, size: int) -> ModelSpec:
         radiometric_offset=None if dtype == "uint8" else 0, dtype=dtype, tile_size=size, ground_resolution=10.0,
         calibration=calibration, input_size=size, mean=[top] * len(bands), std=[top / 3] * len(bands), source="test",
         data_licence="MIT", weights="none", data_digest="d" * 64, params_digest="b" * 64, identity="1" * 64, params={},
-        limits=[(top * 0.2, top * 1.9)] * len(bands), confusion=[[95, 5], [2, 98]],
+        limits=[(top * 0.2, top * 1.9)] * len(bands), confusion=[[90, 10], [6, 94]],
+        confusion_sure=[[95, 5], [2, 98]],
         ood=OutOfDistribution(neighbours=10, limit=0.2),
     )  # fmt: skip
 

@@ -63,7 +63,8 @@ def network(described: ModelSpec) -> Classifier:
     """An untrained network whose answers differ from tile to tile, as a trained one's do."""
     torch.manual_seed(0)
     model = saved.build(described)
-    probe = torch.from_numpy(pixels(described, 64)).permute(0, 3, 1, 2).float()
+    count = max(8, 64 * 32 // described.input_size)  # of large tiles fewer
+    probe = torch.from_numpy(pixels(described, count)).permute(0, 3, 1, 2).float()
     for module in model.train().modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # take the statistics of the one batch that follows

@@ -5,6 +5,7 @@ import os
 import resource
 import runpy
 import signal
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,13 @@ def script(
     process = _FORKS.Process(target=_run, args=(file, cwd, environment, said, seconds, largest_file))
     process.start()
     return Started(process, said)
+
+
+def code(text: str, cwd: Path, said: Path, **environment: str) -> Started:
+    """Run code in a process of its own, with more environment variables; it may import the tests' helpers."""
+    said.mkdir(parents=True)
+    (said / "code.py").write_text(textwrap.dedent(text))
+    return script(str(said / "code.py"), cwd, os.environ | environment, said)
 
 
 def _run(file: str, cwd: Path, environment: dict[str, str], said: Path, seconds: float, largest_file: int) -> None:

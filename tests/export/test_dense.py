@@ -8,6 +8,7 @@ from trained import TEMPERATURE, network, pixels, spec
 
 from landuse.core.errors import UserError
 from landuse.export import dense
+from landuse.model import saved
 from landuse.prediction.predictor import Predictor, calibrated
 from landuse.spec.answers import pool
 from landuse.spec.model import ModelSpec
@@ -72,4 +73,5 @@ def test_the_file_gives_every_window_what_the_network_gives_it() -> None:
     ],
 )
 def test_a_network_without_dense_form_has_an_empty_file(described: ModelSpec) -> None:
-    assert dense.convert(predictor(described), described, SCALING, 20) == b""
+    networks = Predictor([saved.build(described)], 1, torch.device("cpu"))
+    assert dense.convert(networks, described, SCALING, 20) == b""

@@ -23,7 +23,7 @@ from landuse.model import saved
 from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
 
-ADDED = ("version", "calibration", "precision", "limits", "confusion", "ood")
+ADDED = ("version", "calibration", "precision", "limits", "confusion", "confusion_sure", "ood")
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,12 @@ def test_it_writes_the_model_and_all_that_belongs_to_it(
     means = store.images[split["split"] == "train"].mean(axis=(1, 2))
     assert np.allclose(found["limits"], np.stack([means.min(axis=0), means.max(axis=0)], axis=1), rtol=1e-5)
     assert np.sum(found["confusion"], axis=1).tolist() == np.bincount(split.target[split["split"] == "test"]).tolist()
+    test = split[split["split"] == "test"]
+    answers = Model.load(EXPORT).predict(store.images[test.row], check_values=False)
+    sure = ~answers.abstained & (answers.ood <= 1)
+    right = answers.probabilities.argmax(axis=1) == test.target
+    assert 0 < sure.sum() == np.sum(found["confusion_sure"]) < 41
+    assert np.trace(found["confusion_sure"]) == (right & sure).sum()
     report = json.loads(Path("reports/export.json").read_text())
     assert report["tiles"] == 41
     assert report["opset"] == workspace.params.export.opset

@@ -43,9 +43,10 @@ def test_a_city_beside_fields_is_mapped_where_it_is(tmp_path: Path, model: Path)
     assert summary["classes"] == CLASSES
     assert summary["counts"]["City"]["hectares"] == pytest.approx(40 * 0.32**2 * 100)
     known = summary["valid_cells"] - summary["strange_cells"]
-    area = summary["area"]  # the test's confusion answers City to 5 % of Farmland and 2 % of City is missed
+    area = summary["area"]  # of sure test tiles it answers City to 5 % of Farmland, and misses 2 % of City
     expected = (0.5 - 0.05) / 0.93 * known * 10.24
     assert area["City"]["low"] < area["City"]["hectares"] == pytest.approx(expected, rel=1e-4)
+    assert area["unknown"]["hectares"] == pytest.approx(summary["strange_cells"] * 10.24)
     assert summary["valid_cells"] == 80 and summary["masked_cells"] == 0
 
 
@@ -146,6 +147,8 @@ def test_a_map_without_a_known_date_is_a_valid_item(tmp_path: Path, model: Path)
     item.stac_extensions.clear()
     item.validate()
     assert item.datetime is None
+    assert item.properties["start_datetime"] == "2015-06-23T00:00:00Z"
+    assert item.properties["end_datetime"] == "2099-12-31T23:59:59Z", "no clock was read"
 
 
 def test_the_command_says_what_it_found(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,7 +165,7 @@ def test_what_cannot_be_mapped_is_refused(tmp_path: Path, model: Path, monkeypat
 
 def test_a_map_of_too_many_cells_is_refused() -> None:
     with pytest.raises(UserError, match="cut the scene"):
-        grid.Grid.over(1_000_000, 1_000_000, 64, 32)
+        grid.CellGrid.over(1_000_000, 1_000_000, 64, 32)
 
 
 def test_a_folder_of_two_models_is_refused(tmp_path: Path, model: Path) -> None:

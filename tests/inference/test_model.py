@@ -172,6 +172,7 @@ def no_features(folder: Path) -> None:
         (rewritten(calibration=None), "no calibration"),
         (rewritten(limits=[[1, 2]]), "1 limits of 3 bands"),
         (rewritten(confusion=[[1, 2]]), "confusion is not of 2 classes"),
+        (rewritten(confusion_sure=[[1, 2]]), "confusion is not of 2 classes"),
         (rewritten(identity="2" * 64), "another identity"),
         (rewritten(classes=["City", "Farmland"]), "other classes"),
         (rewritten(dtype="uint16"), r"takes tensor\(uint8\).*says tensor\(uint16\)"),

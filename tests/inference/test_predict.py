@@ -21,6 +21,7 @@ from PIL import Image
 from landuse import cli, sensors
 from landuse.inference import Model, registry
 from landuse.inference.predict import decoding, run
+from landuse.pictures import BadTile
 from landuse.pictures import decode as decode_picture
 
 
@@ -175,7 +176,7 @@ def test_bands_are_taken_by_their_descriptions_whatever_their_order(models: Path
     assert np.array_equal(found.pixels, pixels) and found.note is None
 
 
-def test_bands_without_descriptions_are_taken_in_order_and_that_is_said_once(
+def test_thirteen_bands_without_names_are_taken_in_eurosats_order_and_that_is_said_once(
     models: Path, tiles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in "xyz":
@@ -183,9 +184,29 @@ def test_bands_without_descriptions_are_taken_in_order_and_that_is_said_once(
     rows = predict(models / "numbers", "x.tif", "y.tif", "z.tif")
     assert [row["label"] for row in rows] == ["Farmland"] * 3
     assert capsys.readouterr().err.splitlines() == [
-        "landuse: bands without descriptions are taken in the order of the model: " + ", ".join(sensors.BANDS),
+        f"landuse: {', '.join(sensors.BANDS)} are named by place: 13 bands without names, in the order of "
+        "EuroSAT's files",
         "landuse: tiles unlike the training tiles, whose labels are a guess: 3",
     ]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("names", [("B02", "B03", "B04"), ("blue", "green", "red")])
+def test_three_bands_go_by_their_descriptions_not_their_place(
+    models: Path, tmp_path: Path, names: tuple[str, ...], dtype: str
+) -> None:
+    pixels, spec = numbers(np.arange(500, 1800, 100))[..., [3, 2, 1]], Model.load(models / "rgb").spec
+    stored = sensors.to_rgb(pixels) if dtype == "uint8" else pixels
+    found = decoding.decode(geotiff(tmp_path / "t.tif", stored[..., ::-1], names).read_bytes(), spec)
+    assert np.array_equal(found.pixels, sensors.to_rgb(pixels)) and found.note is None
+
+
+def test_three_bands_without_names_are_taken_by_colours_or_not_at_all(models: Path, tmp_path: Path) -> None:
+    pixels, spec = numbers(np.arange(500, 1800, 100))[..., [3, 2, 1]], Model.load(models / "rgb").spec
+    found = decoding.decode(geotiff(tmp_path / "t.tif", pixels, photometric="RGB").read_bytes(), spec)
+    assert np.array_equal(found.pixels, sensors.to_rgb(pixels)) and found.note is None
+    with pytest.raises(BadTile, match="3 bands without names: this model takes B04, B03, B02"):
+        decoding.decode(geotiff(tmp_path / "t.tif", pixels).read_bytes(), spec)
 
 
 def test_a_geopackage_has_the_centre_of_each_tile_that_has_a_place(models: Path, tiles: Path) -> None:
@@ -209,8 +230,8 @@ def test_a_model_of_rgb_sees_digital_numbers_as_eurosat_made_its_pictures(models
 @pytest.mark.parametrize(
     ("pixels", "names", "profile", "told"),
     [
-        (numbers()[..., :5], (), {}, "5 bands without descriptions: this model takes B01"),
-        (numbers()[..., :12], sensors.BANDS[:12], {}, "band B8A is missing: the file describes B01, B02"),
+        (numbers()[..., :5], (), {}, "5 bands without names: this model takes B01"),
+        (numbers()[..., :12], sensors.BANDS[:12], {}, "band B8A is missing: the file has B01, B02"),
         (numbers(), ("B01", *sensors.BANDS[:12]), {}, "band B01 is there twice"),
         (numbers()[:8], sensors.BANDS, {}, "16 x 8 pixels: this model takes tiles of 16 x 16"),
         (numbers().astype(np.float32) / 10000, sensors.BANDS, {}, "13 bands of float32: this model takes"),

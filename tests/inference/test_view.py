@@ -78,6 +78,21 @@ def test_corrected_hectares_come_with_their_interval_and_land_that_the_model_doe
     assert re.search(r"Unknown</th><td><b>3</b><small>0 to 9</small></td><td></td><td></td></tr>", page)
 
 
+def foot_of(page: str) -> str:
+    found = re.search("<tfoot>(.*?)</tfoot>", page)
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", found[1])).strip() if found else ""
+
+
+def test_unknown_land_is_a_row_of_its_own(tmp_path: Path) -> None:
+    valid = mapped.write_map(tmp_path)["valid_cells"]
+    unknown = int(MapFolder.read(tmp_path).unknown.sum())
+    said = f"{unknown * mapped.METRES**2 / 10_000:,.0f} {100 * unknown / valid:.1f} %, in the rows above"
+    assert foot_of(write_page(tmp_path).read_text()) == f"Unknown land {said}"
+    area = {"City": {"hectares": 1234.5, "low": 1100, "high": 1400.2}}
+    mapped.write_map(tmp_path, area=area | {"unknown": {"hectares": 1023.4, "low": 1023.4, "high": 1023.4}})
+    assert foot_of(write_page(tmp_path).read_text()) == "Unknown land 1,023"
+
+
 def test_of_a_model_without_a_reference_no_strangers_are_known(tmp_path: Path) -> None:
     mapped.write_map(tmp_path, strange_cells=None)
     assert "Strangers: not known." in write_page(tmp_path).read_text()

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,18 @@ def test_the_command_writes_a_page_of_its_own(folder: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == f"wrote {folder / 'label.html'}: open it in a browser\n"
 
 
+def test_the_page_takes_the_sample_that_the_command_draws(folder: Path) -> None:
+    main(["sample", str(folder), "--out", str(folder / "sample.gpkg"), "--size", "40"])
+    text = labelled(folder, folder / "sample.gpkg").read_text()
+    found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    cells = json.loads(found[1])["sample"]["cells"]
+    assert len(cells) == 40 and {mapped for *_, mapped in cells} == {*CLASSES, "unknown"}
+
+
 def test_a_sample_of_another_map_is_refused(folder: Path, tmp_path: Path) -> None:
-    mapped.write_map(tmp_path / "other", np.full((3, 12, 20), 1 / 3), classes=CLASSES)
+    farmland = np.broadcast_to(np.array([0.9, 0.05, 0.05])[:, None, None], (3, 12, 20))
+    mapped.write_map(tmp_path / "other", farmland, np.zeros((12, 20)), classes=CLASSES)
     mapped.write_sample(tmp_path / "sample.gpkg", tmp_path / "other")
     with pytest.raises(UserError, match=r"sample\.gpkg is of another map \(cell \d+ is not Farmland here\)"):
         labelled(folder, tmp_path / "sample.gpkg")
@@ -189,6 +200,11 @@ def test_twenty_cells_are_labelled_by_key_and_saved(browser: Browser, folder: Pa
     names = dict(zip("1230", [*CLASSES, "other"], strict=True))
     assert rows == [(*map(str, cell), names[key]) for cell, key in zip(sample, keys, strict=True)]
     assert browser.log("browser") == []
+    main(["area", str(folder), "--labels", str(folder / "labels.csv"), "--out", str(folder / "area.json")])
+    pressed = Counter((cell[3], names[key]) for cell, key in zip(sample, keys, strict=True))
+    assert any(stratum == "unknown" for stratum, _ in pressed)
+    for stratum in json.loads((folder / "area.json").read_text())["strata"]:
+        assert stratum["labels"] == [pressed[stratum["stratum"], name] for name in (*CLASSES, "other")]
 
 
 @pytest.mark.browser

@@ -70,23 +70,6 @@ def test_a_wrong_list_of_bands_is_told(asked: list[str], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("descriptions", "wanted", "places"),
-    [
-        (("B02", "B03", "B04", "B08"), ("B08", "B02"), [4, 1]),
-        (("nir", "red, 665 nm (B4)", None), ("B04", "B08"), [2, 1]),
-        ((None, None), ("B08", "B04"), [1, 2]),
-        ((None,) * 13, ("B8A", "B12"), [13, 12]),
-    ],
-)
-def test_bands_are_found_by_name_and_else_by_their_number(
-    descriptions: tuple[str | None, ...], wanted: tuple[str, ...], places: list[int]
-) -> None:
-    found, note = sensors.places(descriptions, wanted)
-    assert found == places
-    assert (note is None) == any(descriptions)
-
-
-@pytest.mark.parametrize(
     ("bands", "shown"),
     [
         (sensors.BANDS, [3, 2, 1]),

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE
-from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, row, runs, write_outputs
+import warm
+from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, row, runs, write_outputs
 
 from landuse import tracking
 
@@ -56,15 +56,19 @@ def test_a_failure_ends_failed_and_keeps_its_error(root: Path) -> None:
 
 @pytest.mark.long
 def test_a_killed_run_is_continued(root: Path) -> None:
-    killed = python(
+    killed = warm.code(
         """
+        import os
+        from landuse import tracking
+        from tracked import *
         with tracking.run(IDENTITY, PARAMS, TAGS) as tracked:
             tracked.epoch(row(1)), tracked.epoch(row(2))
             os.kill(os.getpid(), 9)
         """,
         root,
+        root.parent / "said",
     )
-    assert killed.wait() == -9
+    assert killed.end() == -9
     (dead,) = runs(root)
     assert dead.info.status == "RUNNING"
     with tracking.run(IDENTITY, PARAMS, TAGS) as tracked:
@@ -85,22 +89,25 @@ def test_importing_it_does_not_import_mlflow(bare: Path) -> None:
 def test_four_processes_meet_in_a_fresh_database(bare: Path) -> None:
     """Two of them train the same model; all are let go at the same moment."""
     code = """
-        import time
+        import os, time
+        from landuse import tracking
+        from tracked import *
         print("ready", flush=True)
         while not Path("go").exists():
             time.sleep(0.01)
-        with tracking.run(sys.argv[1] if len(sys.argv) > 1 else os.environ["WHO"], PARAMS, TAGS) as tracked:
+        with tracking.run(os.environ["WHO"], PARAMS, TAGS) as tracked:
             for epoch in range(1, 6):
                 tracked.epoch(row(epoch))
     """
-    processes = [python(code, bare, WHO=who) for who in ("aaaa", "bbbb", "cccc", "cccc")]
+    processes = [
+        warm.code(code, bare, bare.parent / f"said-{number}", WHO=who)
+        for number, who in enumerate(("aaaa", "bbbb", "cccc", "cccc"))
+    ]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        process.wait_until(lambda process=process: process.out == "ready\n")
     (bare / "go").touch()
     for process in processes:
-        out, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, out, err) == (0, "", "")
+        assert (process.end(), process.out, process.err) == (0, "ready\n", "")
     found = {run.data.tags["landuse.identity"]: run for run in runs(bare)}
     assert sorted(found) == ["aaaa", "bbbb", "cccc"]
     assert len(runs(bare)) == 3

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import warm
 from conftest import PATIENCE
 from mlflow import MlflowClient
 from tracked import IDENTITY, PARAMS, TAGS, artefacts, client, python, runs, write_outputs
@@ -60,7 +61,8 @@ def test_a_moved_repository_keeps_its_artefacts_together(root: Path) -> None:
     write_outputs(root)
     tracking.track("train")
     moved = root.rename(root.with_name("moved"))
-    assert python("tracking.track('evaluate')", moved).wait() == 0  # a process of its own: MLflow remembers paths
+    code = "from landuse import tracking; tracking.track('evaluate')"
+    assert warm.code(code, moved, moved.parent / "said").end() == 0  # a process of its own: MLflow remembers paths
     assert not root.exists()
     assert artefacts(moved) == {"plots/training_curves.png", "plots/confusion.png", "reports/index.html"}
     (run,) = runs(moved)

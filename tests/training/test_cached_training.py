@@ -2,14 +2,13 @@
 
 import copy
 import hashlib
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import warm
 from small import load, network, same, tiles
 from torch import Tensor, nn
 
@@ -188,14 +187,14 @@ def test_experiments_share_what_is_frozen(tmp_path: Path, computed: list[int]) -
 
 
 EXPERIMENT = f"""
-import hashlib, sys
+import hashlib, os
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import torch
+import warm
 from small import load, network, tiles
 from landuse.storage.cache import Cache
 from landuse.training.loop import Loop
-folder = Path(sys.argv[1])
+folder = Path(os.environ["FOLDER"])
 folder.mkdir()
 p = load(folder, {PHASES[:2]!r})
 model = network().to(memory_format=torch.channels_last)
@@ -209,11 +208,10 @@ def test_experiments_at_the_same_time_share_a_set(tmp_path: Path) -> None:
     weights, _ = fit(load(tmp_path, PHASES[:2]))
     expected = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in weights.values())).hexdigest()
     processes = [
-        subprocess.Popen([sys.executable, "-c", EXPERIMENT, str(tmp_path / name)], stdout=subprocess.PIPE, text=True)
-        for name in "ab"
+        warm.code(EXPERIMENT, tmp_path, tmp_path / f"{name}-said", FOLDER=str(tmp_path / name)) for name in "ab"
     ]
-    told = [process.communicate()[0].splitlines()[-1] for process in processes]
-    assert told == [f"digest {expected}"] * 2
+    assert [process.end() for process in processes] == [0, 0]
+    assert [process.out.splitlines()[-1] for process in processes] == [f"digest {expected}"] * 2
     assert len(list((tmp_path / "features").iterdir())) == 4  # two phases, training and validation
 
 

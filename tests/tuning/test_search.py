@@ -5,9 +5,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -17,8 +14,8 @@ from typing import Any
 import filelock
 import optuna
 import pytest
+import warm
 import yaml
-from conftest import ROOT
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 from searched import SPACE, settle
@@ -274,7 +271,7 @@ def test_a_damaged_study_is_to_be_moved_away(here: Path, damage: Callable[[Path]
 
 @pytest.mark.long
 @pytest.mark.usefixtures("folder")
-def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
+def test_a_killed_search_repeats_the_trial_it_was_killed_in(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SIGKILL after the second epoch of the second trial, in a process of its own."""
     settle(trials=3)
     search.run()
@@ -296,11 +293,8 @@ def test_a_killed_search_repeats_the_trial_it_was_killed_in() -> None:
         search.Loop = killed
         search.run()
     """
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed = warm.code(code, Path.cwd(), tmp_path_factory.mktemp("search") / "said")
+    assert killed.end() == -signal.SIGKILL, killed.err
     assert [t.state.name for t in study().trials][-1] == "RUNNING"
     search.run()
     assert outcomes() == unbroken

@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
-from landuse.cli import maps, view
-from landuse.cli.values import MODEL, Command, path, whole
+from landuse.cli import area, change, maps, view
+from landuse.cli.values import MODEL, Command, path, share, whole
 from landuse.core.errors import UserError
 
 
@@ -14,8 +14,8 @@ def _scene(options: argparse.Namespace) -> None:
         raise UserError(f"{options.out} is there already: name a new folder")
     from landuse.data.sources.sample.scene import write_scene
 
-    write_scene(options.out, options.seed, options.size)
-    print(f"wrote {options.out / 'scene.tif'} and {options.out / 'land_use.tif'}")
+    write_scene(options.out, options.seed, options.size, options.city, options.after)
+    print("wrote", ", ".join(sorted(map(str, options.out.iterdir()))))
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -35,10 +35,15 @@ COMMANDS: dict[str, Command] = {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
         "--seed": {"type": whole(0, 2**32 - 1), "default": 7,
                    "help": "another number, another scene (default: %(default)s)"},
-        "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
+        "--size": {"type": whole(64, 21_960, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
+        "--city": {"metavar": "SHARE", "type": share,
+                   "help": "about this part of the land is residential or industrial, 0 to 1 (default: a quarter)"},
+        "--after": {"metavar": "SHARE", "type": share,
+                    "help": "write a later date, too: this part of the farmland became city, 0 to 1; and what changed"},
     }),
     "map": maps.COMMAND,
+    "change": change.COMMAND,
     "predict": (_predict, "label tiles by an exported model: a table, one row a file", {
         "paths": {"metavar": "PATH", "nargs": "+",
                   "help": "a file (PNG, JPEG, TIFF, GeoTIFF, ...), a folder, a pattern, a zip, or - for a list of them "
@@ -50,5 +55,7 @@ COMMANDS: dict[str, Command] = {
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
     }),
+    "sample": area.SAMPLE,
+    "area": area.AREA,
     "view": view.COMMAND,
 }  # fmt: skip

@@ -27,7 +27,7 @@ def _arguments() -> dict[str, dict[str, Any]]:
     from landuse.inference.scene import OPTIONS
 
     return {
-        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' made"},
+        "folder": {"metavar": "DIR", "type": path, "help": "a folder that 'landuse map' or 'landuse change' made"},
         "--out": {"metavar": "FILE", "type": path, "help": "the page (default: index.html or label.html in DIR)"},
         "--sample": {"metavar": "FILE", "type": path, "help": "a GeoPackage of cells: make a page to label them in"},
         "--scene": {"metavar": "SCENE", "nargs": "+", "default": [],
@@ -36,4 +36,4 @@ def _arguments() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-COMMAND: Command = (_run, "a map as one HTML page to look at, or to label cells of it in", _arguments)
+COMMAND: Command = (_run, "a map or a change as one HTML page to look at, or to label cells of a map in", _arguments)

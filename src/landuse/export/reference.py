@@ -37,6 +37,12 @@ def make(val: Outputs, targets: npt.NDArray[np.int64]) -> tuple[bytes, OutOfDist
     return file.getvalue(), OutOfDistribution(neighbours=NEIGHBOURS, limit=limit)
 
 
+def score(features: Floats, content: bytes, ood: OutOfDistribution) -> Floats:
+    """(n, F) -> (n,) out-of-distribution scores by what ``make`` returned, as whoever uses the model computes them."""
+    with np.load(io.BytesIO(content)) as found:
+        return distances(features, found["features"].astype(np.float32), ood.neighbours) / np.float32(ood.limit)
+
+
 def _limit(features: Floats, reference: Floats, chosen: npt.NDArray[np.int64]) -> float:
     """Return the distance under which 95 % of the validation tiles stay, each without itself where it is a reference.
 

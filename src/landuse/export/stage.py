@@ -56,12 +56,16 @@ def run(p: params.Params) -> None:
     auto = p.export.int8 == "auto"
     chosen, measured = int8.choose(exported, store.images, val, test) if auto else (exported, {})
     compared_with, ood = reference.make(chosen.val, val.targets)
+    likeliest = chosen.test.probabilities.argmax(axis=1)
+    sure = chosen.test.probabilities.max(axis=1).astype(np.float64) >= calibration.abstention_threshold
+    sure &= reference.score(chosen.test.features, compared_with, ood) <= 1
     facts = {
         "version": VERSION,
         "calibration": calibration,
         "precision": chosen.precision,
         "limits": _limits(store, split.loc[split["split"] == "train", "row"].to_numpy()),
-        "confusion": _confusion(test.targets, chosen.test.probabilities),
+        "confusion": _confusion(test.targets, likeliest, len(spec.classes)),
+        "confusion_sure": _confusion(test.targets[sure], likeliest[sure], len(spec.classes)),
         "ood": ood,
     }
     files = {"model.onnx": chosen.content, "reference.npz": compared_with}
@@ -134,9 +138,8 @@ def _limits(store: TileStore, rows: npt.NDArray[np.int64]) -> list[tuple[float, 
     return [(float(f"{low:.6g}"), float(f"{high:.6g}")) for low, high in zip(means.min(0), means.max(0), strict=True)]
 
 
-def _confusion(targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> list[list[int]]:
-    """(n,) labels and (n, classes) probabilities -> counts of tiles, rows the true labels, columns the answers."""
-    count = probabilities.shape[1]
-    pairs = np.bincount(targets * count + probabilities.argmax(axis=1), minlength=count**2)
+def _confusion(targets: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], count: int) -> list[list[int]]:
+    """(n,) labels and (n,) answers -> counts of tiles, rows the true labels, columns the answers."""
+    pairs = np.bincount(targets * count + answers, minlength=count**2)
     counts: list[list[int]] = pairs.reshape(count, count).tolist()
     return counts

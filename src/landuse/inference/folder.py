@@ -1,28 +1,26 @@
 """A folder that `landuse map` made, read and checked."""
 
-import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NotRequired
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from affine import Affine
 from PIL import Image
 from pydantic import Field
 from rasterio.crs import CRS
-from rasterio.errors import RasterioIOError
 from typing_extensions import TypedDict
 
-from landuse.core.errors import UserError
-from landuse.core.outputs import as_json
+from landuse.inference import parts
+from landuse.inference.parts import NODATA, Colour, Interval, Shape, Source
 
-NODATA = 255
+UNKNOWN = "unknown"  # land of which the model does not know what it is
 _ABSTAINED, _OOD = -2, -1  # the bands of scores.tif after the probabilities and the entropy
 
 Flags = npt.NDArray[np.bool_]
-Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+_damaged, _of_another = (partial(made, command="map") for made in (parts.damaged, parts.of_another))
 
 
 class Count(TypedDict):
@@ -34,26 +32,14 @@ class Count(TypedDict):
     abstained_hectares: float
 
 
-class Interval(TypedDict):
-    """Hectares of a class, corrected for the model's errors, with their 95 % interval."""
-
-    hectares: float
-    low: float
-    high: float
-
-
-class Source(TypedDict):
-    """The model that answered."""
-
-    backbone: str
-    identity: str
-
-
 class Summary(TypedDict):
-    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with."""
+    """What others tell of summary.json. strange_cells: None of a model without a reference to compare with.
+
+    level: of the scene, "L1C" or "L2A", where known. stretch: (2, bands) what is black and white in the quicklook.
+    """
 
     model: Source
-    shape: Annotated[list[int], Field(min_length=2, max_length=2)]
+    shape: Shape
     cell_metres: float
     stride: int
     classes: Annotated[list[str], Field(min_length=1)]
@@ -66,7 +52,10 @@ class Summary(TypedDict):
     date: str | None
     area: dict[str, Interval] | None
     confusion: list[list[int]] | None
+    confusion_sure: NotRequired[list[list[int]] | None]
     decisions: list[str]
+    level: NotRequired[str | None]
+    stretch: NotRequired[list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -98,16 +87,16 @@ class MapFolder:
             UserError: it is no such folder, or a file of it is missing, damaged, or of another map.
         """
         summary = _summary(folder / "summary.json")
-        classes = _raster(folder / "classes.tif", summary, longest)
-        scores = _raster(folder / "scores.tif", summary, longest)
+        classes = parts.read_raster(folder / "classes.tif", summary["shape"], longest, "map")
+        scores = parts.read_raster(folder / "scores.tif", summary["shape"], longest, "map")
         expected = (*(f"probability {name}" for name in summary["classes"]), "entropy", "abstained", "ood")
         if scores.names != expected:
-            raise _disagree(folder / "scores.tif", f"its bands are {scores.names}, not {expected}")
+            raise _of_another(folder / "scores.tif", f"its bands are {scores.names}, not {expected}")
         if (classes.crs, classes.transform) != (scores.crs, scores.transform):
-            raise _disagree(folder / "scores.tif", "it lies elsewhere than classes.tif")
+            raise _of_another(folder / "scores.tif", "it lies elsewhere than classes.tif")
         shown = classes.values[0]
         if shown[shown != NODATA].max(initial=0) >= len(summary["classes"]):
-            raise _disagree(folder / "classes.tif", "it has a class that summary.json does not name")
+            raise _of_another(folder / "classes.tif", "it has a class that summary.json does not name")
         return cls(
             name=folder.resolve().name,
             summary=summary,
@@ -118,7 +107,7 @@ class MapFolder:
             transform=classes.transform,
             crs=classes.crs,
             step=summary["shape"][0] / shown.shape[0],
-            picture=_picture(folder / "quicklook.png"),
+            picture=parts.read_picture(folder / "quicklook.png", "map"),
         )
 
     @property
@@ -139,78 +128,23 @@ class MapFolder:
         return flags
 
     @property
+    def unknown(self) -> Flags:
+        """Land of no class: the model is not sure of it, or has never seen the like."""
+        flags: Flags = self.valid & (self.abstained | self.strange)
+        return flags
+
+    @property
     def probabilities(self) -> npt.NDArray[np.float32]:
         """(classes, rows, columns), rounded to 1 / 250; NaN where nothing is known."""
         count = len(self.summary["classes"])
         return np.where(self.valid, self.scores[:count] * np.float32(self.scales[0]), np.float32(np.nan))
 
 
-@dataclass(frozen=True)
-class _Raster:
-    values: npt.NDArray[np.uint8]
-    names: tuple[str, ...]
-    scales: tuple[float, ...]
-    transform: Affine
-    crs: CRS
-
-
 def _summary(path: Path) -> Summary:
-    try:
-        summary = as_json(path.read_bytes(), Summary)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(path) from None
-    except ValueError as error:
-        raise _damaged(path, error) from None
+    summary = parts.read_json(path, Summary, "map")
     unknown = [
         name for name in summary["classes"] if not {name} <= summary["counts"].keys() & summary["colours"].keys()
     ]
     if unknown:
         raise _damaged(path, f"class {unknown[0]} has no count or no colour")
     return summary
-
-
-def _raster(path: Path, summary: Summary, longest: int | None) -> _Raster:
-    """Read a raster, thinned where it is large.
-
-    Overviews are left alone: those of classes and of scores are made in other ways, and would not agree.
-    """
-    if not path.is_file():
-        raise _missing(path)
-    try:
-        # without overviews, rasterio does not know the names of bands
-        with rasterio.open(path) as file, rasterio.open(path, OVERVIEW_LEVEL="NONE") as plain:
-            if [file.height, file.width] != summary["shape"] or file.dtypes[0] != "uint8":
-                rows, columns = summary["shape"]
-                found = f"{file.height} x {file.width} cells of {file.dtypes[0]}"
-                raise _disagree(path, f"it has {found}, summary.json says {rows} x {columns} of uint8")
-            if file.crs is None:
-                raise _damaged(path, "it has no CRS")
-            step = math.ceil(max(file.shape) / longest) if longest else 1
-            rows, columns = (math.ceil(side / step) for side in file.shape)
-            values = plain.read(out_shape=(file.count, rows, columns))
-            coarser = file.transform @ Affine.scale(file.width / columns, file.height / rows)
-            return _Raster(values, file.descriptions, file.scales, coarser, file.crs)
-    except RasterioIOError as error:
-        raise _damaged(path, error) from error
-
-
-def _picture(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as file:
-            return file.convert("RGBA")
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: Pillow's for a broken PNG
-        raise _damaged(path, error) from None
-
-
-def _missing(path: Path) -> UserError:
-    return UserError(f"no {path}: name a folder that 'landuse map' made")
-
-
-def _damaged(path: Path, reason: Any) -> UserError:
-    return UserError(f"{path} is damaged ({reason}): make the map again with 'landuse map'")
-
-
-def _disagree(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} is of another map ({reason}): make the map again with 'landuse map'")

@@ -163,8 +163,9 @@ def _spec(file: Path) -> ModelSpec:
     count, labels = len(spec.bands), len(spec.classes)
     if spec.limits is not None and len(spec.limits) != count:
         raise UserError(f"{file} is damaged ({len(spec.limits)} limits of {count} bands): {_REMEDY}")
-    if spec.confusion is not None and {len(spec.confusion), *map(len, spec.confusion)} != {labels}:
-        raise UserError(f"{file} is damaged (the confusion is not of {labels} classes): {_REMEDY}")
+    for table in (spec.confusion, spec.confusion_sure):
+        if table is not None and {len(table), *map(len, table)} != {labels}:
+            raise UserError(f"{file} is damaged (the confusion is not of {labels} classes): {_REMEDY}")
     return spec
 
 

@@ -83,7 +83,8 @@ class ModelSpec(_Form):
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
     smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
-    columns the answers; ood: None where there is no reference to compare with.
+    columns the answers; confusion_sure: the same of the tiles that the model is sure of, neither abstained nor stranger
+    than the limit, None in older files; ood: None where there is no reference to compare with.
     """
 
     version: int = 1
@@ -113,4 +114,5 @@ class ModelSpec(_Form):
     precision: Literal["fp32", "int8"] = "fp32"
     limits: list[tuple[float, float]] | None = None
     confusion: list[list[int]] | None = None
+    confusion_sure: list[list[int]] | None = None
     ood: OutOfDistribution | None = None

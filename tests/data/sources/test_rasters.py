@@ -95,7 +95,7 @@ def test_nameless_bands_are_taken_in_the_order_that_was_asked_for_and_it_is_said
     store = stored(tmp_path, data, [geotiff(numbers(), epsg=None)] * 1 + [geotiff(numbers())], list(SIX))
     assert store.info["bands"] == list(SIX)
     told = capsys.readouterr().err
-    assert told == f"landuse: bands without descriptions are taken in the order of data.bands: {', '.join(SIX)}\n"
+    assert told == f"landuse: {', '.join(SIX)} are named by place: 6 bands without names, in the order of data.bands\n"
 
 
 def empty_band() -> Array:
@@ -113,8 +113,9 @@ def with_nan() -> Array:
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        (geotiff(numbers(5), SIX[:5]), "band B12 is missing: the file describes B02, B03, B04, B08, B11"),
-        (geotiff(numbers(12)), "bands without descriptions, Forest/0.tif describes its own"),
+        (geotiff(numbers(5), SIX[:5]), "band B12 is missing: the file has B02, B03, B04, B08, B11"),
+        (geotiff(numbers()), "bands without names, Forest/0.tif names its own"),
+        (geotiff(numbers(12)), "12 bands without names: data.bands asks for B02"),
         (geotiff(numbers(6), ("B02", "B02", *SIX[2:])), "band B02 is there twice"),
         (geotiff(numbers(), SIX, metres=20), "pixels of 20 m, Forest/0.tif has 10 m"),
         (geotiff(empty_band(), SIX), "band B11 is 0 everywhere"),
@@ -155,13 +156,13 @@ def test_digital_numbers_beside_reflectance_are_told(tmp_path: Path, data: MakeD
             numbers(12),
             (),
             "all",
-            "(Forest/0.tif: 12 bands without descriptions: data.bands asks for B01,",
+            "(Forest/0.tif: 12 bands without names: data.bands asks for B01,",
         ),
         (numbers(10), sensors.BANDS[:10], "all", "Forest/0.tif: band B11 is missing"),
         (numbers(4).astype(np.int32), SIX[:4], "ten_metre", "int32 values: give uint8, uint16, float32"),
         (numbers(4).astype(np.uint8), SIX[:4], ["B04", "NDVI"], "indices, which are of reflectance"),
         (numbers(6), SIX, ["B04", "B13"], "data.bands has 'B13', no band or index"),
-        (numbers(6), SIX, ["SR_B4"], "band SR_B4 is missing: the file describes B02, B03"),
+        (numbers(6), SIX, ["SR_B4"], "band SR_B4 is missing: the file has B02, B03"),
     ],
 )
 def test_a_folder_that_has_not_what_is_asked_for_is_told(

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.response import HTTPResponse
 
 from landuse.core.errors import UserError
@@ -280,6 +281,17 @@ def test_a_read_that_ends_in_the_moment_it_is_given_up_is_one_line_too(
     with pytest.raises(UserError, match=r"fewer than|the connection broke"):
         fetch.fetch([Address(url, CHECKSUM)], "a remedy")
     assert gone
+
+
+def test_a_stall_is_told_alike_where_the_socket_gives_up_first(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> bytes:
+        raise ReadTimeoutError(None, None, "Read timed out.")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(HTTPResponse, "read", give_up)
+    monkeypatch.setattr(transfer, "_BACKOFF", 0.0)
+    url, _ = serve(gives())
+    with pytest.raises(UserError, match=r"fewer than 65,536 bytes within 12 s \(attempt 4\)"):
+        fetch.fetch([Address(url, CHECKSUM)], "a remedy")
 
 
 def test_the_constants_keep_the_promise() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from made_scenes import ALL_BANDS_MODEL, RGB_MODEL, numbers, write_raster
 
 from landuse import sensors
@@ -45,6 +46,21 @@ def test_files_of_one_band_are_named_by_their_names(tmp_path: Path) -> None:
     assert one.date == "2021-09-08T04:27:01Z"
 
 
+@pytest.mark.parametrize(
+    ("domain", "tag", "date"),
+    [
+        ("IMAGERY", {"ACQUISITIONDATETIME": "2023-08-29 10:30:00"}, "2023-08-29T10:30:00Z"),
+        ("IMAGERY", {"ACQUISITIONDATETIME": "in summer"}, None),
+        (None, {"TIFFTAG_DATETIME": "2023:08:29 10:30:00"}, None),  # when the file was written
+    ],
+)
+def test_a_geotiff_may_say_its_date(tmp_path: Path, domain: str | None, tag: dict[str, str], date: str | None) -> None:
+    path = write_raster(tmp_path / "a.tif", numbers(), sensors.RGB)
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(ns=domain, **tag)
+    assert open_scene([path], RGB_MODEL, SceneOptions()).date == date
+
+
 @pytest.mark.parametrize("told", [("B02", "B03", "B04"), ("B04=3", "B03=2", "B02=1")])
 def test_people_name_bands(tmp_path: Path, told: tuple[str, ...]) -> None:
     path = write_raster(tmp_path / "a.tif", numbers())
@@ -66,7 +82,7 @@ def test_colours_name_the_bands_of_a_picture(tmp_path: Path) -> None:
 def test_the_place_among_thirteen_counts_where_both_usual_orders_agree(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", numbers(13))
     scene = open_scene([path], RGB_MODEL, SceneOptions())
-    assert indexes(scene) == [4, 3, 2] and any("by its place" in line for line in scene.decisions)
+    assert indexes(scene) == [4, 3, 2] and any("by place" in line for line in scene.decisions)
     with pytest.raises(UserError, match=r"5 of 13 bands .* have no names: say which are B09, B10, B11, B12, B8A"):
         open_scene([path], ALL_BANDS_MODEL, SceneOptions())
 

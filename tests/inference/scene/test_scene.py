@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from made_scenes import ALL_BANDS_MODEL, RGB_MODEL, SIDE, numbers, place, write_raster, write_safe
 
 from landuse import sensors
@@ -142,6 +143,16 @@ def test_the_digest_changes_with_the_files_and_the_options(tmp_path: Path) -> No
     assert open_scene([str(path)], RGB_MODEL, SceneOptions(offset=0)).digest != scene.digest
     os.utime(path, ns=(0, 0))
     assert open_scene([str(path)], RGB_MODEL, SceneOptions()).digest != scene.digest
+
+
+def test_the_digest_changes_with_the_sources_of_a_vrt_of_a_vrt(tmp_path: Path) -> None:
+    path = Path(write_raster(tmp_path / "scene.tif", PIXELS, NAMES))
+    rasterio.shutil.copy(path, tmp_path / "one.vrt", driver="VRT")
+    (tmp_path / "two.vrt").write_text((tmp_path / "one.vrt").read_text().replace("scene.tif", "one.vrt"))
+    before, again = (open_scene([str(tmp_path / "two.vrt")], RGB_MODEL, SceneOptions()) for _ in range(2))
+    assert before.digest == again.digest
+    os.utime(path, ns=(0, 0))
+    assert open_scene([str(tmp_path / "two.vrt")], RGB_MODEL, SceneOptions()).digest != before.digest
 
 
 @pytest.mark.real

@@ -19,7 +19,6 @@ from landuse.pictures import BadTile
 _EXTENSIONS = (".tif", ".tiff")
 _ALIKE = 1.05  # ratio of the widths of pixels that are of one resolution
 _KINDS = ("uint8", "uint16", "float32", "float64")
-_WHOSE = ("data.bands", "data.bands asks for")
 _LOOKED_AT = 100  # files, for one that can be read
 
 
@@ -27,7 +26,7 @@ _LOOKED_AT = 100  # files, for one that can be read
 class _Form:
     """What all files have in common.
 
-    metres: a pixel, None: unknown. named: bands have descriptions. example: the file that it is of.
+    metres: a pixel, None: unknown. named: files name their bands. example: the file that it is of.
     """
 
     dtype: str
@@ -38,8 +37,6 @@ class _Form:
     def check(self, image: Any) -> None:
         """Raise BadTile, saying both sides, where a file has another form."""
         kind, metres = image.dtypes[0], _metres(image)
-        if self.named and not any(image.descriptions):
-            raise BadTile(f"bands without descriptions, {self.example} describes its own: describe them")
         if kind != self.dtype:
             raise BadTile(f"{kind} values, {self.example} has {self.dtype}: give all tiles as one of them")
         if self.metres and metres and not 1 / _ALIKE < metres / self.metres < _ALIKE:
@@ -92,7 +89,7 @@ def _form(files: archive.Archive, chosen: sensors.Choice) -> _Form:
             with warnings.catch_warnings(action="ignore"), geotiff.opened(files.read(name)) as image:
                 if image.dtypes[0] not in _KINDS:
                     raise BadTile(f"{image.dtypes[0]} values: give {', '.join(_KINDS[:3])}")
-                _, note = sensors.places(image.descriptions, chosen.bands, chosen.sensor, _WHOSE)
+                _, note = _places(image, chosen)
                 form = _Form(image.dtypes[0], _metres(image), note is None, name)
         except (BadTile, sensors.Unfit) as error:
             reason = reason or f"{name}: {error}"
@@ -108,7 +105,9 @@ def _read(files: archive.Archive, chosen: sensors.Choice, form: _Form, size: int
     try:
         with geotiff.opened(content) as image:
             form.check(image)
-            places, _ = sensors.places(image.descriptions, chosen.bands, chosen.sensor, _WHOSE)
+            places, note = _places(image, chosen)
+            if form.named and note:
+                raise BadTile(f"bands without names, {form.example} names its own: describe them")
             window = sensors.centre(image.width, image.height, size)
             pixels = sensors.stored(sensors.read(image, places, window), chosen.bands, chosen.sensor)
             code = geotiff.epsg_of(image)
@@ -116,6 +115,14 @@ def _read(files: archive.Archive, chosen: sensors.Choice, form: _Form, size: int
     except sensors.Unfit as error:
         raise BadTile(str(error)) from None
     return Tile(pixels.transpose(1, 2, 0), hashlib.sha256(content).hexdigest(), place)
+
+
+def _places(image: Any, chosen: sensors.Choice) -> tuple[list[int], str | None]:
+    own = sensors.in_order_of("data.bands", chosen.bands)
+    order = own if image.count == len(chosen.bands) else sensors.EUROSAT
+    return sensors.places(
+        sensors.named(image, order, chosen.sensor), chosen.bands, chosen.sensor, takes="data.bands asks for"
+    )
 
 
 def _metres(image: Any) -> float | None:

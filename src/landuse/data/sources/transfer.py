@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 from requests import exceptions as http
 from tqdm import tqdm
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from landuse.core.errors import UserError
@@ -248,7 +248,7 @@ def _append(
 def _chunk(response: requests.Response, deadline: float) -> bytes:
     try:
         return _within(deadline - time.monotonic(), lambda: bytes(response.raw.read(_CHUNK)))
-    except TimeoutError:
+    except (TimeoutError, ReadTimeoutError):  # the socket waits as long as we do: either may be first
         with suppress(OSError, RuntimeError):  # unless its read has ended, and let go of the connection, in this moment
             response.raw.shutdown()  # wakes the thread that reads: closing would wait for it
         raise _BrokenError(f"fewer than {_CHUNK:,} bytes within {_STALL:.0f} s") from None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from landuse.inference.map.grid import Grid
+from landuse.inference.map.grid import CellGrid
 from landuse.inference.model import BATCH, Model
 from landuse.inference.scene import Scene
 
@@ -28,7 +28,7 @@ class Task:
     scene: Scene
     model: str
     digest: str
-    grid: Grid
+    grid: CellGrid
     min_valid: float
     shown: tuple[int, ...]
     shrink: int
@@ -79,7 +79,7 @@ def _model(folder: str, _digest: str) -> Model:  # another digest, another conte
     return Model.load(folder, threads=1)  # its process has a core, and a sum has one order
 
 
-def _windows(pixels: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
+def _windows(pixels: npt.NDArray[Any], grid: CellGrid) -> npt.NDArray[Any]:
     """(H, W, ...) -> (rows, columns, tile, tile, ...), a view."""
     every = sliding_window_view(pixels, (grid.tile, grid.tile), axis=(0, 1))
     return np.moveaxis(every[:: grid.stride, :: grid.stride], (-2, -1), (2, 3))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.inference.map.answers import Block
-from landuse.inference.map.grid import Grid
+from landuse.inference.map.grid import CellGrid
 from landuse.inference.map.kept import Kept
 from landuse.inference.model import Predictions
 from landuse.spec.model import ModelSpec
@@ -49,8 +49,14 @@ class Cells:
         flags: Flags = (self.scores[-1] > OOD) & (self.scores[-1] != NODATA)
         return flags
 
+    @property
+    def unknown(self) -> Flags:
+        """Land of no class: the model is not sure of it, or has never seen the like."""
+        flags: Flags = self.valid & (self.abstained | self.strange)
+        return flags
 
-def assemble(kept: Kept, grid: Grid, spec: ModelSpec, min_valid: float) -> Cells:
+
+def assemble(kept: Kept, grid: CellGrid, spec: ModelSpec, min_valid: float) -> Cells:
     """Put blocks together, a row of them at a time."""
     count = len(spec.classes)
     classes = np.full((grid.rows, grid.cols), NODATA, dtype=np.uint8)

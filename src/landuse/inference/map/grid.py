@@ -10,7 +10,7 @@ _MOST = 25_000_000  # cells: their scores are in memory when the files are writt
 
 
 @dataclass(frozen=True)
-class Grid:
+class CellGrid:
     """Cells of stride x stride pixels from the upper left corner of a scene.
 
     A window of tile x tile pixels starts at every cell from which it ends within the last row and column of cells: it

@@ -17,7 +17,7 @@ from landuse.inference.map import pictures, polygons, rasters, stac, workers
 from landuse.inference.map.answers import Task
 from landuse.inference.map.cells import Cells, assemble
 from landuse.inference.map.dense import Dense, write_dense
-from landuse.inference.map.grid import Grid
+from landuse.inference.map.grid import CellGrid
 from landuse.inference.map.kept import Kept
 from landuse.inference.map.summary import summarise, told, write_summary
 from landuse.inference.model import Model
@@ -66,7 +66,7 @@ def map_scene(
         paths = [str(Path(path).resolve()) if Path(path).exists() else path for path in paths]
     scene = open_scene(paths, spec, scene_options)
     scene = replace(scene, date=options.date or scene.date)
-    grid = Grid.over(scene.height, scene.width, spec.tile_size, options.stride)
+    grid = CellGrid.over(scene.height, scene.width, spec.tile_size, options.stride)
     task = _task(scene, spec, model_folder, grid, options.min_valid)
     kept = Kept.beside(out, task.digest)
     _answer(task, kept, options)
@@ -87,7 +87,7 @@ def map_scene(
     return [*told(summary), *more, f"wrote {out}: classes.tif, scores.tif, cells.gpkg, map.png, summary.json and more"]
 
 
-def _task(scene: Scene, spec: ModelSpec, folder: Path, grid: Grid, min_valid: float) -> Task:
+def _task(scene: Scene, spec: ModelSpec, folder: Path, grid: CellGrid, min_valid: float) -> Task:
     identity = hashlib.sha256(f"{scene.digest} {grid} {min_valid}".encode())
     for name in _MODEL_FILES:
         if (folder / name).is_file():
@@ -125,11 +125,13 @@ def _decisions(task: Task, spec: ModelSpec) -> list[str]:
 
 def _write(folder: Path, name: str, scene: Scene, cells: Cells, summary: dict[str, Any]) -> None:
     classes, colours = summary["classes"], summary["colours"]
-    metres = summary["cell_metres"]
     place = {"crs": scene.crs, "transform": Affine(*summary["transform"])}
-    rasters.write_classes(folder, cells.classes, place, colours)
+    rasters.write_classes(folder / "classes.tif", cells.classes, place, colours, "land use")
     rasters.write_scores(folder, cells.scores, place, classes)
-    polygons.write_polygons(folder / "cells.gpkg", cells, place, classes, metres**2 / 10_000)
+    likeliest = cells.scores[: len(classes)].max(axis=0)
+    polygons.write_polygons(
+        folder / "cells.gpkg", ("classes", "class"), cells.classes, cells.valid, likeliest, place, classes
+    )
     quicklook = pictures.write_quicklook(folder / "quicklook.png", cells)
     pictures.write_map(folder / "map.png", cells, quicklook, summary)
     write_summary(folder, summary)

@@ -1,4 +1,4 @@
-"""classes.tif and scores.tif, Cloud-Optimised GeoTIFFs, and how QGIS paints the classes."""
+"""Rasters of cells as Cloud-Optimised GeoTIFFs, and how QGIS paints classes."""
 
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,28 @@ from landuse.inference.map.cells import NODATA, OOD, SHARE, Bytes
 from landuse.palette import rgb
 
 
-def write_classes(folder: Path, classes: Bytes, place: dict[str, Any], colours: dict[str, str]) -> None:
-    """Write classes.tif, its names of categories (GDAL keeps them in a file beside it) and its style for QGIS.
+def write_classes(path: Path, classes: Bytes, place: dict[str, Any], colours: dict[str, str], about: str) -> None:
+    """Write numbers of classes, their names (GDAL keeps them in a file beside it) and a style for QGIS (.qml).
 
-    place: crs and transform of the cells.
+    place: crs and transform of the cells. colours: of each class, in order. about: name of the band.
     """
     with rasterio.MemoryFile() as memory:
         with memory.open(**_profile(classes[None], place)) as file:
             file.write(classes, 1)
-            file.set_band_description(1, "land use")
+            file.set_band_description(1, about)
             file.write_colormap(1, {number: (*rgb(colour), 255) for number, colour in enumerate(colours.values())})
             file.update_tags(1, **{str(number): name for number, name in enumerate(colours)})
-        _write_cog(memory, folder / "classes.tif")
+        _write_cog(memory, path)
     dataset = ElementTree.Element("PAMDataset")
     names = ElementTree.SubElement(ElementTree.SubElement(dataset, "PAMRasterBand", band="1"), "CategoryNames")
     for name in colours:
         ElementTree.SubElement(names, "Category").text = name
-    _write_xml(folder / "classes.tif.aux.xml", dataset)
-    _write_style(folder / "classes.qml", colours)
+    _write_xml(path.with_name(f"{path.name}.aux.xml"), dataset)
+    _write_style(path.with_suffix(".qml"), colours)
 
 
 def write_bands(path: Path, bands: Bytes, place: dict[str, Any], names: list[str], scales: list[float]) -> None:
-    """Write (bands, rows, cols) as scores.tif and dense.tif have them, with the name and the scale of each band."""
+    """Write (bands, rows, cols), with the name and the scale of each band."""
     with rasterio.MemoryFile() as memory:
         with memory.open(**_profile(bands, place)) as file:
             file.write(bands)

@@ -1,6 +1,5 @@
 """stac.json: the map as an item of a SpatioTemporal Asset Catalog."""
 
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from rasterio.warp import transform_bounds, transform_geom
 
 from landuse.core.files import write_json
 
-_FIRST = "2015-06-23"  # launch of Sentinel-2A
+# launch of Sentinel-2A, and a day that no mission lasts to: what is written today is the same tomorrow
+_FIRST, _LAST = "2015-06-23", "2099-12-31"
 _STAC = "1.0.0"  # that most catalogues take
 _EXTENSIONS = [
     f"https://stac-extensions.github.io/{name}/schema.json"
@@ -53,11 +53,10 @@ def write_item(folder: Path, name: str, summary: dict[str, Any], place: dict[str
 
 
 def _times(date: str | None) -> dict[str, str | None]:
-    """The day of acquisition; where it is not known, all of Sentinel-2's: STAC asks for a time."""
+    """The day of acquisition; where it is not known, all days of Sentinel-2: STAC asks for a time."""
     if date is not None:
         return {"datetime": f"{date[:10]}T00:00:00Z"}
-    today = datetime.now(UTC).date()
-    return {"datetime": None, "start_datetime": f"{_FIRST}T00:00:00Z", "end_datetime": f"{today}T23:59:59Z"}
+    return {"datetime": None, "start_datetime": f"{_FIRST}T00:00:00Z", "end_datetime": f"{_LAST}T23:59:59Z"}
 
 
 def _assets(summary: dict[str, Any]) -> dict[str, Any]:

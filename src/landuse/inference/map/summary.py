@@ -5,23 +5,22 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from affine import Affine
 
 from landuse.core.files import write_json, write_text
-from landuse.inference.area import Area, corrected
-from landuse.inference.map.cells import NODATA, SHARE, Cells
-from landuse.inference.map.grid import Grid
+from landuse.inference.area import Area, corrected_hectares
+from landuse.inference.folder import UNKNOWN
+from landuse.inference.map.cells import SHARE, Cells
+from landuse.inference.map.grid import CellGrid
+from landuse.inference.map.pictures import stretch
 from landuse.inference.scene import Scene
 from landuse.palette import colours
 from landuse.spec.model import ModelSpec
 
 VERSION = 1
-_TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neighbouring cells hang together
-_SEED = 0
 
 
-def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform: Affine) -> dict[str, Any]:
+def summarise(spec: ModelSpec, scene: Scene, grid: CellGrid, cells: Cells, transform: Affine) -> dict[str, Any]:
     """Return the content of summary.json, without "decisions" and "dense".
 
     An area is that of whole cells, also where a part of a cell is not valid. transform: of the cells.
@@ -56,34 +55,20 @@ def summarise(spec: ModelSpec, scene: Scene, grid: Grid, cells: Cells, transform
         "abstained_cells": int((cells.abstained & valid).sum()),
         "strange_cells": int(cells.strange.sum()) if spec.ood else None,
         "date": scene.date,
+        "level": scene.level,
+        "stretch": stretch(cells).tolist(),
         "area": _area(spec, cells, grid, hectares),
         "confusion": spec.confusion,
+        "confusion_sure": spec.confusion_sure,
     }
 
 
-def _area(spec: ModelSpec, cells: Cells, grid: Grid, cell_hectares: float) -> dict[str, Area] | None:
-    """Hectares corrected for the errors that the model makes on test tiles; None where these are not known.
-
-    Cells unlike the training tiles are left out: what the model answers there no test tile tells.
-    """
-    confusion = np.array(spec.confusion or [])
-    if not confusion.size or not (confusion.sum(axis=1) > 0).all():
+def _area(spec: ModelSpec, cells: Cells, grid: CellGrid, cell_hectares: float) -> dict[str, Area] | None:
+    """Hectares corrected for the errors that the model makes on test tiles; None where these are not known."""
+    confusion = spec.confusion_sure or []
+    if not all(map(sum, confusion or [[]])) or UNKNOWN in spec.classes or (cells.unknown == cells.valid).all():
         return None
-    known = np.where(cells.strange, NODATA, cells.classes)
-    if (known == NODATA).all():
-        return None
-    count, side = len(spec.classes), max(1, _TOGETHER // grid.stride)
-    counts = [
-        np.bincount(part[part != NODATA], minlength=count)
-        for row in range(0, grid.rows, side)
-        for col in range(0, grid.cols, side)
-        for part in [known[row : row + side, col : col + side]]
-    ]
-    areas = corrected(np.array(counts), confusion, cell_hectares, _SEED)
-    return {
-        name: {"hectares": round(area["hectares"], 4), "low": round(area["low"], 4), "high": round(area["high"], 4)}
-        for name, area in zip(spec.classes, areas, strict=True)
-    }
+    return corrected_hectares(cells.classes, cells.unknown, spec.classes, confusion, cell_hectares, grid.stride)
 
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -107,10 +92,12 @@ def told(summary: dict[str, Any]) -> list[str]:
             line += f"  corrected for the model's errors {area['low']:,.0f} to {area['high']:,.0f} ha"
         lines.append(line)
     valid = summary["valid_cells"]
+    if summary["area"]:
+        lines.append(f"unknown, in no corrected row: {summary['area'][UNKNOWN]['hectares']:,.1f} ha")
     lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
     if summary["strange_cells"]:
         share = f"{summary['strange_cells'] / valid:.1%}"
-        lines.append(f"strange, unlike the training tiles, in {share}: guesses, left out of corrected hectares")
+        lines.append(f"strange, unlike the training tiles, in {share}: guesses")
     if summary["masked_cells"]:
         lines.append(f"no answer for {summary['masked_cells']:,} cells: no data, or masked")
     return lines

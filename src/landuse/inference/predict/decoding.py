@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from landuse import pictures, sensors
 from landuse.pictures import BadTile
+from landuse.sensors import EUROSAT
 from landuse.spec.model import ModelSpec
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
@@ -63,11 +64,16 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
             if image.dtypes[0] == "uint8" and sensors.is_rgb(spec.bands, spec.dtype) and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")
-                return Tile(_from_picture(content, spec), place)
+                pixels = _from_picture(content, spec)
+                if image.count >= 3:
+                    pixels = pixels[..., sensors.places(sensors.named(image, EUROSAT)[:3], spec.bands)[0]]
+                return Tile(pixels, place)
             if spec.source != "folder":
                 _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
             return Tile(pixels, place, note)
+    except sensors.Unfit as error:
+        raise BadTile(str(error)) from None
     except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
         reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
         raise BadTile(f"broken GeoTIFF: {reason}") from None
@@ -91,12 +97,10 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
         asked = f"{spec.units}, {spec.dtype}" + (f", or uint16 {sensors.UNITS}" if as_rgb else "")
         raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.bands)} ({asked})")
     sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
-    try:
-        places, note = sensors.places(image.descriptions, spec.bands, sensor)
-        pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
-        pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
-    except sensors.Unfit as error:
-        raise BadTile(str(error)) from None
+    order = sensors.in_order_of("the model", spec.bands) if own and image.count == len(spec.bands) else EUROSAT
+    places, note = sensors.places(sensors.named(image, order, sensor), spec.bands, sensor)
+    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
+    pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
     pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
 

@@ -3,18 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
+
+from rasterio.errors import RasterioError
 
 from landuse import sensors
 from landuse.core.errors import UserError
 from landuse.inference.scene import rasters
 from landuse.inference.scene.masks import classification
-from landuse.inference.scene.product import Found, Log, Product, baseline_offset, date_in, spelled
+from landuse.inference.scene.product import Found, Log, Product, baseline_offset, date_in
 
 _PRODUCT = re.compile(r"MSI(L1C|L2A)_\d{8}T\d{6}_N(\d{4})_")  # in the name of a product, or of a folder
 _L2A = re.compile(r"(?<![A-Za-z0-9])(MSI)?L2A(?![A-Za-z0-9])|_[126]0m\.jp2$")
-_SCL = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])")
 
 
 def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
@@ -26,8 +28,6 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
         UserError: one cannot be read, or names contradict each other.
     """
     found = [band for path in paths for band in _bands(path, told=bool(bands))]
-    if len(paths) == 1 and len(found) == len(sensors.BANDS) and not any(band.name for band in found):
-        found = _by_place(found)
     if bands:
         found = _as_told(found, bands, log)
     name = next(filter(None, map(_PRODUCT.search, paths)), None)
@@ -38,34 +38,37 @@ def find(paths: Sequence[str], bands: Sequence[str], log: Log) -> Product:
     return Product(
         bands=tuple(found),
         level=name[1] if name else "L2A" if l2a else None,
-        date=next(filter(None, map(date_in, paths)), None),
+        date=next(filter(None, (date_in(path) or _acquired(path) for path in paths)), None),
         clouds=tuple(classification(band.path, band.index) for band in found if band.name == "scl"),
     )
 
 
+def _acquired(path: str) -> str | None:
+    """The time of acquisition in GDAL's metadata of imagery; a TIFF's own DateTime is when the file was made."""
+    told = rasters.opened(path).tags(ns="IMAGERY").get("ACQUISITIONDATETIME", "")
+    try:
+        return f"{datetime.strptime(told, '%Y-%m-%d %H:%M:%S').isoformat()}Z"
+    except ValueError:
+        return None
+
+
 def _bands(path: str, told: bool) -> list[Found]:
     raster = rasters.opened(path)
-    stem = PurePath(path).stem
-    by_file = ("scl" if _SCL.search(stem) else sensors.band(stem)) if raster.count == 1 else None
-    colours = [colour.name for colour in raster.colorinterp]
-    coloured = {"red", "green", "blue"} <= set(colours) and not any(raster.descriptions)
+    by_file = sensors.spelled(PurePath(path).stem) if raster.count == 1 else None
+    try:
+        names = sensors.named(raster, sensors.EITHER)
+    except RasterioError as error:
+        raise UserError(f"{path} is damaged ({error}): copy it again") from error
     bands = []
-    for index, description in enumerate(raster.descriptions, 1):
-        name, how = _named(description)
-        if by_file and name in sensors.BANDS and name != by_file and not told:
-            raise UserError(f"{path} is {by_file} by its name and {name} by its description: say which with --bands")
-        if by_file:
+    for index, (name, how) in enumerate(names, 1):
+        if by_file in (*sensors.BANDS, "scl"):
+            if name in sensors.BANDS and name != by_file and not told:
+                raise UserError(
+                    f"{path} is {by_file} by its name and {name} by its description: say which with --bands"
+                )
             name, how = by_file, "by its file's name"
-        elif coloured:
-            name, how = sensors.band(colours[index - 1]), "by its colour"
         bands.append(_tagged(Found(path, index, name, how), raster))
     return bands
-
-
-def _named(description: str | None) -> tuple[str | None, str]:
-    if not description:
-        return None, ""
-    return "scl" if _SCL.search(description) else spelled(description), f"by its description {description!r}"
 
 
 def _tagged(band: Found, raster: Any) -> Found:
@@ -75,13 +78,6 @@ def _tagged(band: Found, raster: Any) -> Found:
         return band
     by = 1 if scale == 1 else 10_000
     return replace(band, gain=scale * by, offset=offset * by, source=f"the scale and offset in {band.path}")
-
-
-def _by_place(found: list[Found]) -> list[Found]:
-    """Thirteen nameless bands stand in one of two orders; those that have the same place in both have a name."""
-    orders = zip(found, sensors.BANDS, sensors.BANDS_BY_WAVELENGTH, strict=True)
-    how = "by its place: 13 bands without names, in both usual orders"
-    return [replace(band, name=a, how=how) if a == b else band for band, a, b in orders]
 
 
 def _as_told(found: list[Found], bands: Sequence[str], log: Log) -> list[Found]:
@@ -94,7 +90,7 @@ def _as_told(found: list[Found], bands: Sequence[str], log: Log) -> list[Found]:
             f"--bands {','.join(bands)}: the files have {len(found)} bands, give {len(found)} names, "
             f"or NAME=NUMBER with numbers of 1 to {len(found)}, each once"
         )
-    told = {int(number) - 1: spelled(name) for number, (name, _, _) in zip(numbers, parts, strict=True)}
+    told = {int(number) - 1: sensors.spelled(name) for number, (name, _, _) in zip(numbers, parts, strict=True)}
     for place, name in told.items():
         band = found[place]
         if band.name in sensors.BANDS and band.name != name:

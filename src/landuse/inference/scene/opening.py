@@ -54,7 +54,7 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
         size = f"{pixels.height} x {pixels.width} pixels"
         raise UserError(f"the scene has {size}, a tile of the model {spec.tile_size} a side: give a larger scene")
     sources = dict.fromkeys(part.path for part in (*bands, *masking) if not isinstance(part, masks.PolygonMask))
-    identity = (pixels, bands, masking, options, [(path, _state(path)) for path in sources])
+    identity = (pixels, bands, masking, options, list(map(_states, sources)))
     return Scene(
         grid=pixels,
         bands=bands,
@@ -64,6 +64,7 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
         decisions=tuple(log),
         digest=hashlib.sha256(repr(identity).encode()).hexdigest(),
         date=product.date,
+        level=product.level,
     )
 
 
@@ -170,6 +171,20 @@ def _masks(product: Product, spec: ModelSpec, options: SceneOptions, pixels: Gri
 def _absolute(path: str) -> str:
     """For processes that work elsewhere; an address, or a path of GDAL's, stays as it is."""
     return str(Path(path).absolute()) if Path(path).exists() else path
+
+
+def _states(path: str) -> dict[str, tuple[int, int] | None]:
+    """State of a raster and of its other files: what lies beside it, and a VRT's sources, which may be VRTs."""
+    states: dict[str, tuple[int, int] | None] = {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop()
+        if file in states:
+            continue
+        states[file] = _state(file)
+        if states[file] is not None and (file == path or file.lower().endswith(".vrt")):  # a server would be asked
+            waiting += rasters.opened(file).files
+    return states
 
 
 def _state(path: str) -> tuple[int, int] | None:

@@ -52,11 +52,11 @@ class Product:
             UserError: one is missing, or there twice.
         """
         picked = []
-        for name in map(spelled, wanted):
+        for name in map(sensors.spelled, wanted):
             same = sorted((band for band in self.bands if band.name == name), key=lambda band: band.metres)
             if not same:
                 there = {band.name for band in self.bands}
-                raise UserError(self._lacks([name for name in wanted if spelled(name) not in there]))
+                raise UserError(self._lacks([name for name in wanted if sensors.spelled(name) not in there]))
             if len(same) > 1 and not self.many:
                 raise UserError(
                     f"{name} is there twice, as {_place(same[0])} and as {_place(same[1])}: "
@@ -77,11 +77,6 @@ class Product:
         told = "" if self.many else ", or say with --bands what the bands are"
         known = ", ".join(sorted({*names}))
         return f"no band {', '.join(missing)} among {known} of {path}: give a scene that has it{told}"
-
-
-def spelled(name: str) -> str:
-    """A band's name as ``Found`` has it."""
-    return sensors.band(name) or name.strip().lower()
 
 
 def baseline_offset(baseline: str) -> int:

@@ -40,8 +40,8 @@ class Scene:
 
     grid: the scene's pixels. bands: in the model's order. masks: of what is not valid although it has data. dtype: of
     the model's pixels. rgb: digital numbers become EuroSAT's 8-bit RGB. decisions: all that was decided about bands,
-    units and masks, in words. digest: SHA-256 of files (path, size, time of change) and options. date: ISO 8601 time of
-    acquisition, where known.
+    units and masks, in words. digest: SHA-256 of files (path, size, time of change; of a VRT's sources, too) and
+    options. date: ISO 8601 time of acquisition, level: "L1C" or "L2A", where known.
     """
 
     grid: Grid
@@ -52,6 +52,7 @@ class Scene:
     decisions: tuple[str, ...]
     digest: str
     date: str | None = None
+    level: str | None = None
 
     @property
     def height(self) -> int:

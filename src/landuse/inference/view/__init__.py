@@ -1,4 +1,4 @@
-"""A map as a page: one HTML file, to be opened in a browser."""
+"""A map or a change as a page: one HTML file, to be opened in a browser."""
 
 from landuse.inference.view.page import write_page
 

@@ -9,7 +9,8 @@ from landuse.core.files import write_text
 from landuse.inference.folder import MapFolder
 from landuse.inference.sample import OTHER, read_sample
 from landuse.inference.scene import SceneOptions
-from landuse.inference.view.page import LONGEST, page, page_path
+from landuse.inference.view.map_page import map_page
+from landuse.inference.view.page import LONGEST, page_path
 from landuse.inference.view.pictures import pictures_of
 
 
@@ -24,8 +25,8 @@ def write_label_page(folder: Path, sample: Path, scene: Sequence[str], options: 
     """
     out = page_path(out or folder / "label.html")
     found = MapFolder.read(folder, LONGEST)
-    cells = read_sample(sample, folder, found.summary["classes"])
+    cells = read_sample(sample, folder)
     pictures = pictures_of(cells, found, scene, options) if scene else []
     digest = hashlib.sha256(json.dumps([found.summary["model"], cells]).encode()).hexdigest()
-    write_text(out, page(found, {"name": digest[:16], "cells": cells, "other": OTHER, "pictures": pictures}))
+    write_text(out, map_page(found, {"name": digest[:16], "cells": cells, "other": OTHER, "pictures": pictures}))
     return out

@@ -1,16 +1,16 @@
 """The sample: labelled tiles cut from simulated Sentinel-2 scenes. No network, and the same bytes every time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.data.sources.collection import Collection, GeoRef, Tile
+from landuse.data.sources.sample import simulation
 from landuse.data.sources.sample.cutting import cut
 from landuse.data.sources.sample.landscape import CLASSES
-from landuse.data.sources.sample.simulation import simulate
 
 LICENCE = "MIT (simulated by landuse; no real imagery)"
 _LARGEST = 256  # pixels: a scene of larger tiles would take minutes
@@ -54,9 +54,11 @@ def _tiles(seed: int, per_class: int, size: int, chosen: sensors.Choice) -> Iter
     digits = max(3, len(str(per_class)))
     rng, index = np.random.default_rng(seed), 0
     while any(wanting.values()):
-        scene = simulate(seed, index, chosen.bands, max(_SCENE, 8 * size), max(_ZONE, 2 * size), wanting)
-        for name, top, left in cut(rng, scene.landscape.land_use, size, wanting):
-            window = scene.pixels[top : top + size, left : left + size]
+        scene = simulation.draw(seed, index, max(_SCENE, 8 * size), max(_ZONE, 2 * size), _weights(wanting))
+        everywhere = np.arange(scene.plan.size)
+        [(land_use, image)] = simulation.look([scene], chosen.bands, everywhere, everywhere)
+        for name, top, left in cut(rng, land_use, size, wanting):
+            window = image[top : top + size, left : left + size]
             pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
             sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
             if sha256 in seen:
@@ -67,3 +69,10 @@ def _tiles(seed: int, per_class: int, size: int, chosen: sensors.Choice) -> Iter
             yield f"{name}/{name}_{per_class - wanting[name] + 1:0{digits}}", Tile(pixels, sha256, place)
             wanting[name] -= 1
         index += 1
+
+
+def _weights(wanting: Mapping[str, int]) -> dict[str, float]:
+    """How common each land use is in the next scene; a little of each stays in it."""
+    total = max(1, sum(wanting.values()))
+    weights = {name: max(count / total, 0.02) for name, count in wanting.items()}
+    return weights | {name: min(3.0, 12 * wanting[name] / total) for name in ("Highway", "River")}

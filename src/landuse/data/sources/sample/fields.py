@@ -9,6 +9,7 @@ from scipy import fft
 
 Field = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.uint16]
+Zones = npt.NDArray[np.uint32]  # numbers of zones: a large scene has more than 65,536
 
 
 def von_karman(rng: Generator, size: int, scale: float, slope: float) -> Field:
@@ -30,6 +31,13 @@ def smooth(rng: Generator, size: int, scale: float) -> Field:
     """Draw white noise blurred by a Gaussian of ``scale`` pixels, variance 1."""
     fy, fx = _frequencies(size)
     return _draw(rng, np.exp(-2 * (fx**2 + fy**2) * np.float32(np.pi * scale) ** 2))
+
+
+def at(field: Field, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Field:
+    """The values (rows, columns) of a periodic field; rows and columns may lie anywhere."""
+    period = len(field)
+    found: Field = field[np.ix_(rows % period, columns % period)]
+    return found
 
 
 def _draw(rng: Generator, amplitude: Field) -> Field:

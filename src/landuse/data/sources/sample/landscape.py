@@ -1,168 +1,174 @@
-"""The land-use map of a whole scene: zones of land use, rivers and highways through them, what covers them."""
+"""The land of a whole scene: zones of land use, rivers and highways through them, what covers them.
+
+A ``Plan`` holds what is drawn, for a scene of any size; ``paint`` and ``build`` show a part of it. A
+pixel is the same in every part.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from numpy.random import Generator
 
-from landuse.core.arrays import Pixels
-from landuse.data.sources.sample import fields
-from landuse.data.sources.sample.covers import PAINTERS, Cover, Mask, Site
-from landuse.data.sources.sample.fields import Field, Numbers
+from landuse.core.arrays import Floats32, Pixels
+from landuse.data.sources.sample import courses, fields, zones
+from landuse.data.sources.sample.courses import Highway, River
+from landuse.data.sources.sample.covers import PAINTERS, Cover, Site
+from landuse.data.sources.sample.fields import Field, Numbers, Zones
 
 CLASSES = (
     "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential",
     "River", "SeaLake",
 )  # fmt: skip
+FARMLAND = tuple(CLASSES.index(c) for c in ("AnnualCrop", "Pasture", "PermanentCrop"))  # as in params.yaml's mapping
+CITY = tuple(CLASSES.index(c) for c in ("Industrial", "Residential"))  # what farmland becomes
+LOT = 8  # pixels: a city grows by squares of so many
 _HIGHWAY, _RIVER, _SEA = (CLASSES.index(c) for c in ("Highway", "River", "SeaLake"))
+_UNEVEN = 3  # pixels: how far a lot's edges stray
+_PERIOD = 4096  # pixels: random fields of larger scenes repeat themselves, zones and courses do not
+Places = npt.NDArray[np.integer]  # rows or columns of a scene
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What makes the land.
+
+    size: pixels a side. dry: climate, -1 to 1. bend, warp, patchy, winding, hills: periodic random fields. points:
+    (z, 2) of the zones that have one; rivers have zones of their own, after these. zone_class: (zones,) land use.
+    angle: (z,) direction of the zones' rows, radians. style: (6, z) random shares. steep: (zones,). grown: (lots, lots)
+    1 + number of the zone that a lot's farmland became, 0: it stays.
+    """
+
+    size: int
+    dry: float
+    bend: Field
+    warp: Field
+    points: Floats32
+    zone_class: Pixels
+    patchy: Field
+    winding: Field
+    angle: npt.NDArray[np.float64]
+    style: Field
+    rivers: tuple[River, ...]
+    highways: tuple[Highway, ...]
+    steep: Field
+    hills: Field
+    grown: Zones
 
 
 @dataclass(frozen=True)
 class Landscape:
-    """A scene before light falls on it; every map is (size, size).
+    """A part of a scene before light falls on it; every map is (rows, columns).
 
     land_use: index into CLASSES. cover: a Cover. zone: number of the stretch of one land use it lies in.
     parcel: hashed number of the field or house. streak: place across the rows of a field. shade: slope
-    towards the sun, 0 in the plains. zone_class: (zones,) land use of each zone. dry: climate, -1 to 1.
+    towards the sun, 0 in the plains.
     """
 
     land_use: Pixels
     cover: Pixels
-    zone: Pixels
+    zone: Zones
     parcel: Numbers
     streak: Field
     shade: Field
-    zone_class: Pixels
-    dry: float
 
 
-def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Landscape:
-    """Draw a landscape of (size, size) pixels.
+def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float], evenly: bool) -> Plan:
+    """Draw the land of (size, size) pixels.
 
     zone_size: mean width of a zone, pixels. dry: climate: from -1, green, to 1, dry. weights: how common each land use
-    is; for Highway and River: the mean number of them.
+    is; for Highway and River: the mean number of them. evenly: land uses of zones come as often as the weights say, not
+    only on average.
     """
-    bend, warp = fields.smooth(rng, size, 35), fields.smooth(rng, size, 7)
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    u, v = x + 8 * bend + 1.5 * warp, y + 8 * np.roll(bend, size // 2, 1) + 1.5 * np.roll(warp, size // 2, 1)
-    zone, zone_class, edge, beyond = _zones(rng, u, v, zone_size, weights)
-    x, y = x + 5 * bend, y + 5 * np.roll(bend, size // 2, 1)
-    land_use = zone_class[zone]
-    patchy, winding = fields.von_karman(rng, size, 30, 1.6), fields.smooth(rng, size, 16)
-    path = np.abs(winding) / (np.hypot(*np.gradient(winding)) + np.float32(1e-3))  # of its zero lines
-    cover, parcel, streak = _cover(rng, x, y, land_use, zone, patchy, path, dry)
-
-    shore = (edge < 1.1 + patchy) & (zone_class[beyond] == _SEA) & (land_use != _SEA)
-    cover[shore] = np.where(patchy[shore] > 0.4, Cover.TREES, Cover.TRACK)
-    for _ in range(rng.poisson(weights["River"])):
-        zone, zone_class = _river(rng, x, y, land_use, cover, zone, zone_class, patchy)
-    for _ in range(rng.poisson(weights["Highway"])):
-        _highway(rng, size, land_use, cover)
+    period = min(size + size % 2, _PERIOD)
+    bend, warp = fields.smooth(rng, period, 35), fields.smooth(rng, period, 7)
+    of_zones = {CLASSES.index(name): weight for name, weight in weights.items() if name in PAINTERS}
+    points, zone_class = zones.draw(rng, size, zone_size, of_zones, evenly)
+    patchy, winding = fields.von_karman(rng, period, 30, 1.6), fields.smooth(rng, period, 16)
+    angle = rng.uniform(0, np.pi, len(points))
+    style = rng.random((6, len(points)), dtype=np.float32)
+    rivers = tuple(courses.draw_river(rng, size) for _ in range(rng.poisson(weights["River"])))
+    highways = tuple(courses.draw_highway(rng, size) for _ in range(rng.poisson(weights["Highway"])))
+    zone_class = np.append(zone_class, np.full(len(rivers), _RIVER, np.uint8))
     rugged = np.select([zone_class == CLASSES.index(n) for n in ("Forest", "HerbaceousVegetation")], [0.5, 1.2])
     steep = (rugged * rng.gamma(0.8, 1.0, len(zone_class))).astype(np.float32)
-    shade = fields.hillshade(rng, size, 40) * np.minimum(steep, 2.5)[zone]
-    return Landscape(land_use, cover, zone, parcel, streak, shade, zone_class, dry)
+    return Plan(
+        size, dry, bend, warp, points, zone_class, patchy, winding, angle, style, rivers, highways,
+        steep=np.minimum(steep, 2.5), hills=fields.hillshade(rng, period, 40), grown=np.zeros((1, 1), np.uint32),
+    )  # fmt: skip
 
 
-def _zones(
-    rng: Generator, x: Field, y: Field, zone_size: float, weights: Mapping[str, float]
-) -> tuple[Pixels, Pixels, Field, Pixels]:
-    """Cut the scene into warped Voronoi cells around jittered points, each of one land use.
+def paint(plan: Plan, rows: Places, columns: Places) -> Landscape:
+    """Show the land at rows x columns, before cities have grown."""
+    y, x = (axis.astype(np.float32) for axis in np.meshgrid(rows, columns, indexing="ij"))
+    bend, warp = _both_ways(plan.bend, rows, columns), _both_ways(plan.warp, rows, columns)
+    u, v = x + 8 * bend[0] + 1.5 * warp[0], y + 8 * bend[1] + 1.5 * warp[1]
+    zone, beyond, edge = zones.nearest(plan.points, u, v)
+    land_use = plan.zone_class[zone]
+    spots = _spots(plan, rows, columns)
+    patchy = spots[2]
+    cover, parcel, streak = _cover(plan, spots, land_use, zone)
 
-    Returns:
-        zone: of every pixel. zone_class: (zones,). edge: distance to the zone's edge in pixels. beyond: the zone there.
-    """
-    count = int(np.ceil(len(x) / zone_size))
-    grid = (np.mgrid[:count, :count].reshape(2, -1) + 0.5 + rng.uniform(-0.38, 0.38, (2, count**2))) * len(x) / count
-    names = list(PAINTERS)
-    shares = np.array([weights[name] for name in names])
-    drawn = rng.choice([CLASSES.index(name) for name in names], count**2, p=shares / shares.sum())
-    nearest = np.full((2, *x.shape), np.inf, np.float32)
-    zone = np.zeros((2, *x.shape), np.uint16)
-    for k, (py, px) in enumerate(grid.T.astype(np.float32)):
-        distance = np.hypot(x - px, y - py)
-        first, second = distance < nearest[0], distance < nearest[1]
-        nearest[1] = np.where(first, nearest[0], np.where(second, distance, nearest[1]))
-        zone[1] = np.where(first, zone[0], np.where(second, k, zone[1]))
-        nearest[0] = np.where(first, distance, nearest[0])
-        zone[0] = np.where(first, k, zone[0])
-    return zone[0], drawn.astype(np.uint8), (nearest[1] - nearest[0]) / 2, zone[1]
+    land = land_use != _SEA
+    shore = (edge < 1.1 + patchy) & (plan.zone_class[beyond] == _SEA) & land
+    cover[shore] = np.where(patchy[shore] > 0.4, Cover.TREES, Cover.TRACK)
+    for number, river in enumerate(plan.rivers, len(plan.points)):
+        water = courses.paint_river(river, spots[0], spots[1], patchy, land, cover)
+        land_use.reshape(-1)[water], zone.reshape(-1)[water] = _RIVER, number
+    for highway in plan.highways:
+        corridor = courses.paint_highway(highway, x, y, land, land_use == _RIVER, cover)
+        land_use.reshape(-1)[corridor] = _HIGHWAY
+    shade = fields.at(plan.hills, rows, columns) * plan.steep[zone]
+    return Landscape(land_use, cover, zone, parcel, streak, shade)
 
 
-def _cover(
-    rng: Generator, x: Field, y: Field, land_use: Pixels, zone: Pixels, patchy: Field, path: Field, dry: float
-) -> tuple[Pixels, Numbers, Field]:
-    zones = int(zone.max()) + 1
-    angle = rng.uniform(0, np.pi, zones)
-    cosine: Field = np.cos(angle).astype(np.float32)
-    sine: Field = np.sin(angle).astype(np.float32)
-    style = rng.random((6, zones), dtype=np.float32)
+def build(plan: Plan, land: Landscape, rows: Places, columns: Places) -> Landscape:
+    """Show painted land after cities have grown into its farmland, in the light of the plan's hills."""
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    right, down = (
+        np.clip((place + _UNEVEN * stray) // LOT, 0, len(plan.grown) - 1).astype(int)
+        for place, stray in zip((x, y), _both_ways(plan.warp, rows, columns), strict=True)
+    )
+    grown = plan.grown[down, right]
+    new = (grown > 0) & np.isin(land.land_use, FARMLAND)
+    zone, land_use, cover = land.zone.copy(), land.land_use.copy(), land.cover.copy()
+    parcel, streak = land.parcel.copy(), land.streak.copy()
+    zone[new] = grown[new] - 1
+    land_use[new] = plan.zone_class[zone[new]]
+    cover[new], parcel[new], streak[new] = _cover(plan, _spots(plan, rows, columns)[:, new], land_use[new], zone[new])
+    shade = fields.at(plan.hills, rows, columns) * plan.steep[zone]
+    return Landscape(land_use, cover, zone, parcel, streak, shade)
+
+
+def _both_ways(field: Field, rows: Places, columns: Places) -> tuple[Field, Field]:
+    """The same field here and elsewhere, which is independent enough: how far pixels stray in x and in y."""
+    return fields.at(field, rows, columns), fields.at(field, rows, columns - len(field) // 2)
+
+
+def _spots(plan: Plan, rows: Places, columns: Places) -> Field:
+    """(4, rows, columns): bent x and y, the patchy field, and the distance to the nearest winding path."""
+    y, x = (axis.astype(np.float32) for axis in np.meshgrid(rows, columns, indexing="ij"))
+    bend, bend_y = _both_ways(plan.bend, rows, columns)
+    winding = fields.at(plan.winding, rows, columns)
+    path = np.abs(winding) / (np.hypot(*np.gradient(winding)) + np.float32(1e-3))  # of its zero lines
+    return np.stack([x + 5 * bend, y + 5 * bend_y, fields.at(plan.patchy, rows, columns), path])
+
+
+def _cover(plan: Plan, spots: Field, land_use: Pixels, zone: Zones) -> tuple[Pixels, Numbers, Field]:
+    """Cover, parcel and streak of pixels: spots (4, ...), the others of one shape, whichever."""
+    cosine: Field = np.cos(plan.angle).astype(np.float32)
+    sine: Field = np.sin(plan.angle).astype(np.float32)
     cover, parcel = np.empty(land_use.size, np.uint8), np.empty(land_use.size, np.uint16)
     streak = np.empty(land_use.size, np.float32)
+    spots = spots.reshape(len(spots), -1)
     for name, paint in PAINTERS.items():
         pixels = np.flatnonzero(land_use == CLASSES.index(name))
         if not len(pixels):
             continue
-        at, px, py = zone.ravel()[pixels], x.ravel()[pixels], y.ravel()[pixels]
-        u: Field = cosine[at] * px + sine[at] * py
-        v: Field = cosine[at] * py - sine[at] * px
-        ground = paint(Site(u, v, at, style[:, at], patchy.ravel()[pixels], path.ravel()[pixels], dry))
+        at, (x, y, patchy, path) = zone.ravel()[pixels], spots[:, pixels]
+        u: Field = cosine[at] * x + sine[at] * y
+        v: Field = cosine[at] * y - sine[at] * x
+        ground = paint(Site(u, v, at, plan.style[:, at], patchy, path, plan.dry))
         cover[pixels], parcel[pixels], streak[pixels] = ground.cover, ground.parcel, ground.streak
     return cover.reshape(land_use.shape), parcel.reshape(land_use.shape), streak.reshape(land_use.shape)
-
-
-def _curve(rng: Generator, x: Field, y: Field, wiggle: float, length: float) -> tuple[Field, Field]:
-    """Lay a curve through the scene; return the signed distance to it and the place along it, in pixels."""
-    size = len(x)
-    angle = rng.uniform(0, 2 * np.pi)
-    centre = rng.uniform(0.2, 0.8, 2) * size
-    along = np.float32(np.cos(angle)) * (x - centre[0]) + np.float32(np.sin(angle)) * (y - centre[1])
-    aside = np.float32(np.cos(angle)) * (y - centre[1]) - np.float32(np.sin(angle)) * (x - centre[0])
-    at = np.linspace(-1.6 * size, 1.6 * size, 1024)
-    course = sum(
-        wiggle * length / k * np.sin(2 * np.pi * k * at / length + rng.uniform(0, 2 * np.pi)) for k in (0.37, 0.8, 1.7)
-    )
-    steep = np.gradient(course, at)
-    distance = (aside - np.interp(along, at, course)) / np.sqrt(1 + np.interp(along, at, steep) ** 2)
-    return distance.astype(np.float32), along
-
-
-def _river(
-    rng: Generator, x: Field, y: Field, land_use: Pixels, cover: Pixels, zone: Pixels, zone_class: Pixels, patchy: Field
-) -> tuple[Pixels, Pixels]:
-    """Paint a meandering river with its banks into land_use and cover; its water is a zone of its own."""
-    distance, _ = _curve(rng, x, y, wiggle=0.1, length=rng.uniform(140, 400))
-    half = rng.uniform(4, 13) * (1 + 0.12 * patchy)
-    off = np.abs(distance) - half
-    wooded, sandy = rng.uniform(0, 5), rng.uniform(-4, 1.5)
-    land = land_use != _SEA
-    cover[(off < wooded * (1 + patchy)) & land] = Cover.TREES
-    cover[(off < max(sandy, 0) * patchy) & land] = Cover.TRACK
-    water = (off < 0) & land
-    cover[water], land_use[water] = Cover.WATER, _RIVER
-    return np.where(water, np.uint16(len(zone_class)), zone), np.append(zone_class, np.uint8(_RIVER))
-
-
-def _highway(rng: Generator, size: int, land_use: Pixels, cover: Pixels) -> None:
-    """Paint a highway: one or two carriageways, verges, now and then a junction with its loops."""
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    distance, along = _curve(rng, x, y, wiggle=0.05, length=rng.uniform(300, 900))
-    off = np.abs(distance)
-    median, half = rng.choice([0.0, 0.4, 0.9]), rng.uniform(1.1, 2.3)
-    verge = half + rng.uniform(0.3, 1.8)
-    land = land_use != _SEA
-    corridor: Mask = (off < verge) & land
-    paved: Mask = (off < half) & (off >= median) & land
-    for junction in rng.uniform(-0.5, 0.5, rng.integers(0, 3)) * size:
-        crossing: Mask = np.abs(along - junction) < 0.8
-        radius = rng.uniform(5, 9)
-        for side in (-1, 1):
-            ring = np.hypot(along - junction - radius, distance - side * (radius + half))
-            crossing = crossing | (np.abs(ring - radius) < 0.7)
-        crossing = crossing & (off < 40) & land
-        paved, corridor = paved | crossing, corridor | (crossing & (off < 20))
-    water = land_use == _RIVER
-    cover[corridor & ~water] = rng.choice([Cover.GRASS, Cover.SHRUBS, Cover.TREES])
-    cover[paved] = rng.choice([Cover.ASPHALT, Cover.ASPHALT, Cover.YARD])
-    land_use[corridor] = _HIGHWAY

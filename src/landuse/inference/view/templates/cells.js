@@ -1,5 +1,5 @@
 "use strict";
-/* A map's cells: where they lie, what they hold, and how they are coloured. Knows Leaflet, and nothing of the page. */
+/* Cells: where they lie, what they hold, and how they are coloured. Knows Leaflet, and nothing of the page. */
 
 const NODATA = 255;
 const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -45,18 +45,13 @@ const opened = async map => {
       toBox(column / columns, row / rows, spot);
       return [left + spot[0] * (right - left), top + spot[1] * (bottom - top)];
     },
-    numbers: cell => {
+    whereabouts: cell => {
       const column = cell % columns, row = Math.floor(cell / columns), [a, b, c, d, e, f] = map.transform;
       return {
         row: Math.floor((row + 0.5) * map.whole[0] / rows), // of the whole map
         column: Math.floor((column + 0.5) * map.whole[1] / columns),
         x: a * (column + 0.5) + b * (row + 0.5) + c,
         y: d * (column + 0.5) + e * (row + 0.5) + f,
-        class: map.classes[read("class", cell)] ?? null,
-        probabilities: map.classes.map(name => [name, read(`probability ${name}`, cell)]),
-        entropy: read("entropy", cell),
-        abstained: read("abstained", cell) === 1,
-        ood: read("ood", cell),
       };
     },
   };
@@ -66,57 +61,29 @@ const opened = async map => {
 const channels = colour => [1, 3, 5].map(i => parseInt(colour.slice(i, i + 2), 16));
 const packed = ([r, g, b]) => (255 << 24 | b << 16 | g << 8 | r) >>> 0; // canvases are little-endian, as machines are
 const WHITE = packed([255, 255, 255]);
-const ramp = (scale, stops) => Uint32Array.from({length: 256}, (_, value) => { // stops: [number, "#rrggbb"], rising
+const ramp = (scale, marks) => Uint32Array.from({length: 256}, (_, value) => { // marks: [number, "#rrggbb"], rising
   if (value === NODATA) return 0;
-  const number = value * scale, next = stops.findIndex(([at]) => at > number - 1e-9);
-  if (next < 1) return packed(channels(stops.at(next)[1]));
-  const [[from, low], [to, high]] = [stops[next - 1], stops[next]], share = (number - from) / (to - from);
+  const number = value * scale, next = marks.findIndex(([at]) => at > number - 1e-9);
+  if (next < 1) return packed(channels(marks.at(next)[1]));
+  const [[from, low], [to, high]] = [marks[next - 1], marks[next]], share = (number - from) / (to - from);
   const ends = [channels(low), channels(high)];
   return packed([0, 1, 2].map(i => Math.round(ends[0][i] * (1 - share) + ends[1][i] * share)));
 });
+const stops = (colours, from, to) => colours.map((colour, i) => [from + (to - from) * i / (colours.length - 1), colour]);
+const VIRIDIS = ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"];
+const PURPLES = ["#f7fbff", "#9e9ac8", "#54278f"];
+const REDS = ["#f7f4f0", "#fdbb84", "#d7301f", "#7f0000"];
 const palette = colours => Uint32Array.from({length: 256}, (_, i) => i < colours.length ? packed(channels(colours[i])) : 0);
 
-/* Looks of the cells. ends: numbers and texts below the legend's ramp; a look without has a legend of classes. */
-const VIRIDIS = ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"];
-const looksOf = map => {
-  const shown = map.plane("class"), lowest = map.classes.length > 1 ? 1 / map.classes.length : 0;
-  const probabilities = map.classes.map(name => map.plane(`probability ${name}`));
-  const likeliest = shown.map((value, cell) => value === NODATA ? NODATA : probabilities[value][cell]);
-  const scale = map.scale(`probability ${map.classes[0]}`), share = number => `${Math.round(100 * number)} %`;
-  const looks = [
-    {name: "land use", plane: shown, table: palette(map.colours)},
-    {name: "probability of the class shown", plane: likeliest, scale, ends: [[lowest, share(lowest)], [1, "100 %"]],
-      table: ramp(scale, VIRIDIS.map((colour, i) => [lowest + (1 - lowest) * i / 4, colour]))},
-    ...map.classes.map((name, i) => ({name: `probability of ${name}`, plane: probabilities[i], scale,
-      ends: [[0, "0 %"], [1, "100 %"]], table: ramp(scale, [[0, "#f4f4f4"], [1, map.colours[i]]])})),
-    {name: "doubt (entropy)", plane: map.plane("entropy"), scale: map.scale("entropy"),
-      ends: [[0, "0: sure"], [1, "1: all classes alike"]],
-      table: ramp(map.scale("entropy"), [[0, "#f7fbff"], [0.5, "#9e9ac8"], [1, "#54278f"]])},
-  ];
-  if (map.plane("ood").some(value => value !== NODATA)) { // a model may have no reference to compare with
-    looks.push({name: "strangeness (OOD score)", plane: map.plane("ood"), scale: map.scale("ood"),
-      ends: [[0, "0"], [1, "1: limit"], [2, "2 and more"]],
-      table: ramp(map.scale("ood"), [[0, "#f7fbff"], [1, "#4292c6"], [1.001, "#fdae61"], [2, "#a50026"]])});
-  }
-  return looks;
-};
+const keysOf = map => map.classes.map((name, i) => [map.colours[i], name]);
 
-/* Marks over the cells: stripes with a light edge, which show on every colour. slant: 1 or -1, their direction. */
-const MARKS = [
-  {name: "unsure cells", band: "abstained", above: 0, colour: "#101418", slant: 1},
-  {name: "strangers", band: "ood", above: 1, colour: "#e6007e", slant: -1},
-];
-const marked = (map, mark) => {
-  const colour = packed(channels(mark.colour)), scale = map.scale(mark.band);
-  const table = Uint32Array.from({length: 256}, (_, i) => i < NODATA && i * scale > mark.above + 1e-9 ? colour : 0);
-  return {...mark, plane: map.plane(mark.band), table};
-};
+/* Stripes of a mark over the cells, with a light edge. slant: 1 or -1, their direction. */
 const striped = (colour, x, y, slant) => {
   const at = (x + slant * y) & 7;
   return colour === 0 || at > 2 ? 0 : at < 2 ? colour : WHITE;
 };
 
-/* Cells as a layer. Each tile is drawn for its zoom, so that edges of cells are sharp. look: of looksOf, or marked. */
+/* Cells as a layer. Each tile is drawn for its zoom, so that edges of cells are sharp. look: its plane and table. */
 const Cells = L.GridLayer.extend({
   options: {noWrap: true, updateWhenZooming: false},
   initialize(map, look, options) {

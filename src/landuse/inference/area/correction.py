@@ -2,8 +2,9 @@
 
 The correction assumes that land of a class looks here as it does in the test tiles: P(image | class) is unchanged,
 while the shares of the classes may be anything (label shift; Forman 2008, Data Min. Knowl. Discov. 17; Saerens et al.
-2002, Neural Comput. 14). It does not hold where the model has never seen such land: leave out cells whose OOD score is
-beyond its limit. It is not the estimator of Olofsson et al. (2014), which needs a probability sample of this very map.
+2002, Neural Comput. 14). Nothing is known of land that the model has never seen, or is not sure of: such cells are
+counted as no class, and the errors are those of test tiles that it is sure of. It is not the estimator of Olofsson et
+al. (2014), which needs a probability sample of this very map: ``stratified``.
 """
 
 from typing import TypedDict
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.core.errors import UserError
+from landuse.inference.folder import UNKNOWN
+from landuse.inference.parts import NODATA
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -21,6 +24,7 @@ _FEW_BLOCKS = 10
 _STEPS = 5000  # of EM at most
 _CONVERGED = 1e-7  # largest change of a share in a step
 _FLOOR = 1e-3  # a share that EM starts from: from 0 none would leave
+_TOGETHER = 512  # pixels a side of the blocks of the bootstrap: errors of neighbouring cells hang together
 _PRIOR = 0.5  # Jeffreys' for each count of test tiles or of cells: none among a few is no proof of none
 
 
@@ -30,6 +34,46 @@ class Area(TypedDict):
     hectares: float
     low: float
     high: float
+
+
+def corrected_hectares(
+    classes: npt.NDArray[np.uint8],
+    unknown: npt.NDArray[np.bool_],
+    names: list[str],
+    confusion: list[list[int]],
+    cell_hectares: float,
+    stride: int,
+    seed: int = 0,
+) -> dict[str, Area]:
+    """Hectares of each class in land that the model is sure of, and a row for the land that it does not know.
+
+    Args:
+        classes: (rows, cols) index of the likeliest class, NODATA where there is none.
+        unknown: (rows, cols) cells that are abstained or strange.
+        names: of the K classes.
+        confusion: (K, K) test tiles that the model is sure of, rows the true labels, columns its answers.
+        cell_hectares: of one cell.
+        stride: pixels a side of a cell.
+        seed: of the bootstrap.
+
+    Raises:
+        UserError: as ``corrected``.
+    """
+    known = np.where(unknown, NODATA, classes)
+    side = max(1, _TOGETHER // stride)
+    counts = [
+        np.bincount(part[part != NODATA], minlength=len(names))
+        for row in range(0, len(known), side)
+        for col in range(0, known.shape[1], side)
+        for part in [known[row : row + side, col : col + side]]
+    ]
+    areas = dict(zip(names, corrected(np.array(counts), np.array(confusion), cell_hectares, seed), strict=True))
+    rest = float((unknown & (classes != NODATA)).sum() * cell_hectares)
+    areas[UNKNOWN] = {"hectares": rest, "low": rest, "high": rest}
+    return {
+        name: {"hectares": round(area["hectares"], 4), "low": round(area["low"], 4), "high": round(area["high"], 4)}
+        for name, area in areas.items()
+    }
 
 
 def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, seed: int) -> list[Area]:
@@ -53,7 +97,9 @@ def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, 
         UserError: no cell, no test tile of a class, or answers that do not depend on the class.
     """
     if not counts_by_block.sum():
-        raise UserError("the map has no valid cell: there is no area to estimate")
+        raise UserError(
+            "the map has no valid cell of which the model is sure: nothing to correct; label some with 'landuse sample'"
+        )
     if not (confusion.sum(axis=1) > 0).all():
         raise UserError("the model's test tiles lack a class, so its errors are unknown: evaluate it on tiles of all")
     rng = np.random.default_rng(seed)
@@ -74,7 +120,8 @@ def _redrawn(counts_by_block: Counts, rng: np.random.Generator) -> Floats:
     if len(blocks) < _FEW_BLOCKS:
         return rng.dirichlet(blocks.sum(axis=0) + _PRIOR, size=_DRAWS)
     times = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=_DRAWS)
-    return _rows(times @ blocks)
+    drawn = rng.standard_gamma(times @ blocks + _PRIOR)  # cells of them, too: a class in no block may still be there
+    return _rows(drawn)
 
 
 def _rows(counts: npt.NDArray[np.generic]) -> Floats:

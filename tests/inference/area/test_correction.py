@@ -62,6 +62,12 @@ def test_errors_that_hang_together_widen_the_interval() -> None:
     assert wide["high"] - wide["low"] > 2 * (narrow["high"] - narrow["low"])
 
 
+def test_blocks_of_one_class_are_no_proof_that_there_is_no_other() -> None:
+    farmland, city = area.corrected(np.tile([100, 0], (40, 1)), np.array([[500, 0], [0, 500]]), 1.0, seed=0)
+    assert (farmland["hectares"], city["hectares"]) == (4000, 0)
+    assert farmland["low"] < 4000 and 0.1 < city["high"] < 20
+
+
 def test_no_share_is_negative_though_fewer_cells_are_mapped_than_errors_alone_would_give() -> None:
     mapped, confusion = np.tile([99, 1, 0], (20, 1)), np.array([[90, 10, 0], [5, 90, 5], [0, 5, 95]])
     found = area.corrected(mapped, confusion, 1.0, seed=0)

@@ -1,5 +1,5 @@
 "use strict";
-/* The page: layers, legend, and the numbers of a cell. */
+/* What pages share: layers, legend, and the popup of a cell. */
 
 const find = id => document.getElementById(id);
 const make = (tag, settings = {}, ...children) => {
@@ -17,39 +17,29 @@ const boxOf = map => {
   return L.latLngBounds(latlng([left, bottom]), latlng([right, top]));
 };
 
-/* What a cell says, for the popup. */
-const FIRST = 6; // classes that are shown at once
+/* What a cell says, for the popup: a heading, shares of what may be there, facts, and where it lies. */
+const FIRST = 6; // shares that are shown at once
 const line = (name, ...texts) => make("tr", {}, make("th", {scope: "row", textContent: name}),
   ...texts.map(text => make("td", {}, text)));
-const told = (map, numbers, spot) => {
-  const percent = share => `${(100 * share).toFixed(1)} %`;
-  const content = make("div", {}, make("h2", {textContent: numbers.class ?? "No answer: masked, or no data"}));
-  const facts = make("table");
-  if (numbers.class !== null) {
-    const rows = numbers.probabilities.toSorted((p, q) => q[1] - p[1]).map(([name, share]) => {
-      const row = line(name, make("meter", {value: share, ariaHidden: "true"}), percent(share));
-      row.classList.toggle("most", name === numbers.class);
-      return row;
-    });
-    content.append(make("table", {}, ...rows.slice(0, FIRST)));
-    if (rows.length > FIRST) {
-      content.append(make("details", {}, make("summary", {textContent: `${rows.length - FIRST} more classes`}),
-        make("table", {}, ...rows.slice(FIRST))));
-    }
-    const score = numbers.ood, highest = (NODATA - 1) * map.scale("ood");
-    facts.append(
-      line("Unsure", numbers.abstained ? "yes: rather no answer" : "no"),
-      line("Doubt (entropy)", numbers.entropy.toFixed(2)),
-      line("Strangeness (OOD)", score === null ? "not known"
-        : score >= highest ? `${highest.toFixed(1)} or more` : `${score.toFixed(2)}${score > 1 ? ": a stranger" : ""}`),
-    );
+const said = (map, cell, spot, {heading, shares = [], most, facts = []}) => {
+  const content = make("div", {}, make("h2", {textContent: heading}));
+  const rows = shares.toSorted((p, q) => q[1] - p[1]).map(([name, share]) => {
+    const row = line(name, make("meter", {value: share, ariaHidden: "true"}), `${(100 * share).toFixed(1)} %`);
+    row.classList.toggle("most", name === most);
+    return row;
+  });
+  if (rows.length) content.append(make("table", {}, ...rows.slice(0, FIRST)));
+  if (rows.length > FIRST) {
+    content.append(make("details", {}, make("summary", {textContent: `${rows.length - FIRST} more`}),
+      make("table", {}, ...rows.slice(FIRST))));
   }
-  facts.append(
-    line("Row, column", `${numbers.row}, ${numbers.column}`),
-    line(map.crs || "East, north", `${numbers.x.toFixed(0)}, ${numbers.y.toFixed(0)}`),
+  const {row, column, x, y} = map.whereabouts(cell);
+  content.append(make("table", {},
+    ...facts.map(fact => line(...fact)),
+    line("Row, column", `${row}, ${column}`),
+    line(map.crs || "East, north", `${x.toFixed(0)}, ${y.toFixed(0)}`),
     line("Latitude, longitude", `${spot.lat.toFixed(5)}, ${spot.lng.toFixed(5)}`),
-  );
-  content.append(facts);
+  ));
   return content;
 };
 
@@ -60,7 +50,7 @@ const key = background => {
   element.style.background = background;
   return element;
 };
-const legendOf = (map, look, marks) => {
+const legendOf = (look, marks) => {
   const parts = [make("summary", {textContent: look.name[0].toUpperCase() + look.name.slice(1)})];
   if (look.ends) {
     const bar = make("canvas", {width: 200, height: 1, ariaHidden: "true"}), context = bar.getContext("2d");
@@ -71,7 +61,7 @@ const legendOf = (map, look, marks) => {
     }
     parts.push(bar, make("p", {className: "ends"}, ...look.ends.map(([, text]) => make("span", {textContent: text}))));
   } else {
-    parts.push(...map.classes.map((name, i) => make("p", {}, key(map.colours[i]), name)));
+    parts.push(...look.keys.map(([colour, text]) => make("p", {}, key(colour), text)));
   }
   parts.push(...marks.map(({name, colour, slant}) => {
     const stripes = `repeating-linear-gradient(${-45 * slant}deg, ${colour} 0 2px, #fff 2px 3px, #bbb 3px 6px)`;
@@ -81,7 +71,7 @@ const legendOf = (map, look, marks) => {
 };
 
 /* The map with its picture, and a base map once it is asked for. */
-const ground = (map, box) => {
+const ground = box => {
   const moving = !matchMedia("(prefers-reduced-motion: reduce)").matches;
   const view = L.map("map", {zoomSnap: 0.5, maxZoom: 19, fadeAnimation: false, zoomAnimation: moving, inertia: moving});
   for (const [i, name] of ["picture", "cells", "marks"].entries()) view.createPane(name).style.zIndex = 250 + 10 * i;
@@ -101,26 +91,28 @@ const ground = (map, box) => {
   return view;
 };
 
-/* Layers, opacity and legend. */
-const layered = (view, map, box, picture) => {
-  const looks = looksOf(map), drawn = {pane: "cells", bounds: box}, cells = new Cells(map, looks[0], drawn);
-  const marks = MARKS.map(mark => marked(map, mark)).filter(mark => mark.plane.some(value => mark.table[value]));
+/* Layers, opacity and legend. sides: of each date the panes of its picture and of its cells. */
+const layered = (view, map, box, {looks, marks}, sides) => {
+  const pictures = sides.map(([pane], i) => L.imageOverlay(map.pictures[i], box, {pane, zIndex: 1}));
+  const looked = (look, i) => ({...look, plane: look.planes?.[i] ?? look.plane});
+  const cells = sides.map(([, pane], i) => new Cells(map, looked(looks[0], i), {pane, bounds: box, zIndex: 2}));
   const layers = [
-    {name: "true colour", layer: picture, on: true},
-    {name: "cells", layer: cells, on: true},
-    ...marks.map(mark => ({name: mark.name, mark, layer: new Cells(map, mark, {...drawn, pane: "marks"}), on: false})),
+    {name: "true colour", layer: L.layerGroup(pictures), on: true},
+    {name: "cells", layer: L.layerGroup(cells), on: true},
+    ...marks.map(mark => ({name: mark.name, mark, layer: new Cells(map, mark, {pane: "marks", bounds: box}), on: mark.on})),
   ];
+  let look = looks[0];
 
   const legend = L.control({position: "bottomright"});
   legend.onAdd = () => {
-    const element = make("details", {className: "legend", ariaLabel: "Legend", open: map.classes.length <= 2 * FIRST});
+    const element = make("details", {className: "legend", ariaLabel: "Legend", open: !(look.keys?.length > 2 * FIRST)});
     L.DomEvent.disableScrollPropagation(element).disableClickPropagation(element);
     return element;
   };
   legend.addTo(view);
   const explain = () => {
     const on = layers.filter(({mark, layer}) => mark && view.hasLayer(layer)).map(({mark}) => mark);
-    legend.getContainer().replaceChildren(...legendOf(map, cells.look, on));
+    legend.getContainer().replaceChildren(...legendOf(look, on));
   };
 
   for (const {name, layer, on} of layers) {
@@ -135,11 +127,12 @@ const layered = (view, map, box, picture) => {
   }
   find("look").append(...looks.map((look, i) => make("option", {value: i, textContent: look.name})));
   find("look").addEventListener("change", () => {
-    cells.show(looks[find("look").value]);
+    look = looks[find("look").value];
+    cells.forEach((side, i) => side.show(looked(look, i)));
     explain();
   });
   const opacity = find("opacity"), fade = () => {
-    cells.setOpacity(opacity.value / 100);
+    cells.forEach(side => side.setOpacity(opacity.value / 100));
     document.querySelector("output[for=opacity]").value = `${opacity.value} %`;
   };
   opacity.addEventListener("input", fade);
@@ -147,15 +140,14 @@ const layered = (view, map, box, picture) => {
 };
 
 /* A click on a cell, or Enter for the one in the middle, shows its numbers. */
-const readable = (view, map) => {
+const readable = (view, map, told) => {
   const outline = L.polygon([], {color: "#fff", weight: 3, fill: false, interactive: false});
   const read = spot => {
     const cell = map.cellAt(...place(spot));
     if (cell < 0) return;
     const column = cell % map.columns, row = Math.floor(cell / map.columns);
     const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => latlng(map.placeOf(column + x, row + y)));
-    const numbers = map.numbers(cell), centre = latlng(map.placeOf(column + 0.5, row + 0.5));
-    const content = told(map, numbers, centre);
+    const centre = latlng(map.placeOf(column + 0.5, row + 0.5)), content = said(map, cell, centre, told(cell));
     L.popup({maxHeight: 320, minWidth: 230, maxWidth: 300}).setLatLng(centre).setContent(content).openOn(view)
       .on("remove", () => outline.remove());
     outline.setLatLngs(corners).addTo(view); // after the popup before has closed
@@ -164,26 +156,3 @@ const readable = (view, map) => {
   view.on("click", event => read(event.latlng));
   view.on("keypress", ({originalEvent}) => originalEvent.key === "Enter" && read(view.getCenter()));
 };
-
-const start = async () => {
-  const {maps, sample} = JSON.parse(find("data").textContent), [map] = await Promise.all(maps.map(opened));
-  const box = boxOf(map), view = ground(map, box), picture = L.imageOverlay(map.picture, box, {pane: "picture"});
-  if (sample) {
-    picture.addTo(view);
-    find("looks").hidden = find("area").hidden = true;
-    labelling(view, map, sample);
-  } else {
-    layered(view, map, box, picture);
-    readable(view, map);
-  }
-  find("controls").hidden = false;
-  return {map, view};
-};
-
-const started = start();
-started.catch(error => {
-  const old = !("DecompressionStream" in window && Array.prototype.toSorted);
-  find("fault").textContent = old ? "The map needs a newer browser, of 2023 or later." : `The map fails: ${error.message}`;
-  find("fault").hidden = false;
-  throw error; // for the console
-});
