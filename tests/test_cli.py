@@ -117,7 +117,11 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
     ("arguments", "told"),
     [
         (["sumary"], "no command 'sumary'; did you mean 'summary'?"),
-        (["xyz"], "known: cache, compare, lr-find, map, predict, repair, scene, speed, summary, track, tune, view"),
+        (
+            ["xyz"],
+            "known: area, cache, change, compare, lr-find, map, predict, repair, sample, scene, speed, summary, "
+            "track, tune, view",
+        ),
         (["scene"], "OUT; see 'landuse scene --help'"),
         (["scene", "out", "--size", "7"], "7 pixels: give"),
         (["scene", "out", "--seed", "x"], "--seed: 'x' is no whole number: give 0 to 4294967295"),

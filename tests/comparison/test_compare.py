@@ -10,8 +10,6 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import dvc.api
-import dvc.cli
 import pytest
 from workspace import clean_environment
 
@@ -108,6 +106,8 @@ def commit() -> None:
 
 def run_dvc(*words: str) -> None:
     """Run it in this process, in the current folder: to start another one takes longer than all that it does."""
+    import dvc.cli  # each worker of pytest would load it, for this module alone
+
     assert dvc.cli.main([*words, "-q"]) == 0
 
 
@@ -205,6 +205,8 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Compare:
 
 def shown_by_dvc() -> dict[str, dict[str, Any]]:
     """Rows of ``dvc exp show``, by name."""
+    import dvc.api
+
     return {row["Experiment"] or row["rev"]: row for row in dvc.api.exp_show()}
 
 
@@ -265,6 +267,8 @@ def test_another_reference_can_be_named_and_a_wrong_name_is_one_line(compare: Co
 
 
 def test_predictions_that_are_absent_or_damaged_are_a_reason(here: Path, compare: Compare) -> None:
+    import dvc.api
+
     digest = dvc.api.DVCFileSystem(rev="slow").info("data/predictions.csv")["md5"]
     cached = here / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     cached.rename(cached.with_suffix(".away"))

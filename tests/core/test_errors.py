@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from sqlalchemy import create_engine, text
 
 from landuse import params
 from landuse.core import files
@@ -66,6 +65,8 @@ def raising(error: BaseException, cause: BaseException | None = None) -> Callabl
 
 def full_database() -> None:
     """Fill a database as far as it may grow; SQLAlchemy's error hides SQLite's."""
+    from sqlalchemy import create_engine, text  # each worker of pytest would load it, for this test alone
+
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         connection.execute(text("PRAGMA max_page_count = 2"))

@@ -6,7 +6,6 @@ import torch
 from scipy.special import expit
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
-from torchmetrics.classification import MulticlassCalibrationError
 
 from landuse.evaluation import reliability
 from landuse.evaluation.metrics import wilson
@@ -50,6 +49,8 @@ def test_bins_of_equal_mass_agree_with_scikit_learn() -> None:
 
 def test_where_both_ways_to_bin_are_the_same_torchmetrics_agrees() -> None:
     """One confidence in the middle of each of 15 equal widths, 40 tiles each: their bins are ours."""
+    from torchmetrics.classification import MulticlassCalibrationError  # each worker of pytest would load it
+
     confidence = np.repeat((np.arange(15) + 0.5) / 15, 40)
     log_p = np.log(np.stack([confidence] + [(1 - confidence) / 30] * 30, axis=1))  # the first is always the largest
     targets = np.where(RNG(0).random(600) < confidence**2, 0, 5)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import distributed
 import numpy as np
 import psutil
 import pytest
@@ -121,6 +120,8 @@ def _wait(done: Callable[[], bool]) -> None:
 
 @pytest.mark.long
 def test_a_cluster_writes_the_same_bytes_though_a_worker_is_killed(tmp_path: Path, model: Path) -> None:
+    import distributed  # here as below: each worker of pytest would load it, for this test alone
+
     path = scene(tmp_path / "scene.tif", texture(3000, 3000))
     with distributed.LocalCluster(n_workers=3, threads_per_worker=2, dashboard_address=None) as cluster:
         with distributed.Client(cluster.scheduler_address) as client:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import dvc.cli
 import pytest
 from tracked import artefacts, client, everything, runs, write_outputs
 
@@ -90,6 +89,8 @@ def test_a_class_name_with_odd_characters_can_be_logged(root: Path) -> None:
 
 @pytest.mark.long
 def test_track_takes_only_what_dvc_calls_up_to_date(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dvc.cli  # each worker of pytest would load it, for this test alone
+
     write_outputs(root)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     for words in (["init", "--no-scm"], ["commit", "--force"]):

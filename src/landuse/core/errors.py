@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+_SHOWN = 16  # names that a message lists at most
+
 
 class UserError(Exception):
     """A mistake the user can mend. The message says what is wrong, where, and what to do."""
@@ -32,7 +34,7 @@ def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
     near = difflib.get_close_matches(word, options, n=limit, cutoff=0.6)
     if near:
         return f"; did you mean {' or '.join(repr(n) for n in near)}?"
-    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    shown = ", ".join(options[:_SHOWN]) + (", ..." if len(options) > _SHOWN else "")
     return f"; known: {shown}"
 
 

@@ -60,20 +60,27 @@ def corrected_hectares(
         UserError: as ``corrected``.
     """
     known = np.where(unknown, NODATA, classes)
-    side = max(1, _TOGETHER // stride)
-    counts = [
-        np.bincount(part[part != NODATA], minlength=len(names))
-        for row in range(0, len(known), side)
-        for col in range(0, known.shape[1], side)
-        for part in [known[row : row + side, col : col + side]]
-    ]
-    areas = dict(zip(names, corrected(np.array(counts), np.array(confusion), cell_hectares, seed), strict=True))
+    counts = _by_block(known, len(names), max(1, _TOGETHER // stride))
+    areas = dict(zip(names, corrected(counts, np.array(confusion), cell_hectares, seed), strict=True))
     rest = float((unknown & (classes != NODATA)).sum() * cell_hectares)
     areas[UNKNOWN] = {"hectares": rest, "low": rest, "high": rest}
     return {
         name: {"hectares": round(area["hectares"], 4), "low": round(area["low"], 4), "high": round(area["high"], 4)}
         for name, area in areas.items()
     }
+
+
+def _by_block(known: npt.NDArray[np.uint8], count: int, side: int) -> Counts:
+    """(blocks, count) cells of each class in blocks of so many cells a side, or of less where few blocks have any."""
+    parts = [
+        known[row : row + side, col : col + side]
+        for row in range(0, len(known), side)
+        for col in range(0, known.shape[1], side)
+    ]
+    counts = np.array([np.bincount(part[part != NODATA], minlength=count) for part in parts])
+    if side > 1 and counts.any(axis=1).sum() < _FEW_BLOCKS:
+        return _by_block(known, count, side // 2)
+    return counts
 
 
 def corrected(counts_by_block: Counts, confusion: Counts, cell_hectares: float, seed: int) -> list[Area]:

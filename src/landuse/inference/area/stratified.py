@@ -11,9 +11,9 @@ ones, drawn at random without another put back, W_h = N_h / N:
   sum_h u_h s_h^2(y - lambda f) least. PPI++ has F_h from a sample of its own, whose variance is absent here.
 
 A normal interval fails where a stratum's sample has no error, as its variance is 0 then. Intervals are quantiles of
-draws: of each stratum's share from Beta(x + 1/3, n - x + 1/3), Kerman's neutral posterior (2011, Electron. J. Stat. 5).
-A stratum whose sample is without the label may be without it, so it moves the upper end only; one that shows nothing
-else moves the lower end (as in Brown, Cai, DasGupta 2001, Stat. Sci. 16). The prediction-powered interval is narrower
+draws: of each stratum's share from Beta(x + 1/3, n - x + 1/3), the neutral posterior (Kerman 2011, Electron. J. Stat.
+5). A stratum whose sample is without the label may be without it, so it moves the upper end only; one of nothing else
+moves the lower end only (as in Brown, Cai, DasGupta 2001, Stat. Sci. 16). The prediction-powered interval is narrower
 by the ratio of the two standard errors.
 """
 

@@ -1,6 +1,6 @@
 """What a model answered for the cells of two dates, in the form that the estimate of change takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -44,6 +44,11 @@ class Answers:
     def counts(self, weights: Floats | None = None) -> Floats:
         """(m,) how often each pair occurs; weights: (cells,) of each cell."""
         return np.bincount(self.pair, weights, minlength=len(self.pairs)).astype(np.float64)
+
+    def thinned(self, most: int) -> Self:
+        """Every so manieth cell, so that there are about so many pairs."""
+        kept, pair = np.unique(self.pair[:: -(-len(self.pairs) // most)], return_inverse=True)
+        return replace(self, pairs=self.pairs[kept], pair=pair)
 
 
 def _different(stored: Bytes, prior: Floats) -> tuple[Floats, Numbers]:

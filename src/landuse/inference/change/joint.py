@@ -25,12 +25,15 @@ import numpy.typing as npt
 from landuse.inference.change.answers import Answers, Floats
 from landuse.inference.change.copula import scores, together
 
+Likely = tuple[Floats, Floats, Floats]
+
+_FEW = 5000  # pairs of answers
 _STEPS = 1000  # of EM at most
 _CONVERGED = 1e-7  # largest change of a share in a step
 _CHANGED = 0.02  # of the land, where EM starts
 _START = np.array([0.0, 0.0, 0.3])  # log T of both dates, inverse hyperbolic tangent of the correlation
-LOW, HIGH = np.array([-1.5, -1.5, 0.0]), np.array([1.5, 1.5, 2.0])
-_USUAL = np.array([0.5, 0.5, 1.0])  # standard deviations around the start, before anything is known
+_LOW, _HIGH = np.array([-1.5, -1.5, 0.0]), np.array([1.5, 1.5, 2.0])
+USUAL = np.array([0.5, 0.5, 1.0])  # standard deviations around the start, before anything is known
 _FIRST, _LAST = 0.3, 0.03  # steps of the search
 
 
@@ -44,58 +47,61 @@ class Joint:
     shares: Floats
     nuisance: Floats
     fit: float
-    likely: tuple[Floats, Floats, Floats]
+    likely: Likely
 
     @property
     def correlation(self) -> float:
         return float(np.tanh(self.nuisance[2]))
 
-    @property
-    def sums(self) -> Floats:
-        """(m,) likelihood of each pair."""
-        return _sums(self.likely, self.shares)
-
 
 def estimate(answers: Answers, correlation: float | None = None) -> Joint:
     """Find the likeliest shares, T and correlation; or with this correlation, the others."""
-    counts = answers.counts()
+    few = answers.thinned(_FEW)  # tell T and correlation of many classes well enough
+    counts = few.counts()
     start = _START.copy()
     free = range(3)
     if correlation is not None:
         start[2], free = np.arctanh(correlation), range(2)
-    best, step = at(answers, counts, start), _FIRST
+    best, step = at(few, counts, start), _FIRST
     while step >= _LAST:
         before = best
         for number in free:
             for side in (-step, step):
                 tried = best.nuisance.copy()
-                tried[number] = np.clip(tried[number] + side, LOW[number], HIGH[number])
-                found = at(answers, counts, tried, best.shares)
+                tried[number] = np.clip(tried[number] + side, _LOW[number], _HIGH[number])
+                found = at(few, counts, tried, best.shares)
                 if found.fit > best.fit:
                     best = found
                     break
         step = step if best is not before else step / 2
-    return best
+    return at(answers, answers.counts(), best.nuisance, best.shares)
 
 
 def at(answers: Answers, counts: Floats, nuisance: Floats, shares: Floats | None = None) -> Joint:
-    """The likeliest shares with these T and correlation, by EM. counts: (m,) of pairs. shares: to start near."""
+    """The likeliest shares with these T and correlation. counts: (m,) of pairs. shares: to start near."""
     likely = _likelihoods(answers, counts, nuisance)
+    classes = answers.first.shape[1]
+    if shares is None:
+        shares = np.full((classes, classes), _CHANGED / max(1, classes * (classes - 1)))
+        np.fill_diagonal(shares, (1 - _CHANGED * (classes > 1)) / classes)
+    shares = likeliest(likely, counts, shares)
+    known = ((nuisance - _START) / USUAL) ** 2 / 2
+    return Joint(shares, nuisance, float(counts @ np.log(sums(likely, shares)) - known.sum()), likely)
+
+
+def likeliest(likely: Likely, counts: Floats, shares: Floats) -> Floats:
+    """The likeliest shares by EM, from others near them."""
     first, second, alike = likely
-    classes = first.shape[1]
-    begin = np.full((classes, classes), _CHANGED / max(1, classes * (classes - 1)))
-    np.fill_diagonal(begin, (1 - _CHANGED * (classes > 1)) / classes)
-    shares = begin if shares is None else 0.99 * shares + 0.01 * begin  # from 0 EM would not leave
     weights = counts / counts.sum()
+    shares = 0.99 * shares + 0.01 / shares.size  # from 0 EM would not leave
     for _ in range(_STEPS):
-        rate = weights / _sums(likely, shares)
+        rate = weights / sums(likely, shares)
         better = shares * (first.T @ (second * rate[:, None]) + np.diag(rate @ alike))
         moved = np.abs(better - shares).max()
         shares = better
         if moved < _CONVERGED:
             break
-    known = ((nuisance - _START) / _USUAL) ** 2 / 2
-    return Joint(shares, nuisance, float(counts @ np.log(_sums(likely, shares)) - known.sum()), likely)
+    return shares
 
 
 def posterior(joint: Joint) -> Floats:
@@ -109,13 +115,14 @@ def posterior(joint: Joint) -> Floats:
     return found
 
 
-def _sums(likely: tuple[Floats, Floats, Floats], shares: Floats) -> Floats:
+def sums(likely: Likely, shares: Floats) -> Floats:
+    """(m,) likelihood of each pair."""
     first, second, alike = likely
     summed: Floats = np.einsum("mk,mk->m", first @ shares, second) + alike @ np.diag(shares)
     return summed
 
 
-def _likelihoods(answers: Answers, counts: Floats, nuisance: Floats) -> tuple[Floats, Floats, Floats]:
+def _likelihoods(answers: Answers, counts: Floats, nuisance: Floats) -> Likely:
     mine, its = answers.pairs.T
     weights = counts / counts.sum()
     occurs, others = np.zeros(len(answers.first)), np.zeros(len(answers.second))

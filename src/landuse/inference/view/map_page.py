@@ -72,7 +72,7 @@ def _areas(found: MapFolder) -> str:
 def _unknown(found: MapFolder) -> list[str]:
     """The row of unknown land. Counted rows have it in them, corrected ones have not."""
     summary = found.summary
-    name = swatch("none") + "Unknown land"
+    name = "Unknown land"
     if summary["area"] is not None:
         return [name, interval(summary["area"][UNKNOWN]), "", ""] if UNKNOWN in summary["area"] else []
     share = found.unknown.sum() / max(found.valid.sum(), 1)  # of a thinned map, too
