@@ -9,7 +9,6 @@ from landuse.inference.change.joint import USUAL, Joint, at, estimate, likeliest
 
 _DRAWS = 200
 _STEP = 0.05  # of T and correlation as ``Joint`` has them, for derivatives
-_LEAST = 1e-12  # share
 CORRELATIONS = (0.0, 0.25, 0.5, 0.75)
 
 
@@ -30,7 +29,7 @@ def drawn(answers: Answers, joint: Joint, blocks: npt.NDArray[np.int64], seed: i
         times = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)))
         again = answers.counts(times[block].astype(np.float64))
         found = likeliest(joint.likely, again, joint.shares)
-        moved = found * np.exp(np.tensordot((again - counts) @ step, turn, 1))
+        moved = np.maximum(found + np.tensordot((again - counts) @ step, turn, 1), 0)
         shares.append(moved / moved.sum())
     return np.array(shares)
 
@@ -45,7 +44,7 @@ def _newton(answers: Answers, joint: Joint, counts: Floats) -> tuple[Floats, Flo
 
     Returns:
         (m, 3) step of each parameter for one cell more of each pair, by its score and the information in the scores of
-        all; (3, K, K) slope of the logarithm of each share.
+        all; (3, K, K) slope of each share.
     """
     sides = [
         [at(answers, counts, joint.nuisance + side * move, joint.shares) for side in (1, -1)]
@@ -54,6 +53,5 @@ def _newton(answers: Answers, joint: Joint, counts: Floats) -> tuple[Floats, Flo
     logs = [[np.log(sums(end.likely, end.shares)) for end in ends] for ends in sides]
     score = np.stack([(up - down) / (2 * _STEP) for up, down in logs], axis=1)
     information = score.T @ (score * counts[:, None]) + np.diag(1 / USUAL**2)
-    slopes = [[np.log(np.maximum(end.shares, _LEAST)) for end in ends] for ends in sides]
-    turn = np.stack([(up - down) / (2 * _STEP) for up, down in slopes])
+    turn = np.stack([(up.shares - down.shares) / (2 * _STEP) for up, down in sides])
     return score @ np.linalg.inv(information), turn

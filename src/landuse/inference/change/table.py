@@ -76,7 +76,7 @@ def told(table: dict[str, Any]) -> list[str]:
     ends = [found["changed_hectares"] for found in table["sensitivity"]]
     lines.append(
         f"errors at one place agree between the dates (correlation {table['correlation']:.2f}, found from the pair); "
-        f"at 0 it were {ends[0]:,.1f} ha, at {table['sensitivity'][-1]['correlation']:g} {ends[-1]:,.1f} ha"
+        f"at 0 it would be {ends[0]:,.1f} ha, at {table['sensitivity'][-1]['correlation']:g} {ends[-1]:,.1f} ha"
     )
     if table["unknown_cells"]:
         lines.append(
