@@ -62,6 +62,11 @@ def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Pa
         ("ensemble.members", ["a", "b", "a"], ["ensemble", "names a twice: leave one of them out"]),
         ("ensemble.members", [""], ["ensemble.members.0 is ''"]),
         ("recipes.two_phase.phases.0.name", "../top", ["recipes.two_phase.phases.0.name is '../top'"]),
+        (
+            "model.input_adapter",
+            "inflat",
+            ["model.input_adapter is 'inflat', allowed: auto", "did you mean 'inflate'"],
+        ),
         ("recipes.fast.head.hiden", 4, ["'recipes.fast.head.hiden'", "did you mean 'hidden'"]),
     ],
 )

@@ -63,6 +63,8 @@ def network(described: ModelSpec) -> Classifier:
     """An untrained network whose answers differ from tile to tile, as a trained one's do."""
     torch.manual_seed(0)
     model = saved.build(described)
+    for name in model.adapter:  # what starts at zero would hide a band that is not seen
+        nn.init.normal_(model.backbone.get_parameter(name))
     count = max(8, 64 * 32 // described.input_size)  # of large tiles fewer
     probe = torch.from_numpy(pixels(described, count)).permute(0, 3, 1, 2).float()
     for module in model.train().modules():

@@ -34,6 +34,8 @@ def of_tiles(networks: Predictor, tiles: np.ndarray) -> np.ndarray:
     [
         (spec(size=64, input_size=64), 1),
         (spec(bands=13, size=64, input_size=64, pooling="gem"), 2),
+        (spec(bands=13, size=64, input_size=64, input_adapter="inflate", rgb=[3, 2, 1]), 1),
+        (spec(bands=13, size=64, input_size=64, input_adapter="select_rgb", rgb=[3, 2, 1]), 1),
         (spec(size=64, input_size=128), 1),  # resized by the same factor
         (spec(bands=13, size=64, input_size=64, channels=NDVI, mean=[900.0, 0.2], std=[300.0, 0.3]), 1),
         pytest.param(spec("efficientnet_lite0", 3, 64, 64), 1, marks=pytest.mark.long),

@@ -39,20 +39,24 @@ def exported() -> tuple[ModelSpec, bytes]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("backbone", "bands", "size", "input_size"),
+    ("backbone", "bands", "size", "input_size", "adapter"),
     [
-        ("test_resnet", 5, 64, 40),
-        ("resnet18", 13, 32, 32),
-        ("mobilenet_v3_small", 3, 48, 48),
-        ("test_efficientnet", 3, 48, 48),  # the default backbone's kind; itself the pipeline exports, and proves it
-        ("test_vit", 3, 64, 160),  # kinds of transformers and of layers with few weights
-        ("test_convnext", 13, 64, 96),
+        ("test_resnet", 5, 64, 40, "repeat"),
+        ("resnet18", 13, 32, 32, "inflate"),
+        ("test_resnet", 13, 32, 32, "project"),
+        ("test_resnet", 13, 32, 32, "select_rgb"),
+        ("mobilenet_v3_small", 3, 48, 48, "repeat"),
+        # the default backbone's kind; itself the pipeline exports, and proves it
+        ("test_efficientnet", 3, 48, 48, "repeat"),
+        ("test_vit", 3, 64, 160, "repeat"),  # kinds of transformers and of layers with few weights
+        ("test_convnext", 13, 64, 96, "repeat"),
     ],
 )
 def test_it_answers_as_the_network_does(
-    backbone: str, bands: int, size: int, input_size: int, capfd: pytest.CaptureFixture[str]
+    backbone: str, bands: int, size: int, input_size: int, adapter: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    described = spec(backbone, bands, size, input_size)
+    rgb = None if adapter == "repeat" else [3, 2, 1]
+    described = spec(backbone, bands, size, input_size, input_adapter=adapter, rgb=rgb)
     model = network(described)
     tiles = pixels(described, 50)
     with torch.inference_mode():

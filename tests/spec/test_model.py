@@ -36,10 +36,11 @@ def test_fields_of_a_newer_version_are_kept() -> None:
 
 
 def test_the_first_version_is_read() -> None:
-    later = ("version", "radiometric_offset", "ground_resolution", "calibration")
+    later = ("version", "radiometric_offset", "ground_resolution", "calibration", "input_adapter", "rgb")
     first = {name: value for name, value in WRITTEN.model_dump().items() if name not in later}
     read = ModelSpec.parse(json.dumps(first).encode())
     assert read.version == 1
+    assert read.input_adapter == "repeat"  # which they did with 13 bands
     assert read.model_dump(exclude=set(later)) == first
 
 
@@ -51,6 +52,10 @@ def test_the_first_version_is_read() -> None:
         ({"tile_size": "64"}, "tile_size"),
         ({"dtype": "float64"}, "dtype"),
         ({"calibration": {"temperature": 0}}, "calibration.temperature"),
+        ({"input_adapter": "inflat"}, "input_adapter"),
+        ({"input_adapter": "inflate"}, "rgb does not say where RGB lies"),
+        ({"rgb": [3, 2, 1]}, r"rgb is \[3, 2, 1\], not three places among 3 channels"),
+        ({"rgb": [0, 1, 1]}, "not three places"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(facts: dict[str, object], told: str) -> None:

@@ -10,6 +10,7 @@ from small import load
 
 from landuse.core.errors import UserError
 from landuse.model import backbones
+from landuse.training.loop import Loop
 from landuse.training.prepare import prepare
 
 
@@ -44,3 +45,35 @@ def test_the_network_is_tried_once_at_each_size(tmp_path: Path, monkeypatch: pyt
 def test_a_size_that_does_not_work_is_told_with_its_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"phase p1 of the recipe has an input_size of 24 px"):
         ready(tmp_path, monkeypatch, [64, 24, 24, None], refused=24)
+
+
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bands: int) -> None:
+    """Stand in a folder with a few tiles of the first bands."""
+    trained.build(tmp_path, trained.spec(bands=bands), count=24, tests=2)
+    for name in ("src", "stages"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_more_bands_inflate_the_stem_which_learns_where_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learns: bool
+) -> None:
+    workspace(tmp_path, monkeypatch, 13)
+    changes = {"model.backbone": "test_resnet", "model.weights": "none", "model.input_size": 32}
+    changes |= {"model.input_adapter": "inflate", "model.adapter_learns": learns}
+    p = load(tmp_path, [{"freeze": "layer3"}], changes)
+    made = prepare(p)
+    assert (made.spec.input_adapter, made.spec.rgb) == ("inflate", [3, 2, 1])
+    model = Loop(made.model, made.train, made.val, p, lambda *_: None).model
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {name for name in learning if model.stage_of(name) == "stem"} == (
+        {"backbone.conv1.0.others.weight"} if learns else set()
+    )
+    assert (model.cut is None) == learns
+
+
+def test_who_asks_for_rgb_is_told_that_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace(tmp_path, monkeypatch, 2)
+    with pytest.raises(UserError, match=r"'select_rgb', but red, green and blue are not all .* \(B01, B02\)"):
+        prepare(load(tmp_path, [{}], {"model.weights": "none", "model.input_adapter": "select_rgb"}))

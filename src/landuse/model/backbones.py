@@ -7,7 +7,6 @@ What follows the last stage and is not the head (a last convolution or norm) cou
 pooling has no weights to start from: it belongs to the head.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,8 @@ import torch
 from torch import nn
 
 from landuse.core.errors import UserError, did_you_mean
-from landuse.model import convolutions, small_cnns
+from landuse.model import adapters, convolutions, small_cnns
+from landuse.model.adapters import Adapter
 from landuse.model.variants import gem_pooling, small_stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -36,7 +36,8 @@ class Backbone:
     """A feature extractor.
 
     module: (N, C, H, W) normalised float -> (N, features). stages: parameter name -> one of STAGES, or "head".
-    mean, std: of the RGB values in [0, 1] that its weights expect.
+    mean, std: of the RGB values in [0, 1] that its weights expect. adapter: names of parameters that came without
+    weights to start from, as ``adapters`` says.
     """
 
     module: nn.Module
@@ -44,6 +45,7 @@ class Backbone:
     stages: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    adapter: frozenset[str] = frozenset()
 
 
 def build(
@@ -53,17 +55,18 @@ def build(
     pooling: str = "avg",
     input_size: int = 64,
     load: Callable[[nn.Module], None] | None = None,
+    adapter: Adapter = Adapter(),  # noqa: B008 (it is frozen)
 ) -> Backbone:
     """Build a backbone for ``channels`` input channels.
 
-    load: gives the network for RGB the weights to start from, see ``training.weights``; other than three channels get
-    the RGB filters repeated and scaled by 3 / channels (timm's rule). stem, pooling: see ``variants``.
-    input_size: pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it.
+    load: gives the network for RGB the weights to start from, see ``training.weights``. adapter: how it gets other
+    channels; small networks are made for any, with ``scratch_stem``. stem, pooling: see ``variants``. input_size:
+    pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it.
 
     Raises UserError where there is no such backbone or variant, or it does not work at this size; and as ``load`` does.
     """
     if name in small_cnns.BUILD:
-        network = small_cnns.BUILD[name](channels)
+        network = small_cnns.BUILD[name](channels if adapter.word == "scratch_stem" else 3)
         stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
         backbone = Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
     elif name in TORCHVISION:
@@ -76,9 +79,11 @@ def build(
         small_stem(backbone.module, name)
     if pooling == "gem":
         backbone.stages[gem_pooling(backbone.module, name)] = "head"
-    _adapt_input(backbone.module, channels)
+    learns = frozenset[str]()
+    if not (adapter.word == "scratch_stem" and name in small_cnns.BUILD):
+        learns = adapters.adapt(backbone.module, channels, adapter, backbone.stages)
     convolutions.adapt(backbone.module)
-    return replace(backbone, features=features_at(backbone.module, name, channels, input_size))
+    return replace(backbone, adapter=learns, features=features_at(backbone.module, name, channels, input_size))
 
 
 def features_at(network: nn.Module, name: str, channels: int, size: int) -> int:
@@ -172,17 +177,3 @@ def _timm_stages(network: Any) -> dict[str, str]:
         body = order[1:]
         ends = [body[max(0, round(len(body) * part / 4) - 1)] for part in (1, 2, 3)]
     return {p: STAGES[0 if g == order[0] else 1 + sum(g > end for end in ends)] for g in order for p in groups[g]}
-
-
-def _adapt_input(network: nn.Module, channels: int) -> None:
-    """Replace the first convolution by one for ``channels`` channels, keeping what it has learnt."""
-    from timm.models import adapt_input_conv
-
-    name, conv = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
-    if conv.in_channels == channels:
-        return
-    conv.weight = nn.Parameter(adapt_input_conv(channels, conv.weight.detach()))
-    conv.in_channels = channels
-    parent: Any = network.get_submodule(name.rpartition(".")[0])
-    if re.search("patch_embed", name) and hasattr(parent, "in_chans"):
-        parent.in_chans = channels

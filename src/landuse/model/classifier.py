@@ -38,6 +38,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone, self.stages, self.classes = backbone.module, backbone.stages, classes
+        self.adapter = backbone.adapter
         self.head = _head(head, backbone.features, classes)
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
@@ -92,16 +93,18 @@ class Classifier(nn.Module):
         """Return the stage, one of STAGES or "head", of a parameter by its name in this network."""
         return self.stages[name.removeprefix("backbone.")] if name.startswith("backbone.") else "head"
 
-    def freeze(self, upto: Freeze, bn: BatchNormMode = "eval") -> None:
+    def freeze(self, upto: Freeze, bn: BatchNormMode = "eval", adapter_learns: bool = False) -> None:
         """Freeze the backbone's stages up to and including ``upto``; everything else learns.
 
-        "layer4" and "backbone" are the same: the head alone learns.
+        "layer4" and "backbone" are the same: the head alone learns. adapter_learns: as does what came without weights
+        in the stem, to see other bands than RGB.
         bn: BatchNorm of the frozen stages. eval: nothing of it moves. adapt: its statistics follow the tiles.
             train: its scale and shift learn too.
         """
         stages = STAGES[: ("none", *STAGES, "backbone").index(upto)]
         _uncut(self)
-        self._frozen = {name for name, _ in self.backbone.named_parameters() if self.stages[name] in stages}
+        learns = self.adapter if adapter_learns else frozenset()
+        self._frozen = {n for n, _ in self.backbone.named_parameters() if self.stages[n] in stages and n not in learns}
         frozen = {p for name, p in self.backbone.named_parameters() if name in self._frozen}
         for parameter in self.parameters():
             parameter.requires_grad_(parameter not in frozen)

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from landuse.model.adapters import Inflated
 from landuse.model.convolutions import LeanConv2d
 
 _LINEAR = (nn.Conv2d, LeanConv2d, Conv2dSame)  # in their weights; others may rescale what is folded into them
@@ -75,7 +76,12 @@ class _Tracer(fx.Tracer):
         self._whole = whole
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        whole = isinstance(m, _BatchNorm) or is_notrace_module(type(m)) or not any(m.children()) or self._whole(m)
+        whole = (
+            isinstance(m, _BatchNorm | Inflated)
+            or is_notrace_module(type(m))
+            or not any(m.children())
+            or self._whole(m)
+        )
         return whole or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -135,6 +141,9 @@ def _prefix(network: nn.Module, graph: fx.Graph, end: fx.Node) -> fx.GraphModule
     first = copy.deepcopy(graph)
     first.output_node().args = (next(node for node in first.nodes if node.name == end.name),)
     prefix = fx.GraphModule(network, first)
+    for name, module in list(prefix.named_modules()):
+        if isinstance(module, Inflated) and type(module.rgb) in _LINEAR:
+            prefix.add_submodule(name, module.merged())
     _fold_batch_norms(prefix)
     prefix.graph.eliminate_dead_code()
     prefix.delete_all_unused_submodules()

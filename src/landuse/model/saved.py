@@ -14,6 +14,7 @@ from landuse.core.files import atomic, write_json
 from landuse.core.outputs import first_fault, reading
 from landuse.core.paths import MODEL
 from landuse.model import backbones
+from landuse.model.adapters import Adapter
 from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
 from landuse.spec.model import ModelSpec
@@ -23,7 +24,9 @@ SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 
 def build(spec: ModelSpec) -> Classifier:
     """Build the network that a spec describes, with random weights."""
-    backbone = backbones.build(spec.backbone, len(spec.mean), spec.stem, spec.pooling, spec.input_size)
+    adapter = Adapter(spec.input_adapter, None if spec.rgb is None else tuple(spec.rgb))
+    channels = len(spec.mean)
+    backbone = backbones.build(spec.backbone, channels, spec.stem, spec.pooling, spec.input_size, adapter=adapter)
     head = params.Head.model_validate(spec.head)
     seen = Channels(spec.bands, spec.channels, spec.radiometric_offset or 0) if spec.channels else None
     return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size, seen)

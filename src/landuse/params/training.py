@@ -14,6 +14,8 @@ class Model(Section):
     input_size: InputSize
     stem: Literal["standard", "small"]
     pooling: Literal["avg", "gem"]
+    input_adapter: Literal["auto", "inflate", "repeat", "project", "scratch_stem", "select_rgb"]
+    adapter_learns: bool
 
 
 class Exponential(Section):

@@ -15,8 +15,8 @@ from landuse.report.inputs import Explained, Inputs
 
 _COMPARED = ("accuracy", "macro_f1")  # with the baselines
 _MODEL = (
-    "backbone", "stem", "pooling", "weights", "input_size", "bands", "units", "dtype", "tile_size", "mean", "std",
-    "classes",
+    "backbone", "stem", "pooling", "weights", "input_adapter", "input_size", "bands", "units", "dtype", "tile_size",
+    "mean", "std", "classes",
 )  # fmt: skip
 _LIBRARIES = ("landuse", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "dvc")
 _CONFUSIONS = 12  # the commonest

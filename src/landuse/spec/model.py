@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
 from landuse.core.outputs import as_json, first_fault, reading
@@ -73,13 +73,14 @@ class OutOfDistribution(_Form):
 class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
 
-    version: of this form. head: a section ``Head`` of the params. bands: in the order of the pixels. units: of the
-    stored pixel values, as is radiometric_offset, which is added to digital numbers before scaling. tile_size: pixels
-    a side as stored; input_size: as the backbone works at. ground_resolution: metres a pixel; None: unknown. channels:
-    what the network sees of the bands, each as its name, the bands that are added and, for an index (their difference
-    by their sum), those that are subtracted; None: the bands. mean, std: of each channel, in ``units``. weights: where
-    training started from. identity: digest of all that made the weights (params, data, code). params: of the train
-    stage, flat.
+    version: of this form. input_adapter: how the channels reach a network for RGB; rgb: places of red, green and
+    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands:
+    in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
+    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
+    metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
+    added and, for an index (their difference by their sum), those that are subtracted; None: the bands. mean, std: of
+    each channel, in ``units``. weights: where training started from. identity: digest of all that made the weights
+    (params, data, code). params: of the train stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
     smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
@@ -91,6 +92,8 @@ class ModelSpec(_Form):
     backbone: str
     stem: Literal["standard", "small"]
     pooling: Literal["avg", "gem"]
+    input_adapter: Literal["inflate", "repeat", "project", "scratch_stem", "select_rgb"] = "repeat"
+    rgb: list[int] | None = None
     head: dict[str, Any]
     classes: list[str]
     bands: list[str]
@@ -116,3 +119,11 @@ class ModelSpec(_Form):
     confusion: list[list[int]] | None = None
     confusion_sure: list[list[int]] | None = None
     ood: OutOfDistribution | None = None
+
+    @model_validator(mode="after")
+    def _rgb_is_among_the_bands(self) -> Self:
+        if self.rgb is None and self.input_adapter in ("inflate", "project", "select_rgb"):
+            raise ValueError(f"input_adapter is {self.input_adapter!r}, but rgb does not say where RGB lies")
+        if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.mean))}):
+            raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.mean)} channels")
+        return self

@@ -104,7 +104,7 @@ class Loop:
 
     def _start_phase(self) -> Stepper:
         self.model.input_size = self.phase.input_size or self._input_size
-        self.model.freeze(self.phase.freeze, self.phase.bn)
+        self.model.freeze(self.phase.freeze, self.phase.bn, self.p.model.adapter_learns)
         self._sources: tuple[Batches | Features, Batches | Features] | None = None
         return Stepper(self.model, self.phase, self.p, self.train)
 

@@ -17,6 +17,7 @@ from landuse.storage.cache import Cache, folder_of
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
+from landuse.training.adapter import choose
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.normalisation import normalisation
 from landuse.training.precision import resolve
@@ -73,7 +74,9 @@ def _model(
     channels = [(channel, plus, minus) for channel, plus, minus in info.get("channels") or []] or None
     names = [channel for channel, *_ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
-    backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, loader(weights, name, size))
+    adapter = choose(chosen.input_adapter, name, names, weights != "none")
+    load = loader(weights, name, size)
+    backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
         try:
             if other != size:
@@ -92,6 +95,8 @@ def _model(
         backbone=name,
         stem=chosen.stem,
         pooling=chosen.pooling,
+        input_adapter=adapter.word,
+        rgb=None if adapter.rgb is None else list(adapter.rgb),
         head=recipe.head.model_dump(),
         classes=labels_of(split),
         bands=info["bands"],

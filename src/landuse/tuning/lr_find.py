@@ -83,7 +83,7 @@ def sweep(p: params.Params, phase: params.Phase, ready: Prepared) -> pd.DataFram
         not finite ends the curve and is left out.
     """
     model, train = ready.model, ready.train
-    model.freeze(phase.freeze, phase.bn)
+    model.freeze(phase.freeze, phase.bn, p.model.adapter_learns)
     model.train()
     stepper = Stepper(model, phase.model_copy(update={"scheduler": "constant"}), p, train)
     ratios = [group["lr"] / phase.lr for group in stepper.opt.param_groups]

@@ -104,7 +104,7 @@ def measure(p: params.Params, phase: params.Phase, ready: Prepared, compiled: bo
 
     In turn, since other programs come and go: they disturb all choices alike.
     """
-    ready.model.freeze(phase.freeze, phase.bn)
+    ready.model.freeze(phase.freeze, phase.bn, p.model.adapter_learns)
     ready.model.train()
     # a schedule would end, and its learning rates cost nothing
     still = phase.model_copy(update={"scheduler": "constant"})
