@@ -78,7 +78,7 @@ def test_tiles_in_the_devices_memory_give_the_bits_of_tiles_that_are_streamed(
     """Streamed from a map of a file; resident as an accelerator would hold them."""
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 60_000, (40, 8, 8, 5)).astype(dtype))
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
-    streamed = Batches(images, np.arange(30)[::-1].copy(), np.arange(30), 4, CPU)
+    streamed = Batches(images, np.arange(30)[::-1].copy(), np.arange(30), 4, CPU, rgb=False)
     resident = replace(streamed, resident=torch.from_numpy(images.view(np.uint8).copy()))
     for ours, theirs in (
         (streamed.in_order(), resident.in_order()),

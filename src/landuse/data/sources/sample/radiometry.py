@@ -21,7 +21,7 @@ from landuse.data.sources.sample import fields
 from landuse.data.sources.sample.covers import Cover
 from landuse.data.sources.sample.fields import Field
 from landuse.data.sources.sample.landscape import CLASSES, Landscape, Places
-from landuse.sensors import BANDS
+from landuse.sensors import BANDS, SENTINEL2
 
 _CLASS_OF = {  # covers that have the spectrum of a whole class
     Cover.WATER: "SeaLake",
@@ -51,7 +51,6 @@ _SAME_CROP = 0.4  # part of the parcels whose plants look as on the other date
 # blur of the optics and of resampling to 10 m: standard deviation in pixels, by the band's own resolution
 _BLUR = {10: 0.6, 20: 1.0, 60: 2.8}
 _TRUNCATE = 2.5  # standard deviations
-_RESOLUTION = dict(zip(BANDS, (60, 10, 10, 10, 20, 20, 20, 10, 60, 60, 20, 20, 20), strict=True))
 # DN; what one standard deviation of haze adds
 _HAZE = np.array([75, 68, 55, 42, 35, 22, 18, 18, 8, 0, 8, 5, 15], np.float32)
 _THICK_HAZE = np.array([300, 420, 260, 330, 250, 150, 120, 120, 60, 0, 60, 40, 100], np.float32)
@@ -146,7 +145,7 @@ def render(
         for mode, score in enumerate(scores):
             values += loadings[mode, :, band].take(land.cover) * score
         values = np.maximum(values - _air()[band], 0) * sunny + _air()[band]
-        values = _blurred(values, _BLUR[_RESOLUTION[name]], date.shift)[inner]
+        values = _blurred(values, _BLUR[SENTINEL2.bands[band].resolution], date.shift)[inner]
         values = values + _NOISE[band] * date.noise[band].standard_normal(values.shape, dtype=np.float32)
         image[..., i] = np.clip(values + np.float32(0.5), 1, 65535)
     return image
