@@ -74,9 +74,9 @@ class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
 
     version: of this form. input_adapter: how the channels reach a network for RGB; rgb: places of red, green and
-    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands: in
-    the order of the channels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
-    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at.
+    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params.
+    bands: in the order of the channels. units: of the stored pixel values, as is radiometric_offset, which is added to
+    digital numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at.
     ground_resolution: metres a pixel; None: unknown. mean, std: of each band, in ``units``. weights: where training
     started from. identity: digest of all that made the weights (params, data, code). params: the train stage's, flat.
 
