@@ -14,7 +14,7 @@ from healthy import SETTINGS, calibrate, patches_001
 from small import load
 
 from landuse import params
-from landuse.model import backbones
+from landuse.model import adapters, backbones
 from landuse.model.classifier import Classifier
 from landuse.training import loop
 from landuse.training.guards import Collapsed, Guards
@@ -40,7 +40,7 @@ def network(mean: list[float], std: list[float], freeze: params.Freeze) -> Class
     head = params.Head(hidden=128, dropout=0.0, hidden_dropout=0.3)
     model = Classifier(backbone, head, 5, [0.0] * 3, [1.0] * 3, 32)
     calibrate(model, pictures())
-    backbones._adapt_input(model.backbone, 6)
+    adapters.adapt(model.backbone, 6, adapters.Adapter("repeat"), model.stages)
     model.mean, model.std = (torch.tensor(v).view(1, -1, 1, 1) for v in (mean, std))
     model.freeze(freeze)
     return model
