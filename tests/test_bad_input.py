@@ -132,6 +132,10 @@ WRONG = [
     ("download", {"data__source": "folder"}, ["data.url"]),
     ("download", {"data__source": "folder", "data__url": "nowhere"}, ["nowhere"]),
     ("download", {"data__source": "eurosat_rgb", "data__url": "params.yaml"}, ["params.yaml"]),
+    ("download", {"data__bands": ["B04", "B13"]}, ["data.bands has 'B13'", "no band or index"]),
+    ("download", {"data__bands": ["B04", "B03", "B04"]}, ["data.bands has B04 twice"]),
+    ("download", {"data__bands": ["B04", "SR_B5"]}, ["mixes sensors"]),
+    ("train", {"train__normalise": "zscore"}, ["train.normalise is 'zscore'", "percentiles"]),
 ]
 
 

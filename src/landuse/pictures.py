@@ -45,8 +45,8 @@ def decode(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         if data.startswith(_TIFF):
             raise BadTile(
-                "broken, or a TIFF of other bands than a picture's: save it as 8-bit RGB, or use "
-                "-S data.source=eurosat_ms for EuroSAT's"
+                "broken, or a TIFF of other bands than a picture's: save it as 8-bit RGB, name "
+                "its bands in data.bands, or use -S data.source=eurosat_ms for EuroSAT's"
             ) from None
         raise BadTile("broken, or not an image: its first bytes fit no known format") from None
     except Image.DecompressionBombError:

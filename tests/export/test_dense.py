@@ -15,6 +15,7 @@ from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 SCALING = Scaling(TEMPERATURE)
+NDVI = [("B04", ["B04"], []), ("NDVI", ["B08"], ["B04"])]  # two channels of 13 bands
 
 
 def predictor(described: ModelSpec, members: int = 1) -> Predictor:
@@ -36,6 +37,7 @@ def of_tiles(networks: Predictor, tiles: np.ndarray) -> np.ndarray:
         (spec(bands=13, size=64, input_size=64, input_adapter="inflate", rgb=[3, 2, 1]), 1),
         (spec(bands=13, size=64, input_size=64, input_adapter="select_rgb", rgb=[3, 2, 1]), 1),
         (spec(size=64, input_size=128), 1),  # resized by the same factor
+        (spec(bands=13, size=64, input_size=64, channels=NDVI, mean=[900.0, 0.2], std=[300.0, 0.3]), 1),
         pytest.param(spec("efficientnet_lite0", 3, 64, 64), 1, marks=pytest.mark.long),
     ],
 )

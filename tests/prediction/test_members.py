@@ -75,6 +75,7 @@ def test_phases_that_were_not_kept_are_missed_with_the_remedy() -> None:
         ({"classes": ["Farmland", "City"]}, r"has other classes \(Farmland, City\) than this model \(City, Farmland\)"),
         ({"bands": ["B02", "B03", "B04"]}, "has other bands"),
         ({"units": "furlongs"}, r"has other units \(furlongs\)"),
+        ({"radiometric_offset": -1000}, r"has other radiometric_offset \(-1000\) than this model"),
         ({"dtype": "uint16"}, r"has other dtype \(uint16\)"),
         ({"tile_size": 64}, r"has other tile_size \(64\) than this model \(32\)"),
         ({"data_digest": "e" * 64}, "may have learnt from test tiles of this one"),

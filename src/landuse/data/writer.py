@@ -166,6 +166,7 @@ def _describe(
     as_it_is = ("source", "units", "radiometric_offset", "ground_resolution", "licence")
     return {name: getattr(collection, name) for name in as_it_is} | {
         "bands": list(collection.bands),
+        **({"channels": collection.channels} if collection.channels else {}),
         "dtype": collection.dtype.name,
         "tile_size": collection.size,
         "tiles": len(rows),

@@ -51,7 +51,7 @@ class _Member(nn.Module):
             self.side = maps(torch.zeros(1, model.mean.shape[1], model.input_size, model.input_size)).shape[-1]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = (pixels - self.model.mean) / self.model.std
+        x = self.model.normalise(pixels)
         if self.zoom != 1:
             x = F.interpolate(x, scale_factor=self.zoom, mode="bilinear", align_corners=False)
         x = self.maps(x)
@@ -89,7 +89,7 @@ def dense(predictor: Predictor, tile: int, scaling: Scaling) -> Dense | None:
     if {member.side for member in members} != {members[0].side} or tile % members[0].side:
         return None
     network = Dense(members, scaling).eval()
-    size = (1, 2 * tile, 2 * tile, members[0].model.mean.shape[1])
+    size = (1, 2 * tile, 2 * tile, members[0].model.bands)
     with torch.no_grad():  # a stride that is no whole number of pixels shows in the number of positions
         positions = network(torch.zeros(size)).shape[0]
     return network if positions == members[0].side + 1 else None

@@ -26,6 +26,7 @@ class Batches:
     """The tiles of one part of the split.
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
+    rgb: the channels are red, green and blue in 8 bits.
     """
 
     images: npt.NDArray[Any]
@@ -34,6 +35,7 @@ class Batches:
     batch_size: int
     device: torch.device
     resident: Tensor | None = None
+    rgb: bool = True
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)

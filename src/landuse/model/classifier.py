@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landuse.model.backbones import STAGES, Backbone
+from landuse.model.channels import Channels
 from landuse.model.prefix import Cut, PrefixOutput, split
 from landuse.params import Freeze, Head
 from landuse.params.recipe import BatchNormMode
@@ -18,14 +19,22 @@ from landuse.params.recipe import BatchNormMode
 class Classifier(nn.Module):
     """Resize, normalise, backbone, head.
 
-    mean, std: per channel, in the unit of the pixels as stored. input_size: pixels the backbone works at.
+    mean, std: per channel, in the unit of the pixels as stored. input_size: pixels the backbone works at. channels:
+    what is made of the stored bands first; None: the channels are the bands.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, backbone: Backbone, head: Head, classes: int, mean: Sequence[float], std: Sequence[float], input_size: int
+        self,
+        backbone: Backbone,
+        head: Head,
+        classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        input_size: int,
+        channels: Channels | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.stages, self.classes = backbone.module, backbone.stages, classes
@@ -34,9 +43,14 @@ class Classifier(nn.Module):
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
         self.register_load_state_dict_post_hook(_uncut)  # type: ignore[no-untyped-call]
-        self.input_size = input_size
+        self.input_size, self.channels = input_size, channels
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    @property
+    def bands(self) -> int:
+        """How many bands it takes."""
+        return self.mean.shape[1] if self.channels is None else self.channels.bands
 
     def forward(self, given: Tensor | PrefixOutput) -> Tensor:
         """(N, C, H, W) float pixel values as stored, or what ``prefix`` made of them -> (N, classes) logits."""
@@ -68,8 +82,12 @@ class Classifier(nn.Module):
 
     def preprocess(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> what the backbone's weights expect."""
-        x, size = (pixels - self.mean) / self.std, (self.input_size, self.input_size)
+        x, size = self.normalise(pixels), (self.input_size, self.input_size)
         return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) float pixel values as stored -> the channels, about 0 and of deviation 1."""
+        return ((pixels if self.channels is None else self.channels(pixels)) - self.mean) / self.std
 
     def stage_of(self, name: str) -> str:
         """Return the stage, one of STAGES or "head", of a parameter by its name in this network."""

@@ -15,6 +15,7 @@ from landuse.core.outputs import first_fault, reading
 from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.adapters import Adapter
+from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
 from landuse.spec.model import ModelSpec
 
@@ -24,10 +25,11 @@ SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
 def build(spec: ModelSpec) -> Classifier:
     """Build the network that a spec describes, with random weights."""
     adapter = Adapter(spec.input_adapter, None if spec.rgb is None else tuple(spec.rgb))
-    channels = len(spec.bands)
+    channels = len(spec.mean)
     backbone = backbones.build(spec.backbone, channels, spec.stem, spec.pooling, spec.input_size, adapter=adapter)
     head = params.Head.model_validate(spec.head)
-    return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size)
+    seen = Channels(spec.bands, spec.channels, spec.radiometric_offset or 0) if spec.channels else None
+    return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size, seen)
 
 
 def save(

@@ -3,12 +3,13 @@
 import math
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from landuse.core.errors import did_you_mean
 from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
+BandPreset = Literal["rgb", "rgb_nir", "ten_metre", "twenty_metre", "all", "no_cirrus"]
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -18,11 +19,18 @@ class Sample(Section):
     seed: Seed
 
 
+# tags in brackets are left out of what is said to be wrong
+Bands = Annotated[
+    Annotated[BandPreset, Tag("[preset]")] | Annotated[list[Word], Field(min_length=1, max_length=64), Tag("[list]")],
+    Discriminator(lambda value: "[list]" if isinstance(value, list) else "[preset]"),
+]
+
+
 class Data(Section):
     source: SourceName
     url: Place | None
     coordinates: Place | None
-    bands: Literal["rgb", "all"]
+    bands: Bands
     tile_size: Annotated[int, Field(ge=8, le=1024)]
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]

@@ -65,7 +65,7 @@ class Params(Section):
         phases = [phase.model_copy(update=given("freeze", "scheduler", "epochs")) for phase in recipe.phases]
         if train.lr is not None:
             phases = [phase.model_copy(update={"lr": train.lr * phase.lr / highest}) for phase in phases]
-        return recipe.model_copy(update={"phases": phases} | given("batch_size", "augment"))
+        return recipe.model_copy(update={"phases": phases} | given("batch_size", "augment", "normalise"))
 
     @property
     def augment(self) -> Augment:
@@ -146,7 +146,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _explain(fault: Any) -> str:
-    key = ".".join(_short(str(part)) for part in fault["loc"] if part != "[key]")
+    key = ".".join(_short(str(part)) for part in fault["loc"] if not str(part).startswith("["))
     value = _short(repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         last, known = str(fault["loc"][-1]), _known_keys(fault["loc"][:-1])

@@ -13,7 +13,7 @@ BatchNormMode = Literal["eval", "adapt", "train"]
 Scheduler = Literal["constant", "step", "exponential", "plateau", "cosine", "warm_restarts", "linear", "onecycle"]
 Optimizer = Literal["adam", "adamw", "sgd", "sam"]
 Monitor = Literal["val_loss", "val_accuracy", "val_macro_f1"]
-Normalise = Literal["auto", "tiles", "unscaled"]
+Normalise = Literal["auto", "tiles", "percentiles", "weights", "unscaled"]
 InputSize = Annotated[int, Field(ge=8, le=1024)]
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]  # 3 GB of tiles of 64 px, before any feature map
 # Adam's steps are as long as the learning rate, and a weight of 1e-5 does not notice 1e-12
@@ -114,8 +114,10 @@ class Recipe(Section):
     accumulate: batches whose gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
     exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
     mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says.
-    normalise: auto (8-bit RGB as the weights expect it, else by the training tiles), tiles (always by them), unscaled
-    (reflectance in [0, 1] for weights that expect 0 to 255: the mistake that docs/collapse.md tells of).
+    normalise: each band, by what: auto (``weights`` for 8-bit RGB, else ``tiles``), tiles (mean and deviation of the
+    training tiles), percentiles (their median and the width between two percentiles, which clouds do not move), weights
+    (what they were trained with: red, green and blue alone), unscaled (reflectance in [0, 1] for weights that expect 0
+    to 255: the mistake that docs/collapse.md tells of).
     """
 
     batch_size: BatchSize

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from landuse.params.base import Count, Float, Place, Positive, Section, Seed, Share, Word
-from landuse.params.recipe import BatchSize, Freeze, InputSize, LearningRate, Monitor, Scheduler
+from landuse.params.recipe import BatchSize, Freeze, InputSize, LearningRate, Monitor, Normalise, Scheduler
 
 
 class Model(Section):
@@ -96,6 +96,7 @@ class Train(Section):
     epochs: Count | None
     batch_size: BatchSize | None
     augment: Word | None
+    normalise: Normalise | None
     schedulers: Schedulers
     optimizers: Optimizers
 

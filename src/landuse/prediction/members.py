@@ -22,7 +22,7 @@ from landuse.spec.model import ModelSpec, Network
 _PHASE = "phase:"
 _NAME = re.compile(r"recipe\.phases\.\d+\.name")  # the param
 # what must be equal to answer the same question of the same pixels
-_ALIKE = ("classes", "bands", "units", "dtype", "tile_size")
+_ALIKE = ("classes", "bands", "units", "radiometric_offset", "dtype", "tile_size")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def refuse_other_tiles(spec: ModelSpec, labels: list[str], info: Mapping[str, An
     """Raise UserError where a model.json does not fit the question that tiles and split ask. info: of the store."""
     for field in _ALIKE:
         own, asked = getattr(spec, field), labels if field == "classes" else info[field]
-        if own != asked:
+        if (own or 0) != (asked or 0):  # None, too, is no offset
             reason = f"its {field} are {_short(own)}, those of the tiles {_short(asked)}"
             raise damaged(MODEL / saved.SPEC, "train", reason)
 
@@ -106,7 +106,7 @@ def _naming(name: str, file: str) -> Iterator[None]:
 def _refuse_misfit(name: str, member: Member, own: ModelSpec) -> None:
     for field in _ALIKE:
         theirs, ours = getattr(member.spec, field), getattr(own, field)
-        if theirs != ours:
+        if (theirs or 0) != (ours or 0):
             raise UserError(
                 f"ensemble.members: {name} has other {field} ({_short(theirs)}) than this model ({_short(ours)}): "
                 "leave it out, or train it on the same tiles"

@@ -4,11 +4,9 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -53,10 +51,8 @@ class Gallery:
 
 
 def picture(store: TileStore, row: int) -> Pixels:
-    """Return a tile in natural colours, (H, W, 3); each pixel a square of pixels where the tile is small."""
-    bands = store.info["bands"]
-    pixels: npt.NDArray[Any] = store.images[row]
-    shown = pixels if len(bands) == 3 else sensors.to_rgb(pixels[..., [bands.index(band) for band in sensors.RGB]])
+    """Return a tile as ``sensors.picture`` shows it, (H, W, 3); each pixel a square of pixels where it is small."""
+    shown = sensors.picture(store.images[row], store.info["bands"])
     factor = max(1, _LEAST_SIDE // len(shown))
     return shown.repeat(factor, axis=0).repeat(factor, axis=1)
 

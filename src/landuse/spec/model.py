@@ -74,11 +74,13 @@ class ModelSpec(_Form):
     """How to build a model, what it takes, what it gives and where it comes from.
 
     version: of this form. input_adapter: how the channels reach a network for RGB; rgb: places of red, green and
-    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands: in
-    the order of the channels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
-    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at.
-    ground_resolution: metres a pixel; None: unknown. mean, std: of each band, in ``units``. weights: where training
-    started from. identity: digest of all that made the weights (params, data, code). params: the train stage's, flat.
+    blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands:
+    in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
+    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
+    metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
+    added and, for an index (their difference by their sum), those that are subtracted; None: the bands. mean, std: of
+    each channel, in ``units``. weights: where training started from. identity: digest of all that made the weights
+    (params, data, code). params: of the train stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
     smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
@@ -101,6 +103,7 @@ class ModelSpec(_Form):
     tile_size: int
     ground_resolution: float | None = None
     input_size: int
+    channels: list[tuple[str, list[str], list[str]]] | None = None
     mean: list[float]
     std: list[float]
     calibration: Calibration | None = None

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NotRequired
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ class Description(TypedDict):
 
     source: str
     bands: list[str]
+    channels: NotRequired[list[list[Any]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None

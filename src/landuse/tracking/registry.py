@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FILES = ("model.onnx", "model.json", "reference.npz")
 _PACKAGE = Path(__file__).parents[1]
 _CODE = "inference/mlflow_model.py"
-_ROOMS = ("__init__.py", "core", "spec", "sensors.py", "inference")  # all that it imports of landuse
+_ROOMS = ("__init__.py", "core", "spec", "sensors", "inference")  # all that it imports of landuse
 _NEEDS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml", "tqdm", "typing-extensions")
 _DIGEST = "landuse.export.sha256"  # tag of a version: of all its files
 

@@ -12,10 +12,11 @@ from landuse.model.adapters import Adapter
 def choose(word: str, backbone: str, bands: Sequence[str], pretrained: bool) -> Adapter:
     """Return the adapter for these bands, or raise UserError where it needs RGB and they are not among them.
 
-    word: ``model.input_adapter``. pretrained: whether the network starts from weights.
+    word: ``model.input_adapter``. bands: names of the channels that it sees. pretrained: whether the
+    network starts from weights.
     """
-    names = [sensors.band(name) for name in bands]
-    rgb = tuple(names.index(band) for band in sensors.RGB) if set(sensors.RGB) <= {*names} else None
+    visible = sensors.visible(bands)
+    rgb = tuple(visible) if visible else None
     chosen: Any = word
     if word == "auto" and rgb != tuple(range(len(bands))) and (not pretrained or backbone in small_cnns.BUILD):
         chosen = "scratch_stem"

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 
-from landuse import params
+from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones
 from landuse.model.batches import Batches, on_device, pick_device
+from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
 from landuse.spec.model import VERSION, ModelSpec
 from landuse.storage.cache import Cache, folder_of
@@ -19,10 +19,9 @@ from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
 from landuse.training.adapter import choose
 from landuse.training.identity import digest, flatten, identity
+from landuse.training.normalisation import normalisation
 from landuse.training.precision import resolve
 from landuse.training.weights import loader
-
-_FULL_RANGE = {"uint8": 255.0, "uint16": 10_000.0}  # digital numbers / 10,000 are reflectance
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,14 @@ def prepare(p: params.Params) -> Prepared:
     model.to(device).to(memory_format=torch.channels_last)
     distributed.share_statistics(model)
     size, resident = p.recipe.batch_size, on_device(store.images, device)
+    rgb = sensors.is_rgb(store.info["bands"], store.images.dtype)
     parts = []
     for part in ("train", "val"):
         chosen = split[split["split"] == part]
         if chosen.empty:
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
         rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
-        parts.append(Batches(store.images, rows, targets, size, device, resident))
+        parts.append(Batches(store.images, rows, targets, size, device, resident, rgb))
     train, val = parts
     smallest = min(size, len(train.rows), len(val.rows))
     if smallest < distributed.size():
@@ -70,22 +70,26 @@ def _model(
 ) -> tuple[Classifier, ModelSpec]:
     info, chosen, recipe = store.info, p.model, p.recipe
     weights = "none" if recipe.from_scratch else chosen.weights
-    channels, name, size = len(info["bands"]), chosen.backbone, chosen.input_size
-    adapter = choose(chosen.input_adapter, name, info["bands"], weights != "none")
+    name, size = chosen.backbone, chosen.input_size
+    channels = [(channel, plus, minus) for channel, plus, minus in info.get("channels") or []] or None
+    names = [channel for channel, *_ in channels] if channels else info["bands"]
+    seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
+    adapter = choose(chosen.input_adapter, name, names, weights != "none")
     load = loader(weights, name, size)
-    backbone = backbones.build(name, channels, chosen.stem, chosen.pooling, size, load, adapter)
+    backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
         try:
             if other != size:
-                backbones.features_at(backbone.module, name, channels, other)
+                backbones.features_at(backbone.module, name, len(names), other)
         except UserError:
             raise UserError(
                 f"phase {phase} of the recipe has an input_size of {other} px, at which {name}, built for "
                 f"model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
             ) from None
-    mean, std = _normalisation(recipe.normalise, backbone, store, split)
+    rows = split.loc[split["split"] == "train", "row"].tolist()
+    mean, std = normalisation(recipe.normalise, backbone, store.images, rows, names, seen)
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
-    data_digest = digest([info["digest"], split[["file", "target", "split"]].to_dict("list")])
+    data_digest = digest([info["pixels"], split[["file", "target", "split"]].to_dict("list")])
     spec = ModelSpec(
         version=VERSION,
         backbone=name,
@@ -102,6 +106,7 @@ def _model(
         tile_size=info["tile_size"],
         ground_resolution=info["ground_resolution"],
         input_size=size,
+        channels=channels,
         mean=mean,
         std=std,
         source=info["source"],
@@ -112,23 +117,4 @@ def _model(
         identity=identity(flat, data_digest),
         params=flat,
     )
-    return Classifier(backbone, recipe.head, len(spec.classes), mean, std, size), spec
-
-
-def _normalisation(
-    how: str, backbone: backbones.Backbone, store: TileStore, split: pd.DataFrame
-) -> tuple[list[float], list[float]]:
-    """Return each band's mean and deviation in stored units, as ``normalise`` of a recipe asks for them."""
-    bands = len(store.info["bands"])
-    if how == "unscaled":
-        once_too_often = _FULL_RANGE[store.info["dtype"]] * 255
-        mean, std = np.resize(backbone.mean, bands), np.resize(backbone.std, bands)
-        return (mean * once_too_often).tolist(), (std * once_too_often).tolist()
-    if how == "auto" and store.info["dtype"] == "uint8" and bands == 3:
-        return [m * 255 for m in backbone.mean], [s * 255 for s in backbone.std]
-    tiles = [store.images[row] for row in split.loc[split["split"] == "train", "row"]]
-    means, variances = (
-        np.stack([of(tile, axis=(0, 1), dtype=np.float64) for tile in tiles]) for of in (np.mean, np.var)
-    )
-    variance = variances.mean(axis=0) + means.var(axis=0)  # within tiles + between tiles
-    return [round(float(m), 4) for m in means.mean(axis=0)], [round(float(s), 4) for s in np.sqrt(variance)]
+    return Classifier(backbone, recipe.head, len(spec.classes), mean, std, size, seen), spec

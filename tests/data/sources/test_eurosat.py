@@ -73,6 +73,21 @@ def test_rgb_of_the_geotiffs_is_what_eurosat_made_of_them(real_data: Path, data:
         assert np.abs(ours.astype(int) - theirs).mean() < 4  # what JPEG changes
 
 
+@pytest.mark.real
+def test_some_bands_of_the_real_tiles_are_those_of_all_also_as_a_folder(real_data: Path, data: MakeData) -> None:
+    url, asked = str(real_data / "EuroSAT_MS_469.zip"), ["B8A", "B02", "NDVI", "B11"]
+    every = open_source(data(source="eurosat_ms", url=url, bands="all"))
+    stored = ("B8A", "B02", "B11", "B08", "B04")
+    for source in ("eurosat_ms", "folder"):
+        some = open_source(data(source=source, url=url, bands=asked))
+        assert (some.bands, some.dtype, some.ground_resolution) == (stored, np.uint16, pytest.approx(10, abs=0.03))
+        assert some.names == every.names
+        for name in every.names[::50]:
+            whole, tile = every.read(name), some.read(name)
+            assert np.array_equal(tile.pixels, whole.pixels[..., [every.bands.index(band) for band in stored]])
+            assert (tile.georef, tile.sha256) == (whole.georef, whole.sha256)
+
+
 def test_one_content_in_every_layout_has_one_digest(tmp_path: Path, data: MakeData) -> None:
     files = {f"{label}/{label}_{n}.jpg": jpeg() for label in ("Forest", "River") for n in (1, 2, 10)}
     layouts = ["", "2750/", "EuroSAT_RGB/", "ds/images/remote_sensing/otherDatasets/sentinel_2/tif/"]
@@ -150,6 +165,9 @@ def test_swapped_coordinates_of_eurosat_are_refused(tmp_path: Path, data: MakeDa
     ("changes", "reason"),
     [
         ({"source": "eurosat_rgb", "bands": "all"}, "-S data.source=eurosat_ms"),
+        ({"source": "eurosat_rgb", "bands": ["B04"]}, "-S data.source=eurosat_ms"),
+        ({"source": "eurosat_ms", "bands": ["SR_B4"]}, "bands are of Landsat 8/9, EuroSAT is Sentinel-2's"),
+        ({"source": "sample", "bands": ["SR_B4"]}, "bands are of Landsat 8/9, the sample is Sentinel-2's"),
         ({"source": "eurosat_rgb", "tile_size": 32}, "-S data.tile_size=64"),
         ({"source": "eurosat_ms", "tile_size": 128}, "-S data.tile_size=64"),
     ],

@@ -237,7 +237,6 @@ def test_a_folder_without_a_clear_place_for_the_classes(
     ("changes", "reason"),
     [
         ({"url": None}, "-S data.url=PATH"),
-        ({"bands": "all"}, "-S data.bands=rgb"),
         ({"url": "/no/such/folder"}, "does not exist"),
         ({"url": "s3://bucket/tiles"}, "fetch others yourself"),
         ({"url": "file://host/tiles"}, "three slashes"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from made_scenes import ALL_BANDS_MODEL, RGB_MODEL, numbers, write_raster
+from made_scenes import ALL_BANDS_MODEL, RGB_MODEL, SIDE, numbers, place, write_raster
 
 from landuse import sensors
 from landuse.core.errors import UserError
@@ -110,3 +110,19 @@ def test_a_model_of_pictures_takes_no_reflectance(tmp_path: Path) -> None:
     model = RGB_MODEL.model_copy(update={"units": "8-bit display values"})
     with pytest.raises(UserError, match="give it an 8-bit picture"):
         open_scene([write_raster(tmp_path / "a.tif", DARK, NAMES)], model, SceneOptions())
+
+
+def test_numbers_of_landsats_products_become_reflectance(tmp_path: Path) -> None:
+    names = ("SR_B2", "SR_B3", "SR_B4", "SR_B5")
+    model = ALL_BANDS_MODEL.model_copy(
+        update={"bands": ["SR_B4", "SR_B5"], "ground_resolution": 30.0, "source": "folder"}
+    )
+    pixels = numbers(4, low=7600, high=20_000)
+    path = write_raster(tmp_path / "LC08_L2SP.tif", pixels, names, transform=place(30))
+    scene = open_scene([path], model, SceneOptions())
+    found, valid = scene.read(0, 0, SIDE, SIDE)
+    reflectance = np.moveaxis(pixels[2:], 0, -1) * 2.75e-5 - 0.2  # USGS, Collection 2 Level-2
+    assert valid.all() and np.abs(found - reflectance * 10_000).max() < 0.6
+    assert any("by the products of Landsat 8/9" in line for line in scene.decisions)
+    with pytest.raises(UserError, match="B04"):
+        open_scene([path], RGB_MODEL, SceneOptions(resample=True))

@@ -121,7 +121,7 @@ def test_an_erased_box_holds_the_mean_and_has_the_size_that_was_asked_for() -> N
 def test_thirteen_bands_are_augmented_too() -> None:
     pixels = tiles(8, channels=13, top=9000.0)
     settings = params.read().augmentations["d004"]
-    changed = apply(settings, pixels, draws(8))
+    changed = apply(settings, pixels, draws(8), rgb=False)
     assert changed.shape == pixels.shape
     assert changed.max() > 255
 
@@ -129,7 +129,7 @@ def test_thirteen_bands_are_augmented_too() -> None:
 def test_randaugment_needs_rgb_and_leaves_torchs_generator_alone() -> None:
     settings = Augment(randaugment=RandAugment(ops=2, magnitude=9))
     with pytest.raises(UserError, match="RGB"):
-        apply(settings, tiles(2, channels=13), draws(2))
+        apply(settings, tiles(2, channels=13), draws(2), rgb=False)
     torch.manual_seed(0)
     before = torch.get_rng_state()
     first = apply(settings, tiles(32), draws(32))
@@ -154,3 +154,13 @@ def test_without_mixing_labels_stay_numbers() -> None:
     pixels, targets = mix(Augment(dihedral=True), tiles(), torch.arange(4), 4)
     assert targets.dtype == torch.int64
     assert torch.equal(pixels, tiles())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_three_bands_that_are_no_picture_keep_their_range_and_have_no_hue(dtype: torch.dtype) -> None:
+    top = 255.0 if dtype == torch.uint8 else 9000.0
+    pixels = tiles(8, top=top).to(dtype)
+    same = apply(Augment(hue=0.5), pixels, draws(8), rgb=False)
+    assert torch.equal(same, pixels.float())
+    brighter = apply(Augment(brightness=1.0), pixels, draws(8, BRIGHTNESS=1.0), rgb=False)
+    assert torch.equal(brighter, (2 * pixels.float()).clamp(max=255.0 if dtype == torch.uint8 else 65535.0))

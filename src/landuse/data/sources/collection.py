@@ -39,7 +39,8 @@ class Collection:
     """Labelled tiles that can be read one by one, from several threads.
 
     names: ``<Class>/<file>``, sorted. read: name -> Tile; raises BadTile.
-    units: of the pixel values. radiometric_offset: to be added to digital numbers before scaling. ground_resolution:
+    channels: what a network is to see, where it is not the bands: see ``sensors.Choice``. units: of the pixel values.
+    radiometric_offset: to be added to digital numbers before scaling. ground_resolution:
     metres a pixel; None: unknown.
     licence: of the data, for the model card. digest: the content digest of the official data set, if
     there is one. official_only: other content is refused; off for what the user brings, which may be a part.
@@ -59,3 +60,4 @@ class Collection:
     digest: str | None = None
     official_only: bool = False
     area: tuple[float, float, float, float] | None = None
+    channels: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] | None = None

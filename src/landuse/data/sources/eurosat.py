@@ -47,19 +47,23 @@ _REMEDY = (
     "when offline, download it elsewhere and give its path (-S data.url=PATH), "
     "or use the simulated tiles (-S data.source=sample)"
 )
-_RGB = [sensors.BANDS.index(band) for band in sensors.RGB]
 _FILE = re.compile(r"(\w+)/\1_\d+(\.jpg|\.tif)")
 _SOURCES: dict[str, params.SourceName] = {".jpg": "eurosat_rgb", ".tif": "eurosat_ms"}
 
 
 def collection(data: params.Data) -> Collection:
-    """Open EuroSAT: (64, 64, 3) uint8, as its authors made it of 0..2750 digital numbers, or (64, 64, 13) uint16.
+    """Open EuroSAT: (64, 64, 3) uint8, as its authors made it of 0..2750 digital numbers, or (64, 64, C) uint16.
 
     ``eurosat_ms`` can give either; its RGB is made in the same way.
     """
+    chosen = sensors.choose(data.bands)
+    if chosen.sensor is not sensors.SENTINEL2:
+        raise UserError(f"data.bands are of {chosen.sensor.name}, EuroSAT is Sentinel-2's: use its bands, B02 ...")
     if data.source == "eurosat_rgb":
         if data.bands != "rgb":
-            raise UserError("data.bands is 'all', but eurosat_rgb has three bands: use -S data.source=eurosat_ms")
+            raise UserError(
+                f"data.bands is {data.bands!r}, but eurosat_rgb has RGB alone: use -S data.source=eurosat_ms"
+            )
         files = _open(data, RGB_ADDRESSES, ".jpg")
 
         def read(name: str) -> Tile:
@@ -70,22 +74,25 @@ def collection(data: params.Data) -> Collection:
         from landuse.data.sources import geotiff
 
         files = _open(data, MS_ADDRESSES, ".tif")
+        places = [sensors.BANDS.index(band) for band in chosen.bands]
 
         def read(name: str) -> Tile:
             content = files.read(name)
             numbers, place = geotiff.decode(content, SIZE, len(sensors.BANDS))
-            pixels = sensors.to_rgb(numbers[..., _RGB]) if data.bands == "rgb" else numbers
+            if chosen.bands != sensors.BANDS:
+                numbers = numbers[..., places]
+            pixels = sensors.to_rgb(numbers) if chosen.units == sensors.RGB_UNITS else numbers
             return Tile(pixels, hashlib.sha256(content).hexdigest(), place)
 
-    bands, dtype, units = sensors.form(data.bands)
     return Collection(
         source=data.source,
         names=files.names,
         read=read,
-        bands=bands,
+        bands=chosen.bands,
         size=SIZE,
-        dtype=dtype,
-        units=units,
+        dtype=chosen.dtype,
+        units=chosen.units,
+        channels=chosen.channels,
         ground_resolution=10.0,
         licence=LICENCE,
         digest=RGB_DIGEST if data.source == "eurosat_rgb" else MS_DIGEST,

@@ -1,4 +1,4 @@
-"""Any folder, or zip, of class folders of images: a user's own data on day one."""
+"""Any folder, or zip, of class folders of pictures: a user's own data on day one. For bands see ``rasters``."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ from landuse.pictures import EXTENSIONS, decode, square
 
 
 def collection(data: params.Data) -> Collection:
-    """Open ``data.url`` as class folders of images of any common format and size.
+    """Open ``data.url`` as class folders of images of any common format and size; other bands than RGB are GeoTIFFs.
 
     Every image becomes (tile_size, tile_size, 3) uint8: shorter side resized to ``data.tile_size``
     (bicubic, antialiased), then the centre cut out; see ``images.decode`` for what is converted and
@@ -21,7 +21,9 @@ def collection(data: params.Data) -> Collection:
     if data.url is None:
         raise UserError("data.source is folder, but data.url is null: name your folder, -S data.url=PATH")
     if data.bands != "rgb":
-        raise UserError("data.bands is 'all', but a folder's images are read as RGB: use -S data.bands=rgb")
+        from landuse.data.sources import rasters  # loads GDAL
+
+        return rasters.collection(data)
     files = archive.open_url(data.url, lambda name: name.lower().endswith(EXTENSIONS))
 
     def read(name: str) -> Tile:

@@ -1,7 +1,10 @@
 """GeoTIFFs of digital numbers, with their place on the map. Importing this loads GDAL (half a second)."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,23 +26,34 @@ def decode(content: bytes, size: int, bands: int) -> tuple[npt.NDArray[np.uint16
 
     Raises BadTile: not a readable GeoTIFF, another size or number of bands, or values that are not uint16.
     """
-    if not content:
-        raise BadTile("empty file")
-    try:
-        with MemoryFile(content) as file, file.open(driver="GTiff") as image:
-            if (image.width, image.height, image.count) != (size, size, bands):
-                found = f"{image.width} x {image.height} pixels, {image.count} bands"
-                raise BadTile(f"{found}: expected {size} x {size}, {bands}")
-            pixels, bounds = image.read(), image.bounds
-            epsg = _epsg(image.crs.to_wkt()) if image.crs else None
-    except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
-        reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
-        raise BadTile(f"broken GeoTIFF: {reason}") from None
+    with opened(content) as image:
+        if (image.width, image.height, image.count) != (size, size, bands):
+            found = f"{image.width} x {image.height} pixels, {image.count} bands"
+            raise BadTile(f"{found}: expected {size} x {size}, {bands}")
+        pixels, bounds, epsg = image.read(), image.bounds, epsg_of(image)
     if pixels.dtype != np.uint16:
         nan = " with NaN" if pixels.dtype.kind == "f" and np.isnan(pixels).any() else ""
         raise BadTile(f"{pixels.dtype} values{nan}: expected uint16 digital numbers (reflectance x 10000)")
     georef = GeoRef(epsg, bounds.left, bounds.bottom, bounds.right, bounds.top) if epsg else None
     return np.ascontiguousarray(pixels.transpose(1, 2, 0)), georef
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Any]:
+    """Open a GeoTIFF in memory as a rasterio data set; raises BadTile for what goes wrong with it, here and inside."""
+    if not content:
+        raise BadTile("empty file")
+    try:
+        with MemoryFile(content) as file, file.open(driver="GTiff") as image:
+            yield image
+    except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
+        reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
+        raise BadTile(f"broken GeoTIFF: {reason}") from None
+
+
+def epsg_of(image: Any) -> int | None:
+    """The EPSG code of a data set's coordinate system, where it has one."""
+    return _epsg(image.crs.to_wkt()) if image.crs else None
 
 
 @lru_cache

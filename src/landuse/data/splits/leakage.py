@@ -58,14 +58,12 @@ def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFram
 
 def _look(store: TileStore, rows: Ints) -> tuple[list[str], npt.NDArray[np.uint64], Pixels]:
     """Digests of the pixels; perceptual hashes (N,); grey pictures (N, 32, 32)."""
-    bands = store.info["bands"]
-    rgb = None if len(bands) == 3 else [bands.index(band) for band in sensors.RGB]
     digests = []
     pictures = np.empty((len(rows), _SIDE, _SIDE), dtype=np.uint8)
     for position, row in enumerate(rows):
         pixels = np.ascontiguousarray(store.images[row])
         digests.append(hashlib.sha256(pixels.data).hexdigest())
-        shown = pixels if rgb is None else sensors.to_rgb(pixels[..., rgb])
+        shown = sensors.picture(pixels, store.info["bands"])
         grey = Image.fromarray(shown).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         pictures[position] = np.asarray(grey)
     starts = range(0, len(rows), _HASHED)

@@ -9,6 +9,7 @@ from typing import Any
 from affine import Affine
 from tqdm import tqdm
 
+from landuse import sensors
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_text
 from landuse.inference.cores import cores
@@ -21,7 +22,6 @@ from landuse.inference.map.kept import Kept
 from landuse.inference.map.summary import summarise, told, write_summary
 from landuse.inference.model import Model
 from landuse.inference.scene import Scene, SceneOptions, open_scene
-from landuse.sensors import RGB
 from landuse.spec.model import ModelSpec
 
 _MODEL_FILES = ("model.json", "model.onnx", "reference.npz")
@@ -92,13 +92,12 @@ def _task(scene: Scene, spec: ModelSpec, folder: Path, grid: CellGrid, min_valid
     for name in _MODEL_FILES:
         if (folder / name).is_file():
             identity.update((folder / name).read_bytes())
-    bands = spec.bands
-    known = [bands.index(name) for name in RGB if name in bands]
-    shown = known if len(known) == len(RGB) else list(range(3 if len(bands) >= 3 else 1))
     extent = max(grid.rows, grid.cols) * grid.stride
     factors = [n for n in range(1, grid.stride + 1) if grid.stride % n == 0]
     shrink = next((n for n in factors if extent <= n * pictures.LARGEST), grid.stride)
-    return Task(scene, str(folder.resolve()), identity.hexdigest(), grid, min_valid, tuple(shown), shrink)
+    return Task(
+        scene, str(folder.resolve()), identity.hexdigest(), grid, min_valid, tuple(sensors.shown(spec.bands)), shrink
+    )
 
 
 def _answer(task: Task, kept: Kept, options: MapOptions) -> None:

@@ -1,7 +1,6 @@
 """From the bytes of a file to the pixels that a model takes."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse import pictures, sensors
-from landuse.inference.bands import EUROSAT, named, spelled
 from landuse.pictures import BadTile
+from landuse.sensors import EUROSAT
 from landuse.spec.model import ModelSpec
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
@@ -33,8 +32,8 @@ class Tile:
 def decode(content: bytes, spec: ModelSpec) -> Tile:
     """Decode a picture (PNG, JPEG, ...: as the training tiles were) or a GeoTIFF.
 
-    A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut
-    only if the model's training tiles were (data.source=folder).
+    A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut,
+    and of a larger GeoTIFF the centre is taken, only if the training tiles were treated so (data.source=folder).
 
     Raises:
         BadTile: it is broken, or not what the model takes; says both.
@@ -46,7 +45,7 @@ def decode(content: bytes, spec: ModelSpec) -> Tile:
 
 def _from_picture(content: bytes, spec: ModelSpec) -> npt.NDArray[np.uint8]:
     image = pictures.decode(content)
-    if spec.dtype != "uint8":
+    if not sensors.is_rgb(spec.bands, spec.dtype):
         raise BadTile(f"an 8-bit picture: this model takes a GeoTIFF of {spec.units}, bands {', '.join(spec.bands)}")
     if spec.source == "folder":
         return pictures.square(image, spec.tile_size)
@@ -62,16 +61,19 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
         with MemoryFile(content) as file, file.open(driver="GTiff") as image:
             left, bottom, right, top = image.bounds
             place = (image.crs.to_wkt(), (left + right) / 2, (bottom + top) / 2) if image.crs else None
-            if image.dtypes[0] == "uint8" and spec.dtype == "uint8" and _is_picture(image):
+            if image.dtypes[0] == "uint8" and sensors.is_rgb(spec.bands, spec.dtype) and _is_picture(image):
                 if image.count in (1, 3) and not image.dataset_mask().all():
                     raise BadTile("pixels without data are not land: leave the tile out")
                 pixels = _from_picture(content, spec)
                 if image.count >= 3:
-                    pixels = pixels[..., _places(named(image, EUROSAT)[:3], spec.bands)[0]]
+                    pixels = pixels[..., sensors.places(sensors.named(image, EUROSAT)[:3], spec.bands)[0]]
                 return Tile(pixels, place)
-            _check_size((image.width, image.height), spec)
+            if spec.source != "folder":
+                _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
             return Tile(pixels, place, note)
+    except sensors.Unfit as error:
+        raise BadTile(str(error)) from None
     except (RasterioError, ValueError) as error:  # ValueError: a broken definition or text of the file
         reason = _NAME_IN_MEMORY.sub("", str(error.__cause__ or error)).lstrip(", ")
         raise BadTile(f"broken GeoTIFF: {reason}") from None
@@ -82,34 +84,25 @@ def _is_picture(image: Any) -> bool:
 
 
 def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]:
-    """Read the model's bands of digital numbers: (H, W, C) in its dtype, and how they were told apart, if not by name.
+    """Read the model's bands: (H, W, C) in its dtype and units, and how they were told apart, if not by name.
 
     image: a rasterio data set.
     """
-    as_rgb = spec.units == sensors.RGB_UNITS
+    as_rgb, own = spec.units == sensors.RGB_UNITS, spec.source == "folder"
     kind = image.dtypes[0]
-    if kind != "uint16" or not (as_rgb or spec.dtype == "uint16"):
+    taken = ["uint16"] if as_rgb else [spec.dtype]
+    if own and spec.dtype == "uint16":  # as the training tiles may have been
+        taken += ["float32", "float64"]
+    if kind not in taken:
         asked = f"{spec.units}, {spec.dtype}" + (f", or uint16 {sensors.UNITS}" if as_rgb else "")
         raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.bands)} ({asked})")
-    places, note = _places(named(image, EUROSAT), spec.bands)
-    if not image.dataset_mask().all():
-        raise BadTile("pixels without data are not land: leave the tile out")
-    pixels = np.ascontiguousarray(image.read([place + 1 for place in places]).transpose(1, 2, 0))
+    sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
+    order = sensors.in_order_of("the model", spec.bands) if own and image.count == len(spec.bands) else EUROSAT
+    places, note = sensors.places(sensors.named(image, order, sensor), spec.bands, sensor)
+    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
+    pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
+    pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
-
-
-def _places(found: Sequence[tuple[str | None, str]], wanted: Sequence[str]) -> tuple[list[int], str | None]:
-    """Where the wanted bands lie among those found (see ``named``); and a note, if only their place tells it."""
-    names = [name for name, _ in found]
-    if not any(names):
-        raise BadTile(f"{len(names)} bands without names: this model takes {', '.join(wanted)}; describe them")
-    for band in wanted:
-        if names.count(spelled(band)) != 1:
-            fault = "is there twice" if spelled(band) in names else "is missing"
-            raise BadTile(f"band {band} {fault}: the file has {', '.join(name or '?' for name in names)}")
-    places = [names.index(spelled(band)) for band in wanted]
-    by_place = found[places[0]][1] == EUROSAT.how
-    return places, f"{', '.join(wanted)} are named {EUROSAT.how}" if by_place else None
 
 
 def _check_size(size: tuple[int, int], spec: ModelSpec) -> None:

@@ -11,7 +11,6 @@ from rasterio.errors import RasterioError
 
 from landuse import sensors
 from landuse.core.errors import UserError
-from landuse.inference.bands import EITHER, named, spelled
 from landuse.inference.scene import rasters
 from landuse.inference.scene.masks import classification
 from landuse.inference.scene.product import Found, Log, Product, baseline_offset, date_in
@@ -55,9 +54,9 @@ def _acquired(path: str) -> str | None:
 
 def _bands(path: str, told: bool) -> list[Found]:
     raster = rasters.opened(path)
-    by_file = spelled(PurePath(path).stem) if raster.count == 1 else None
+    by_file = sensors.spelled(PurePath(path).stem) if raster.count == 1 else None
     try:
-        names = named(raster, EITHER)
+        names = sensors.named(raster, sensors.EITHER)
     except RasterioError as error:
         raise UserError(f"{path} is damaged ({error}): copy it again") from error
     bands = []
@@ -91,7 +90,7 @@ def _as_told(found: list[Found], bands: Sequence[str], log: Log) -> list[Found]:
             f"--bands {','.join(bands)}: the files have {len(found)} bands, give {len(found)} names, "
             f"or NAME=NUMBER with numbers of 1 to {len(found)}, each once"
         )
-    told = {int(number) - 1: spelled(name) for number, (name, _, _) in zip(numbers, parts, strict=True)}
+    told = {int(number) - 1: sensors.spelled(name) for number, (name, _, _) in zip(numbers, parts, strict=True)}
     for place, name in told.items():
         band = found[place]
         if band.name in sensors.BANDS and band.name != name:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import PurePath
 
+from landuse import sensors
 from landuse.core.errors import UserError
-from landuse.inference.bands import spelled
 from landuse.inference.scene.masks import RasterMask
 
 Log = list[str]  # decisions, in words
@@ -52,11 +52,11 @@ class Product:
             UserError: one is missing, or there twice.
         """
         picked = []
-        for name in map(spelled, wanted):
+        for name in map(sensors.spelled, wanted):
             same = sorted((band for band in self.bands if band.name == name), key=lambda band: band.metres)
             if not same:
                 there = {band.name for band in self.bands}
-                raise UserError(self._lacks([name for name in wanted if spelled(name) not in there]))
+                raise UserError(self._lacks([name for name in wanted if sensors.spelled(name) not in there]))
             if len(same) > 1 and not self.many:
                 raise UserError(
                     f"{name} is there twice, as {_place(same[0])} and as {_place(same[1])}: "

@@ -103,7 +103,7 @@ def _units(chosen: Sequence[Found], seen: dict[Found, Values], log: Log) -> str:
         )
     if any(band.gain is not None for band in chosen):
         return "dn"
-    high = max(float(np.quantile(seen[band], 0.99)) for band in chosen)
+    high = max(float(np.quantile(seen[band], 0.99)) * _gain(band) for band in chosen)
     told = f"99 % of its values are up to {high:,.3g}"
     whole = all(kind.kind in "iu" for kind in kinds)
     if not whole and 0 < high <= 2:
@@ -132,12 +132,21 @@ def _check_picture(chosen: Sequence[Found], spec: ModelSpec, log: Log) -> None:
 
 
 def _scale(band: Found, units: str, options: SceneOptions) -> Scale:
-    gain = 10_000.0 if units == "reflectance" else band.gain or 1.0
+    gain = 10_000.0 if units == "reflectance" else band.gain or _gain(band)
     if options.offset is not None:
         return Scale(gain, options.offset, "--offset")
     if units == "reflectance" and band.offset is None:
         return Scale(gain, 0, "the units")
+    sensor = sensors.SENSOR_OF.get(band.name or "")
+    if sensor and sensor.offset and not band.source:
+        return Scale(gain, sensor.offset * 10_000, f"the products of {sensor.name}")
     return Scale(gain, band.offset, band.source)
+
+
+def _gain(band: Found) -> float:
+    """Reflectance x 10000 of a digital number, by the sensor's products."""
+    sensor = sensors.SENSOR_OF.get(band.name or "")
+    return sensor.scale * 10_000 if sensor else 1.0
 
 
 def _dark(values: Values, scale: Scale) -> float:

@@ -8,17 +8,17 @@ from landuse.params import Augment
 from landuse.training.augment import colour, geometry, patches
 
 
-def apply(settings: Augment, pixels: Tensor, draws: Tensor) -> Tensor:
+def apply(settings: Augment, pixels: Tensor, draws: Tensor, rgb: bool = True) -> Tensor:
     """Augment a batch: flips and turns, one resampling, colour, RandAugment, an erased box.
 
-    pixels: (B, C, H, W), channels-last, in the stored dtype; 3 channels are RGB in 0..255, others digital numbers in
-    0..65535. draws: (B, DRAWS) in [0, 1), on the same device. Returned is float32. Raises UserError where RandAugment
-    gets tiles that are not RGB.
+    pixels: (B, C, H, W), channels-last, in the stored dtype. draws: (B, DRAWS) in [0, 1), on the same device. rgb: red,
+    green and blue in 0..255; else any bands, up to what their dtype holds (floats: 65535). Returned is float32. Raises
+    UserError where RandAugment gets tiles that are not RGB.
     """
     x = geometry.flip(settings, pixels, draws).float()  # flips move bytes, and floats are four
     x = geometry.resample(settings, x, draws)
-    x = colour.jitter(settings, x, draws)
-    x = patches.rand_augment(settings, x, draws)
+    x = colour.jitter(settings, x, draws, rgb, 255.0 if rgb or pixels.dtype == torch.uint8 else 65535.0)
+    x = patches.rand_augment(settings, x, draws, rgb)
     return patches.erase(settings, x, draws)
 
 

@@ -7,22 +7,23 @@ from landuse.params import Augment
 from landuse.training.augment import draws as d
 
 
-def jitter(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
-    """Change brightness, contrast, saturation (the spread of the bands around their mean) and, of RGB tiles, hue."""
+def jitter(settings: Augment, x: Tensor, draws: Tensor, rgb: bool, top: float) -> Tensor:
+    """Change brightness, contrast, saturation (the spread of the bands around their mean) and, of RGB tiles, hue.
+
+    top: the largest value there is.
+    """
 
     def factor(column: int, strength: float) -> Tensor:
         return (1 + (draws[:, column] * 2 - 1) * strength).view(-1, 1, 1, 1)
 
-    rgb = x.shape[1] == 3
-    top = 255.0 if rgb else 65535.0
     # clamped in place: each is a new tensor already, and a fresh one of this size costs page faults
     if settings.brightness:
         x = (x * factor(d.BRIGHTNESS, settings.brightness)).clamp_(0, top)
     if settings.contrast:
-        mean = _grey(x).mean(dim=(2, 3), keepdim=True)
+        mean = _grey(x, rgb).mean(dim=(2, 3), keepdim=True)
         x = torch.lerp(mean, x, factor(d.CONTRAST, settings.contrast)).clamp_(0, top)
     if settings.saturation:
-        x = torch.lerp(_grey(x), x, factor(d.SATURATION, settings.saturation)).clamp_(0, top)
+        x = torch.lerp(_grey(x, rgb), x, factor(d.SATURATION, settings.saturation)).clamp_(0, top)
     if settings.hue and rgb:  # other bands have none
         x = turn_hue(x, (draws[:, d.HUE] * 2 - 1) * settings.hue)
     return x
@@ -46,9 +47,9 @@ def turn_hue(x: Tensor, turn: Tensor) -> Tensor:
     return value[:, None] - chroma[:, None] * drop
 
 
-def _grey(x: Tensor) -> Tensor:
+def _grey(x: Tensor, rgb: bool) -> Tensor:
     """Luma of ITU-R BT.601 for RGB, as torchvision and Pillow have it; the plain mean for other bands."""
-    if x.shape[1] != 3:
+    if not rgb:
         return x.mean(dim=1, keepdim=True)
     weights = torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
     return (x * weights).sum(dim=1, keepdim=True)

@@ -38,14 +38,14 @@ def _inside(place: Tensor, length: Tensor, size: int) -> Tensor:
     return (position >= start) & (position < start + length[:, None])
 
 
-def rand_augment(settings: Augment, x: Tensor, draws: Tensor) -> Tensor:
+def rand_augment(settings: Augment, x: Tensor, draws: Tensor, rgb: bool) -> Tensor:
     """Apply torchvision's RandAugment (Cubuk et al. 2019), tile by tile, each seeded by its own draws.
 
     What moves in from outside has the tile's mean colour. Raises UserError where tiles are not RGB.
     """
     if settings.randaugment is None:
         return x
-    if x.shape[1] != 3:
+    if not rgb:
         raise UserError("randaugment needs RGB tiles: choose another augmentation, or set data.bands to rgb")
     tiles = x.round().to(torch.uint8).cpu()
     seeds = (draws[:, [d.SEED_HIGH, d.SEED_LOW]].double().cpu() * 2**24).long()

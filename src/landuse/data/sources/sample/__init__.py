@@ -21,39 +21,42 @@ def collection(data: params.Data) -> Collection:
     """Simulate scenes until every class has its tiles; all of them stay in memory.
 
     Returns:
-        Tiles of uint8 RGB made as EuroSAT made its own, or uint16 digital numbers of 13 bands; with UTM
-        coordinates either way. What a scene shows, and the cuts, are the same for both.
+        Tiles of uint8 RGB made as EuroSAT made its own, or uint16 digital numbers of other bands; with UTM
+        coordinates either way. What a scene shows, and the cuts, are the same for all.
     """
     if data.tile_size > _LARGEST:
         raise UserError(
             f"data.tile_size is {data.tile_size}, but the sample has no tiles above {_LARGEST}: choose less"
         )
-    bands, dtype, units = sensors.form(data.bands)
-    tiles = dict(_tiles(data.sample.seed, data.sample.tiles_per_class, data.tile_size, data.bands == "rgb"))
+    chosen = sensors.choose(data.bands)
+    if chosen.sensor is not sensors.SENTINEL2:
+        raise UserError(f"data.bands are of {chosen.sensor.name}, the sample is Sentinel-2's: use its bands, B02 ...")
+    tiles = dict(_tiles(data.sample.seed, data.sample.tiles_per_class, data.tile_size, chosen))
     return Collection(
         source="sample",
         names=sorted(tiles),
         read=tiles.__getitem__,
-        bands=bands,
+        bands=chosen.bands,
         size=data.tile_size,
-        dtype=dtype,
-        units=units,
+        dtype=chosen.dtype,
+        units=chosen.units,
+        channels=chosen.channels,
         ground_resolution=10.0,
         licence=LICENCE,
     )
 
 
-def _tiles(seed: int, per_class: int, size: int, rgb: bool) -> Iterator[tuple[str, Tile]]:
+def _tiles(seed: int, per_class: int, size: int, chosen: sensors.Choice) -> Iterator[tuple[str, Tile]]:
     """Yield names and tiles, scene by scene; what is still wanting decides what the next scene shows most."""
     wanting = dict.fromkeys(CLASSES, per_class)
     seen: set[str] = set()
-    bands = sensors.RGB if rgb else sensors.BANDS
+    rgb = chosen.units == sensors.RGB_UNITS
     digits = max(3, len(str(per_class)))
     rng, index = np.random.default_rng(seed), 0
     while any(wanting.values()):
         scene = simulation.draw(seed, index, max(_SCENE, 8 * size), max(_ZONE, 2 * size), _weights(wanting))
         everywhere = np.arange(scene.plan.size)
-        [(land_use, image)] = simulation.look([scene], bands, everywhere, everywhere)
+        [(land_use, image)] = simulation.look([scene], chosen.bands, everywhere, everywhere)
         for name, top, left in cut(rng, land_use, size, wanting):
             window = image[top : top + size, left : left + size]
             pixels = sensors.to_rgb(window) if rgb else np.ascontiguousarray(window)
