@@ -75,7 +75,7 @@ def test_corrected_hectares_come_with_their_interval_and_land_that_the_model_doe
     mapped.write_map(tmp_path, area=area)
     page = write_page(tmp_path).read_text()
     assert "<td><b>1,234</b><small>1,100 to 1,400</small></td>" in page
-    assert re.search(r"Unknown</th><td><b>3</b><small>0 to 9</small></td><td></td><td></td></tr>", page)
+    assert re.search(r"Unknown</th><td><b>3.0</b><small>0.0 to 9.0</small></td><td></td><td></td></tr>", page)
 
 
 def foot_of(page: str) -> str:

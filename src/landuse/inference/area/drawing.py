@@ -55,7 +55,8 @@ def write_sample(folder: Path, out: Path, size: int, seed: int) -> list[str]:
         f"{name:<{width}}  {count:>6,} of {there:,} cells"
         for name, count, there in zip(names, counts.tolist(), sizes.tolist(), strict=True)
     ]
-    return [*told, f"wrote {out}: label it with 'landuse view {folder} --sample {out}', or its column label in QGIS"]
+    page = f"landuse view {folder} --sample {out} --scene SCENE"
+    return [*told, f"wrote {out}: label it with '{page}', or its column label in QGIS"]
 
 
 def allocated(sizes: Counts, total: int) -> Counts:

@@ -74,9 +74,10 @@ def told(table: dict[str, Any]) -> list[str]:
         f"{table['known_hectares']:,.1f} ha that are known at both dates"
     )
     ends = [found["changed_hectares"] for found in table["sensitivity"]]
+    most = table["sensitivity"][-1]["correlation"]
     lines.append(
-        f"errors at one place agree between the dates (correlation {table['correlation']:.2f}, found from the pair); "
-        f"at 0 it would be {ends[0]:,.1f} ha, at {table['sensitivity'][-1]['correlation']:g} {ends[-1]:,.1f} ha"
+        f"errors at one place agree between the dates (correlation {table['correlation']:.2f}, found from the pair "
+        f"and used above); at 0 it would be {ends[0]:,.1f} ha, at {most:g} {ends[-1]:,.1f} ha"
     )
     if table["unknown_cells"]:
         lines.append(

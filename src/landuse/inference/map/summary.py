@@ -93,7 +93,9 @@ def told(summary: dict[str, Any]) -> list[str]:
         lines.append(line)
     valid = summary["valid_cells"]
     if summary["area"]:
-        lines.append(f"unknown, in no corrected row: {summary['area'][UNKNOWN]['hectares']:,.1f} ha")
+        unknown = summary["area"][UNKNOWN]["hectares"]
+        lines.append(f"unknown (unsure or strange), in no corrected row: {unknown:,.1f} ha")
+        lines.append("corrected hectares hold where all other land is of these classes; a labelled sample tells")
     lines.append(f"unsure in {summary['abstained_cells'] / valid:.1%} of {valid:,} cells")
     if summary["strange_cells"]:
         share = f"{summary['strange_cells'] / valid:.1%}"

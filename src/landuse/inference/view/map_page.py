@@ -17,7 +17,7 @@ def map_page(found: MapFolder, sample: Mapping[str, Any] | None = None) -> str:
     return framed(
         "Land use",
         found.name,
-        summary["date"] or "",
+        (summary["date"] or "")[:10],
         facts(found),
         scrolled("Hectares of each class", _areas(found)) + f'<ul class="cells">{items(_cells(found))}</ul>',
         summary["decisions"],

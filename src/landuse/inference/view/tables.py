@@ -33,8 +33,8 @@ def percent(share: float) -> str:
 
 
 def hectares(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """As ``landuse area`` tells them: tenths where they are few."""
+    return f"{value:,.{1 if value < 100 else 0}f}"
 
 
 def interval(area: Interval) -> str:
