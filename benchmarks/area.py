@@ -2,10 +2,10 @@
 
     python benchmarks/area.py --model models/export --scenes /tmp/scenes
 
-City (as the model names it) is at 2 to 40 % of the land, with highways more. Twice: scenes of City and Farmland only, as
-the correction assumes, and scenes in which half of the land is of no class of the model. The truth is that of pixels of
-10 m. Three numbers of hectares of City are compared with it: what the map shows, with all City in the scene; the cells
-that the model is sure of, and the same corrected for its errors, with the City in those cells.
+City (as the model names it) is at 2 to 40 % of the land, with highways more. Twice: scenes of City and Farmland only,
+as the correction assumes, and scenes in which half of the land is of no class of the model. The truth is that of pixels
+of 10 m. Three numbers of hectares of City are compared with it: what the map shows, with all City in the scene; the
+cells that the model is sure of, and the same corrected for its errors, with the City in those cells.
 
 With labels: 200 cells of each map get the land use that has most of them, 200 times over; how often the intervals hold
 the hectares of such cells, and how much narrower the prediction-powered ones are.

@@ -62,6 +62,20 @@ def test_errors_that_hang_together_widen_the_interval() -> None:
     assert wide["high"] - wide["low"] > 2 * (narrow["high"] - narrow["low"])
 
 
+def test_a_small_map_has_smaller_blocks_not_none() -> None:
+    """48 x 48 cells of 32 pixels: nine blocks of 512 pixels. A fifth of the cells is City, in one piece or anywhere."""
+    together = np.zeros((48, 48), np.uint8)
+    together[:, :10] = 1
+    apart = np.random.default_rng(0).permutation(together.ravel()).reshape(48, 48)
+    nowhere, right = np.zeros((48, 48), bool), [[900, 0], [0, 900]]
+    wide, narrow = (
+        area.corrected_hectares(cells, nowhere, ["Farmland", "City"], right, 1.0, stride=32)["City"]
+        for cells in (together, apart)
+    )
+    assert wide["hectares"] == narrow["hectares"] == 480
+    assert wide["high"] - wide["low"] > 3 * (narrow["high"] - narrow["low"])
+
+
 def test_blocks_of_one_class_are_no_proof_that_there_is_no_other() -> None:
     farmland, city = area.corrected(np.tile([100, 0], (40, 1)), np.array([[500, 0], [0, 500]]), 1.0, seed=0)
     assert (farmland["hectares"], city["hectares"]) == (4000, 0)
