@@ -127,6 +127,10 @@ def test_no_results_yet(results: Path, capsys: pytest.CaptureFixture[str], missi
         (["scene", "out", "--seed", "x"], "--seed: 'x' is no whole number: give 0 to 4294967295"),
         (["scene", "out", "--seed", "-1"], "--seed: -1: give 0 to 4294967295"),
         (["scene", "out", "--seed", "9" * 999], "--seed: 9999"),
+        (["scene", "out", "--size", "21961"], "21961 pixels: give 64 to 21960"),
+        (["scene", "out", "--after", "1.5"], "argument --after: '1.5': give a share, 0 to 1"),
+        (["scene", "out", "--city", "-1"], "argument --city: '-1': give a share, 0 to 1"),
+        (["scene", "out", "--size", "64", "--city", "1", "--after", "0.1"], "no farmland that could become city"),
         (["scene", "."], ". is there already"),
         (["scene", ""], "argument OUT: the name of a file has 1 to 255 bytes"),
         (["compare", "--csv", "x" * 300], "argument --csv: the name of a file has 1 to 255 bytes"),
@@ -171,4 +175,4 @@ def test_a_scene_is_written_with_its_land_use(tmp_path: Path, capsys: pytest.Cap
         assert (scene.width, scene.height, scene.count, scene.dtypes[0]) == (300, 300, 13, "uint16")
         assert (land.shape, land.crs, land.transform) == (scene.shape, scene.crs, scene.transform)
         assert len(set(land.read(1).ravel().tolist())) > 1
-    assert "scene.tif" in capsys.readouterr().out
+    assert f"wrote {tmp_path}/out/land_use.tif, {tmp_path}/out/scene.tif" in capsys.readouterr().out

@@ -35,7 +35,7 @@ COMMANDS: dict[str, Command] = {
         "out": {"metavar": "OUT", "type": path, "help": "the folder to make"},
         "--seed": {"type": whole(0, 2**32 - 1), "default": 7,
                    "help": "another number, another scene (default: %(default)s)"},
-        "--size": {"type": whole(64, 4096, " pixels"), "default": 1024, "metavar": "PX",
+        "--size": {"type": whole(64, 21_960, " pixels"), "default": 1024, "metavar": "PX",
                    "help": "pixels a side (default: %(default)s)"},
         "--city": {"metavar": "SHARE", "type": share,
                    "help": "about this part of the land is residential or industrial, 0 to 1 (default: a quarter)"},

@@ -17,7 +17,7 @@ MODEL: Arguments = {
 
 
 def whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
-    """Return what reads a whole number; a scene of 4096 pixels takes two gigabytes of memory."""
+    """Return what reads a whole number."""
 
     def read(text: str) -> int:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landuse.core.arrays import Pixels
-from landuse.data.sources.sample.fields import Field, Numbers, number, share
+from landuse.data.sources.sample.fields import Field, Numbers, Zones, number, share
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,7 +35,7 @@ class Site:
 
     u: Field
     v: Field
-    zone: Numbers
+    zone: Zones
     style: Field
     patchy: Field
     path: Field
@@ -66,7 +66,9 @@ class Parcels:
     side: Field
 
 
-def parcels(u: Field, v: Field, zone: Numbers, length: Field | float, width: Field | float) -> Parcels:
+def parcels(
+    u: Field, v: Field, zone: npt.NDArray[np.unsignedinteger], length: Field | float, width: Field | float
+) -> Parcels:
     """Divide zones into rows of unequal widths, and every row into parcels of unequal lengths."""
     wavy = v / width
     wavy = wavy + np.float32(0.35) * np.sin(wavy * np.float32(1.9) + zone.astype(np.float32))

@@ -9,6 +9,7 @@ from scipy import fft
 
 Field = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.uint16]
+Zones = npt.NDArray[np.uint32]  # numbers of zones: a large scene has more than 65,536
 
 
 def von_karman(rng: Generator, size: int, scale: float, slope: float) -> Field:

@@ -44,7 +44,7 @@ def grow(rng: Generator, plan: Plan, share: float) -> Plan:
     new, other = len(classes), len(plan.zone_class) - len(plan.angle)
     return replace(
         plan,
-        grown=grown.astype(np.uint16),
+        grown=grown.astype(np.uint32),
         zone_class=np.append(plan.zone_class, np.array(classes, np.uint8)),
         angle=np.concatenate([plan.angle, np.zeros(other), rng.uniform(0, np.pi, new)]),
         style=np.hstack([plan.style, np.zeros((6, other), np.float32), rng.random((6, new), np.float32)]),

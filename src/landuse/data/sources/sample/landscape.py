@@ -15,7 +15,7 @@ from landuse.core.arrays import Floats32, Pixels
 from landuse.data.sources.sample import courses, fields, zones
 from landuse.data.sources.sample.courses import Highway, River
 from landuse.data.sources.sample.covers import PAINTERS, Cover, Site
-from landuse.data.sources.sample.fields import Field, Numbers
+from landuse.data.sources.sample.fields import Field, Numbers, Zones
 
 CLASSES = (
     "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential",
@@ -54,7 +54,7 @@ class Plan:
     highways: tuple[Highway, ...]
     steep: Field
     hills: Field
-    grown: Numbers
+    grown: Zones
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,23 @@ class Landscape:
 
     land_use: Pixels
     cover: Pixels
-    zone: Numbers
+    zone: Zones
     parcel: Numbers
     streak: Field
     shade: Field
 
 
-def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float]) -> Plan:
+def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mapping[str, float], evenly: bool) -> Plan:
     """Draw the land of (size, size) pixels.
 
     zone_size: mean width of a zone, pixels. dry: climate: from -1, green, to 1, dry. weights: how common each land use
-    is; for Highway and River: the mean number of them.
+    is; for Highway and River: the mean number of them. evenly: land uses of zones come as often as the weights say, not
+    only on average.
     """
     period = min(size + size % 2, _PERIOD)
     bend, warp = fields.smooth(rng, period, 35), fields.smooth(rng, period, 7)
-    points, zone_class = zones.draw(rng, size, zone_size, {CLASSES.index(name): weights[name] for name in PAINTERS})
+    of_zones = {CLASSES.index(name): weight for name, weight in weights.items() if name in PAINTERS}
+    points, zone_class = zones.draw(rng, size, zone_size, of_zones, evenly)
     patchy, winding = fields.von_karman(rng, period, 30, 1.6), fields.smooth(rng, period, 16)
     angle = rng.uniform(0, np.pi, len(points))
     style = rng.random((6, len(points)), dtype=np.float32)
@@ -93,7 +95,7 @@ def draw(rng: Generator, size: int, zone_size: float, dry: float, weights: Mappi
     steep = (rugged * rng.gamma(0.8, 1.0, len(zone_class))).astype(np.float32)
     return Plan(
         size, dry, bend, warp, points, zone_class, patchy, winding, angle, style, rivers, highways,
-        steep=np.minimum(steep, 2.5), hills=fields.hillshade(rng, period, 40), grown=np.zeros((1, 1), np.uint16),
+        steep=np.minimum(steep, 2.5), hills=fields.hillshade(rng, period, 40), grown=np.zeros((1, 1), np.uint32),
     )  # fmt: skip
 
 
@@ -153,7 +155,7 @@ def _spots(plan: Plan, rows: Places, columns: Places) -> Field:
     return np.stack([x + 5 * bend, y + 5 * bend_y, fields.at(plan.patchy, rows, columns), path])
 
 
-def _cover(plan: Plan, spots: Field, land_use: Pixels, zone: Numbers) -> tuple[Pixels, Numbers, Field]:
+def _cover(plan: Plan, spots: Field, land_use: Pixels, zone: Zones) -> tuple[Pixels, Numbers, Field]:
     """Cover, parcel and streak of pixels: spots (4, ...), the others of one shape, whichever."""
     cosine: Field = np.cos(plan.angle).astype(np.float32)
     sine: Field = np.sin(plan.angle).astype(np.float32)

@@ -135,7 +135,7 @@ def render(
         (height, width, bands) of the inner part.
     """
     table = date.spectra.reshape(-1, len(BANDS))
-    spot = land.zone.astype(np.uint32) * np.uint32(len(Cover)) + land.cover
+    spot = land.zone * np.uint32(len(Cover)) + land.cover
     scores = _scores(date, land, rows, columns)
     sunny = np.float32(date.light) * np.exp(np.float32(0.13) * land.shade)
     loadings = _loadings()

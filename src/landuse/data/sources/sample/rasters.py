@@ -63,7 +63,9 @@ def created(path: Path, **profile: Any) -> Iterator[Raster]:
             files.append(file)
         return file
 
-    form = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "bigtiff": "if_safer"}
+    # bands apart: who reads three of them need not inflate thirteen
+    form = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band", "bigtiff": "if_safer"}
+    form |= {"compress": "deflate", "predictor": 2, "zlevel": 1}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         with rasterio.open(path, "w", "GTiff", **form, **profile, opener=opened) as file:
             raster = Raster(file, files)

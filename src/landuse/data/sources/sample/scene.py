@@ -39,20 +39,22 @@ def write_scene(
     Raises:
         UserError: there is no farmland.
     """
-    first = simulation.draw(seed, 0, size, _ZONE, _weights(size, city))
-    dates = [first] if after is None else [first, simulation.later(seed, 0, first, after)]
-    crossed = np.zeros(len(CLASSES) ** 2, np.int64)
-    with atomic(folder) as part:
+    blocks = _blocks(size)
+    with tqdm(total=len(blocks), desc="scene", unit="block", disable=None, leave=False) as bar, atomic(folder) as part:
+        first = simulation.draw(seed, 0, size, _ZONE, _weights(size, city), evenly=city is not None)
+        dates = [first] if after is None else [first, simulation.later(seed, 0, first, after)]
         part.mkdir()
+        crossed = np.zeros(len(CLASSES) ** 2, np.int64)
         with ExitStack() as stack:
-            files = [stack.enter_context(_rasters(part, k, date)) for k, date in enumerate(dates)]
-            for rows, columns in tqdm(_blocks(size), "scene", unit="block", delay=5, disable=None, leave=False):
+            files = [stack.enter_context(_rasters(part, number, date)) for number, date in enumerate(dates)]
+            for rows, columns in blocks:
                 looks = simulation.look(dates, sensors.BANDS, rows, columns)
                 for (land_use, pixels), (scene, truth) in zip(looks, files, strict=True):
                     scene.write(np.moveaxis(pixels, -1, 0), rows, columns)
                     truth.write(land_use[None], rows, columns)
                 pairs = len(CLASSES) * looks[0][0].ravel() + looks[-1][0].ravel()
                 crossed += np.bincount(pairs, minlength=len(crossed))
+                bar.update()
         if after is not None:
             _write_transitions(part / "transitions.csv", crossed)
 
@@ -61,8 +63,10 @@ def _weights(size: int, city: float | None) -> dict[str, float]:
     if city is None:
         weights = dict.fromkeys(PAINTERS, 1.0)
     else:
-        built = {CLASSES[land_use] for land_use in CITY}
-        weights = {c: city / len(built) if c in built else (1 - city) / (len(PAINTERS) - len(built)) for c in PAINTERS}
+        built = [CLASSES[land_use] for land_use in CITY]
+        others = [name for name in PAINTERS if name not in built]
+        # the city's side by side: where few zones are due to it, they are one or the other
+        weights = dict.fromkeys(built, city / len(built)) | dict.fromkeys(others, (1 - city) / len(others))
     return weights | dict.fromkeys(("Highway", "River"), _COURSES * max(1.0, size / _SPACE))
 
 

@@ -29,16 +29,19 @@ class Simulation:
     north: int
 
 
-def draw(seed: int, index: int, size: int, zone_size: float, weights: Mapping[str, float]) -> Simulation:
+def draw(
+    seed: int, index: int, size: int, zone_size: float, weights: Mapping[str, float], evenly: bool = False
+) -> Simulation:
     """Draw one scene of a series.
 
     seed: of the series. size: pixels a side. zone_size: mean width of a stretch of one land use, pixels. weights: how
-    common each land use is; for Highway and River: how many there are on average.
+    common each land use is; for Highway and River: how many there are on average. evenly: land uses of zones come as
+    often as the weights say, not only on average.
     """
     rng = np.random.default_rng([seed, index])
     epsg, west, north, dry = _place(seed, index)
     dry = _season(rng, dry)
-    plan = landscape.draw(rng, size, zone_size, dry, weights)
+    plan = landscape.draw(rng, size, zone_size, dry, weights, evenly)
     return Simulation(plan, radiometry.acquire(rng, plan.zone_class, dry, len(plan.bend)), epsg, west, north)
 
 

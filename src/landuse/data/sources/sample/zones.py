@@ -6,27 +6,32 @@ import numpy as np
 from numpy.random import Generator
 
 from landuse.core.arrays import Floats32, Ints, Pixels
-from landuse.data.sources.sample.fields import Field, Numbers
+from landuse.data.sources.sample.fields import Field, Zones
 
 _PART = 64  # pixels a side: near points are looked for once in so large a square
 
 
-def draw(rng: Generator, size: int, zone_size: float, weights: Mapping[int, float]) -> tuple[Floats32, Pixels]:
+def draw(
+    rng: Generator, size: int, zone_size: float, weights: Mapping[int, float], evenly: bool
+) -> tuple[Floats32, Pixels]:
     """Draw the points of zones in (size, size) pixels and their land use.
 
-    weights: how common each land use is, by its number.
+    weights: how common each land use is, by its number. evenly: as many zones have it as that says, not only on
+    average.
 
     Returns:
         (zones, 2) y and x in pixels, and (zones,).
     """
-    count = int(np.ceil(size / zone_size))
-    points = (np.mgrid[:count, :count].reshape(2, -1) + 0.5 + rng.uniform(-0.38, 0.38, (2, count**2))) * size / count
-    shares = np.array(list(weights.values()))
-    drawn = rng.choice(list(weights), count**2, p=shares / shares.sum())
-    return points.T.astype(np.float32), drawn.astype(np.uint8)
+    side = int(np.ceil(size / zone_size))
+    count = side**2
+    points = (np.mgrid[:side, :side].reshape(2, -1) + 0.5 + rng.uniform(-0.38, 0.38, (2, count))) * size / side
+    below = np.cumsum(list(weights.values()))
+    places = (rng.permutation(count) + rng.random(count)) / count if evenly else rng.random(count)
+    drawn = np.array(list(weights), np.uint8)[np.searchsorted(below / below[-1], places, side="right")]
+    return points.T.astype(np.float32), drawn
 
 
-def nearest(points: Floats32, x: Field, y: Field) -> tuple[Numbers, Numbers, Field]:
+def nearest(points: Floats32, x: Field, y: Field) -> tuple[Zones, Zones, Field]:
     """The zone of every pixel.
 
     x, y: where a pixel is, of one shape.
@@ -35,7 +40,7 @@ def nearest(points: Floats32, x: Field, y: Field) -> tuple[Numbers, Numbers, Fie
         zone, the zone beyond its nearest edge, and the distance to that edge in pixels; all of the shape of x.
     """
     distance = np.full((2, *x.shape), np.inf, np.float32)
-    zone = np.zeros((2, *x.shape), np.uint16)
+    zone = np.zeros((2, *x.shape), np.uint32)
     for top in range(0, x.shape[0], _PART):
         for left in range(0, x.shape[1], _PART):
             part = np.s_[:, top : top + _PART, left : left + _PART]
@@ -43,7 +48,7 @@ def nearest(points: Floats32, x: Field, y: Field) -> tuple[Numbers, Numbers, Fie
     return zone[0], zone[1], (distance[1] - distance[0]) / 2
 
 
-def _compare(points: Floats32, x: Field, y: Field, nearest: Field, zone: Numbers) -> None:
+def _compare(points: Floats32, x: Field, y: Field, nearest: Field, zone: Zones) -> None:
     """Find the nearest and the second nearest of the points, into nearest and zone, both (2, height, width)."""
     for k in _near(points, x, y):
         distance = np.hypot(x - points[k, 1], y - points[k, 0])
