@@ -69,7 +69,7 @@ def test_a_cell_beyond_the_map_is_refused(folder: Path, row: int) -> None:
 
 def test_a_cell_twice_is_refused(folder: Path) -> None:
     write_rows(folder / "sample.gpkg", [7, 7], [5, 5], [0, 0], ["Farmland", "Farmland"])
-    with pytest.raises(UserError, match="one of them twice"):
+    with pytest.raises(UserError, match="twice: leave one of its rows"):
         labelled(folder, folder / "sample.gpkg")
 
 

@@ -1,5 +1,6 @@
 """A sample of a map's cells that people are to label: its strata, and a file of it, read and checked."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,12 @@ def checked(path: Path, sampled: list[Sampled], found: MapFolder) -> list[Sample
     Raises:
         UserError: there is none, one is twice there, or one is of another map.
     """
-    if len({cell for cell, *_ in sampled}) < len(sampled) or not sampled:
-        raise UserError(f"{path} has no cell, or one of them twice: make the sample again")
+    numbers = [cell for cell, *_ in sampled]
+    if not numbers:
+        raise UserError(f"{path} has no cell: make the sample again")
+    twice = next((cell for cell, times in Counter(numbers).items() if times > 1), None)
+    if twice is not None:
+        raise UserError(f"{path} has cell {twice} twice: leave one of its rows")
     names, shown = strata(found)
     for cell, row, column, mapped in sampled:
         if not all(isinstance(number, int) for number in (cell, row, column)):

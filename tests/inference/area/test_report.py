@@ -197,7 +197,7 @@ def changed(rows: list[list[Any]], column: int, value: Any) -> list[list[Any]]:
         (lambda rows: changed(rows, 0, "first"), "a cell without a number, row or column"),
         (lambda rows: changed(rows, 3, "Forest"), "is not Forest here): name the map it was drawn from"),
         (lambda rows: changed(rows, 4, "city"), "is labelled 'city' (City?): labels are Farmland, City, other"),
-        (lambda rows: [*rows, rows[0]], "no cell, or one of them twice"),
+        (lambda rows: [*rows, rows[0]], "twice: leave one of its rows"),
         (lambda rows: [[*row[:4], ""] for row in rows], "has no label: fill in its column label"),
         (lambda rows: rows[:0], "has no label: fill in its column label"),
         (
