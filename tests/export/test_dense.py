@@ -15,7 +15,7 @@ from landuse.spec.model import ModelSpec
 from landuse.spec.scaling import Scaling
 
 SCALING = Scaling(TEMPERATURE)
-NDVI = [("B04", ["B04"], []), ("NDVI", ["B08"], ["B04"])]  # two channels of 13 bands
+NDVI = [("B04", "B04"), ("NDVI", "(B08 - B04) / (B08 + B04)")]  # two channels of 13 bands
 
 
 def predictor(described: ModelSpec, members: int = 1) -> Predictor:

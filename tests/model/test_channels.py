@@ -7,6 +7,7 @@ import torch
 from trained import network, pixels, spec
 
 from landuse import sensors
+from landuse.core.formulas import limits, read
 from landuse.export import onnx_file
 from landuse.model.channels import Channels
 from landuse.prediction.predictor import Predictor
@@ -16,7 +17,7 @@ from landuse.spec.scaling import Scaling
 CHOSEN = sensors.choose(["B04", "NDVI", "BSI", "MNDWI"])
 BANDS = list(CHOSEN.bands)
 assert CHOSEN.channels is not None
-CHANNELS = [(name, list(plus), list(minus)) for name, plus, minus in CHOSEN.channels]
+CHANNELS = list(CHOSEN.channels)
 
 
 def described() -> ModelSpec:
@@ -61,3 +62,22 @@ def test_the_exported_file_takes_bands_and_computes_the_indices_itself() -> None
         expected = torch.softmax(model.head(model.backbone(seen)), dim=1).numpy()
     assert np.abs(found - expected).max() < 1e-4
     assert np.ptp(expected[:, 0]) > 0.1
+
+
+def test_an_index_of_the_catalogue_stays_within_its_limits() -> None:
+    chosen = sensors.choose(["EVI", "VARI", "AVI", "CSIwoSWIR"])  # the last is a band by another name
+    assert chosen.channels is not None
+    tiles = np.random.default_rng(2).integers(1, 4000, (1, 8, 8, len(chosen.bands))).astype(np.float32)
+    tiles[:, :2] = 1000
+    tiles[:, 0, :, chosen.bands.index("B02")] = 2000  # VARI is 0 / 0
+    tiles[:, 1, :, chosen.bands.index("B04")] = 2000  # AVI is a root of less than 0,
+    tiles[:, 1, :, chosen.bands.index("B02")] = 3000  # VARI something / 0
+    made = Channels(chosen.bands, chosen.channels, 0)(torch.from_numpy(tiles).permute(0, 3, 1, 2)).numpy()
+    reflectance = {name: tiles[..., at].astype(float) / 10_000 for at, name in enumerate(chosen.bands)}
+    for at, (_, formula) in enumerate(chosen.channels[:3]):
+        with np.errstate(all="ignore"):
+            exact = np.nan_to_num(read(formula)(reflectance))
+        np.testing.assert_allclose(made[:, at], exact.clip(*limits(formula)), rtol=1e-3, atol=1e-5)
+    low, _ = limits(chosen.channels[1][1])
+    assert (made[0, 1, 0] == 0).all() and (made[0, 1, 1] == np.float32(low)).all() and (made[0, 2, 1] == 0).all()
+    np.testing.assert_array_equal(made[:, 3], tiles[..., chosen.bands.index("B08")])

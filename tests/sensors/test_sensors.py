@@ -35,9 +35,9 @@ def test_what_an_index_needs_is_stored_and_not_seen() -> None:
     chosen = sensors.choose(["NDVI", "B02", "BSI"])
     assert chosen.bands == ("B02", "B08", "B04", "B11")
     assert chosen.channels == (
-        ("NDVI", ("B08",), ("B04",)),
-        ("B02", ("B02",), ()),
-        ("BSI", ("B11", "B04"), ("B08", "B02")),
+        ("NDVI", "(B08 - B04) / (B08 + B04)"),
+        ("B02", "B02"),
+        ("BSI", "(B11 + B04 - (B08 + B02)) / (B11 + B04 + (B08 + B02))"),
     )
 
 
@@ -58,6 +58,7 @@ def test_landsat_is_another_table() -> None:
     [
         (["B04", "B4"], "data.bands has 'B4', no band or index; did you mean 'B04'"),
         (["B04", "NDVJ"], "'NDVJ', no band or index; did you mean 'NDVI'"),
+        (["B04", "ndvi"], "'ndvi', no band or index; known: NDVI"),
         (["B04", "B03", "B04"], "data.bands has B04 twice"),
         (["NDVI", "NDVI"], "data.bands has NDVI twice"),
         (["B04", "SR_B5"], "mixes sensors (B04 of Sentinel-2, SR_B5 of Landsat 8/9)"),

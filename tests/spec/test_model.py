@@ -56,6 +56,9 @@ def test_the_first_version_is_read() -> None:
         ({"input_adapter": "inflate"}, "rgb does not say where RGB lies"),
         ({"rgb": [3, 2, 1]}, r"rgb is \[3, 2, 1\], not three places among 3 channels"),
         ({"rgb": [0, 1, 1]}, "not three places"),
+        ({"channels": [["NDVI", "(B08 - B04) / (B08 + B04)"]]}, "channel NDVI is .*, not of the bands B04, B03, B02"),
+        ({"channels": [["X", "exec('B04')"]]}, "is more than numbers, names"),
+        ({"channels": [["X", "B04 -"]]}, "'B04 -' is no formula"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(facts: dict[str, object], told: str) -> None:

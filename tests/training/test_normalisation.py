@@ -60,7 +60,7 @@ def test_the_weights_statistics_go_with_the_colours_whatever_their_order(backbon
 
 
 def test_indices_have_statistics_of_their_own(backbone: Backbone) -> None:
-    channels = Channels(NAMES, [("NDVI", ["B08"], ["B04"])], 0)
+    channels = Channels(NAMES, [("NDVI", "(B08 - B04) / (B08 + B04)")], 0)
     mean, std = normalisation("auto", backbone, IMAGES, ROWS, ["NDVI"], channels)
     red, nir = (IMAGES[:30, ..., at].astype(float) for at in (0, 1))
     index = (nir - red) / (nir + red)
@@ -81,7 +81,7 @@ def test_what_cannot_be_normalised_is_told(backbone: Backbone, how: str, names: 
 
 
 def test_a_model_on_disk_keeps_what_it_sees_of_its_bands() -> None:
-    channels = [("B04", ["B04"], []), ("NDVI", ["B08"], ["B04"])]
+    channels = [("B04", "B04"), ("NDVI", "(B08 - B04) / (B08 + B04)")]
     described = spec(bands=13, channels=channels, mean=[900.0, 0.2], std=[300.0, 0.3])
     model = network(type(described).parse(described.model_dump_json().encode()))
     assert model.bands == 13

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from landuse.core.errors import UserError, did_you_mean
+from landuse.core import formulas
+from landuse.core.errors import UserError
+from landuse.sensors import catalogue
 from landuse.sensors.pixels import RGB, RGB_UNITS
 from landuse.sensors.tables import BY_NAME, SENSOR_OF, SENTINEL2, UNITS, Sensor
 
@@ -18,15 +20,6 @@ PRESETS = {
     "all": SENTINEL2.names,
     "no_cirrus": tuple(name for name in SENTINEL2.names if name != "B10"),
 }
-# (sum of the first - sum of the others) / sum of all, by common names: NDVI (Rouse et al. 1974), NDWI (McFeeters 1996),
-# NDBI (Zha et al. 2003), MNDWI (Xu 2006), BSI (Rikimaru et al. 2002). The forms are those of Awesome Spectral Indices
-INDICES = {
-    "NDVI": (("nir",), ("red",)),
-    "NDWI": (("green",), ("nir",)),
-    "NDBI": (("swir16",), ("nir",)),
-    "MNDWI": (("green",), ("swir16",)),
-    "BSI": (("swir16", "red"), ("nir", "blue")),
-}
 
 
 @dataclass(frozen=True)
@@ -34,28 +27,26 @@ class Choice:
     """What ``data.bands`` comes to.
 
     bands: as they are stored; those that only an index needs come last. channels: what a network sees, each as its name
-    with the bands that are added and, for an index, those that are subtracted; None: the bands.
+    and its formula over the bands; None: the bands.
     """
 
     bands: tuple[str, ...]
     dtype: np.dtype[Any]
     units: str
     sensor: Sensor
-    channels: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] | None = None
+    channels: tuple[tuple[str, str], ...] | None = None
 
 
 def choose(asked: str | Sequence[str]) -> Choice:
     """Look up a preset, or bands and indices of one sensor.
 
     Raises:
-        UserError: a name is not known or there twice, or bands are of different sensors.
+        UserError: a name is not known or there twice, bands are of different sensors, or an index needs others.
     """
     if asked == "rgb":
         return Choice(RGB, np.dtype(np.uint8), RGB_UNITS, SENTINEL2)
     names = PRESETS[asked] if isinstance(asked, str) else tuple(asked)
     for name in names:
-        if name not in BY_NAME and name not in INDICES:
-            raise UserError(f"data.bands has {name!r}, no band or index{did_you_mean(name, [*BY_NAME, *INDICES])}")
         if names.count(name) > 1:
             raise UserError(f"data.bands has {name} twice: leave one of them out")
     own = tuple(name for name in names if name in BY_NAME)
@@ -63,14 +54,6 @@ def choose(asked: str | Sequence[str]) -> Choice:
     if len(sensors) > 1:
         whose = ", ".join(f"{name} of {SENSOR_OF[name].name}" for name in own)
         raise UserError(f"data.bands mixes sensors ({whose}): a tile is of one of them")
-    channels = tuple(_channel(name, sensors[0]) for name in names)
-    bands = tuple(dict.fromkeys([*own, *(band for _, plus, minus in channels for band in (*plus, *minus))]))
+    channels = tuple((name, name if name in own else catalogue.formula(name, sensors[0])) for name in names)
+    bands = tuple(dict.fromkeys([*own, *(band for _, formula in channels for band in formulas.names(formula))]))
     return Choice(bands, np.dtype(np.uint16), UNITS, sensors[0], channels if bands != names else None)
-
-
-def _channel(name: str, sensor: Sensor) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    if name in BY_NAME:
-        return name, (name,), ()
-    of = {common: band.name for band in sensor.bands for common in band.common}
-    plus, minus = (tuple(of[common] for common in part) for part in INDICES[name])
-    return name, plus, minus

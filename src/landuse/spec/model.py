@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
+from landuse.core import formulas
 from landuse.core.outputs import as_json, first_fault, reading
 
 VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
@@ -77,9 +78,9 @@ class ModelSpec(_Form):
     blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands:
     in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
-    metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
-    added and, for an index (their difference by their sum), those that are subtracted; None: the bands. mean, std: of
-    each channel, in ``units``. weights: where training started from. identity: digest of all that made the weights
+    metres a pixel; None: unknown. channels: what the network sees, each as its name and a band, or the formula of
+    an index over reflectances, (digital numbers + offset) / 10,000, of bands; None: the bands. mean, std: of each
+    channel, of a band in ``units``. weights: where training started from. identity: digest of all that made the weights
     (params, data, code). params: of the train stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
@@ -103,7 +104,7 @@ class ModelSpec(_Form):
     tile_size: int
     ground_resolution: float | None = None
     input_size: int
-    channels: list[tuple[str, list[str], list[str]]] | None = None
+    channels: list[tuple[str, str]] | None = None
     mean: list[float]
     std: list[float]
     calibration: Calibration | None = None
@@ -126,4 +127,13 @@ class ModelSpec(_Form):
             raise ValueError(f"input_adapter is {self.input_adapter!r}, but rgb does not say where RGB lies")
         if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.mean))}):
             raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.mean)} channels")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_are_of_the_bands(self) -> Self:
+        for name, formula in self.channels or []:
+            formulas.read(formula)
+            own = {*formulas.names(formula)}
+            if not own or not own <= {*self.bands}:
+                raise ValueError(f"channel {name} is {formula}, not of the bands {', '.join(self.bands)}")
         return self

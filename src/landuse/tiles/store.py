@@ -37,7 +37,7 @@ class Description(TypedDict):
 
     source: str
     bands: list[str]
-    channels: NotRequired[list[list[Any]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
+    channels: NotRequired[list[list[str]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None

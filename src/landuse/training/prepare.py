@@ -71,8 +71,8 @@ def _model(
     info, chosen, recipe = store.info, p.model, p.recipe
     weights = "none" if recipe.from_scratch else chosen.weights
     name, size = chosen.backbone, chosen.input_size
-    channels = [(channel, plus, minus) for channel, plus, minus in info.get("channels") or []] or None
-    names = [channel for channel, *_ in channels] if channels else info["bands"]
+    channels = [(channel, formula) for channel, formula in info.get("channels") or []] or None
+    names = [channel for channel, _ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
     adapter = choose(chosen.input_adapter, name, names, weights != "none")
     load = loader(weights, name, size)

@@ -72,7 +72,7 @@ def test_landsat_is_told_by_its_bands_and_scaled_as_its_products_are(tmp_path: P
     assert store.info["ground_resolution"] == 30.0
     expected = (pixels[0][[2, 1, 0, 3, 4]] * 2.75e-5 - 0.2) * 10_000
     assert np.abs(store.images[0].transpose(2, 0, 1) - expected).max() < 0.6
-    assert store.info["channels"][-1] == ["NDVI", ["SR_B5"], ["SR_B4"]]
+    assert store.info["channels"][-1] == ["NDVI", "(SR_B5 - SR_B4) / (SR_B5 + SR_B4)"]
 
 
 def test_the_centre_of_larger_files_is_cut_out_and_keeps_its_place_in_any_zone(tmp_path: Path, data: MakeData) -> None:

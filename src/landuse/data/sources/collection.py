@@ -60,4 +60,4 @@ class Collection:
     digest: str | None = None
     official_only: bool = False
     area: tuple[float, float, float, float] | None = None
-    channels: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] | None = None
+    channels: tuple[tuple[str, str], ...] | None = None
