@@ -33,7 +33,7 @@ class LayerTable(Section):
     path: Place
     resampling: Resampling
     range: Annotated[list[Float], Field(min_length=2, max_length=2)]
-    units: Annotated[str, Field(max_length=80)]
+    units: Word
     derive: Literal["none", "slope", "slope_aspect"]
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ _EXACT = 1e-9  # pixels that a place may be off where it is interpolated: GDAL t
 # what can be derived of an elevation in metres: suffixes of the names of its bands, with range and units. Aspect is
 # circular and means nothing on flat land: its cosine and sine, times the sine of the slope, are neither
 _SLOPE = ("_slope", (0.0, 90.0), "degrees")
-_ASPECT = (("_northness", (-1.0, 1.0), ""), ("_eastness", (-1.0, 1.0), ""))
+_ASPECT = (("_northness", (-1.0, 1.0), "1"), ("_eastness", (-1.0, 1.0), "1"))
 DERIVED = {"none": (), "slope": (_SLOPE,), "slope_aspect": (_SLOPE, *_ASPECT)}
 
 
