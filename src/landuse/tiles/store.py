@@ -23,6 +23,7 @@ import pandas as pd
 from tqdm import tqdm
 from typing_extensions import TypedDict
 
+from landuse.core.layers import LayerBand
 from landuse.core.outputs import damaged, read_csv, read_json, reading
 from landuse.core.paths import TILES
 
@@ -38,6 +39,7 @@ class Description(TypedDict):
     source: str
     bands: list[str]
     channels: NotRequired[list[list[str]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
+    layers: NotRequired[list[LayerBand]]  # the last of the bands, which are of other rasters
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None
