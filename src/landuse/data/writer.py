@@ -20,7 +20,7 @@ from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
 from landuse.core.paths import TILES
 from landuse.data.sources import open_source
-from landuse.data.sources.collection import Collection, Tile
+from landuse.data.sources.collection import Collection, Tile, constant
 from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, write_header
 
@@ -106,9 +106,7 @@ def _fault(pixels: npt.NDArray[Any], collection: Collection) -> str | None:
         return f"shape {pixels.shape}, expected {shape}"
     if pixels.dtype != collection.dtype:
         return f"dtype {pixels.dtype}, expected {collection.dtype}"
-    if (pixels == pixels[:1, :1]).all():
-        return f"constant: every pixel is {pixels[0, 0].tolist()}"
-    return None
+    return None if collection.patches else constant(pixels)
 
 
 def _refuse_bad(bad: list[dict[str, str]], allowed: int, good: int) -> None:
@@ -141,8 +139,9 @@ def _check_digest(collection: Collection, digest: str, count: int) -> None:
 def _row(row: int, name: str, tile: Tile) -> dict[str, Any]:
     centre = {"latitude": tile.latitude, "longitude": tile.longitude} if tile.latitude is not None else {}
     place = asdict(tile.georef) if tile.georef else {}
+    group = {"group": tile.group} if tile.group is not None else {}
     label = name.split("/", 1)[0]
-    return {"row": row, "file": name, "class": label, "sha256": tile.sha256, **place, **centre}
+    return {"row": row, "file": name, "class": label, "sha256": tile.sha256, **group, **place, **centre}
 
 
 def _with_centres(index: pd.DataFrame) -> pd.DataFrame:

@@ -3,12 +3,15 @@
 from landuse import params
 from landuse.data.sources.collection import Collection
 from landuse.data.sources.coordinates import with_coordinates
+from landuse.data.sources.patches import in_patches
 
 
 def open_source(data: params.Data) -> Collection:
-    """Open the tiles that ``data.source`` names, placed on the map by ``data.coordinates`` where it is given."""
+    """Open the tiles of ``data.source``, placed on the map by ``data.coordinates`` and cut by ``data.patch_size``."""
     collection = _open(data)
-    return collection if data.coordinates is None else with_coordinates(collection, data.coordinates)
+    if data.coordinates is not None:
+        collection = with_coordinates(collection, data.coordinates)
+    return in_patches(collection, data.patch_size, data.patches_per_tile) if data.patch_size else collection
 
 
 def _open(data: params.Data) -> Collection:

@@ -24,7 +24,8 @@ class Tile:
     """One decoded tile.
 
     pixels: (H, W, C), in the dtype of its collection. sha256: of the bytes it was decoded from.
-    latitude, longitude: WGS84 degrees of the centre, where known without a GeoRef.
+    latitude, longitude: WGS84 degrees of the centre, where known without a GeoRef. group: what it was cut from (a tile,
+    a polygon), which no split divides; None: it stands for itself.
     """
 
     pixels: npt.NDArray[Any]
@@ -32,6 +33,7 @@ class Tile:
     georef: GeoRef | None = None
     latitude: float | None = None
     longitude: float | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Collection:
     licence: of the data, for the model card. digest: the content digest of the official data set, if
     there is one. official_only: other content is refused; off for what the user brings, which may be a part.
     area: where its tiles can lie, as southern and northern latitude, western and eastern longitude; None: anywhere.
+    patches: its tiles are cut from larger ones, and may have one value.
     """
 
     source: str
@@ -61,3 +64,9 @@ class Collection:
     official_only: bool = False
     area: tuple[float, float, float, float] | None = None
     channels: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] | None = None
+    patches: bool = False
+
+
+def constant(pixels: npt.NDArray[Any]) -> str | None:
+    """Say so where all pixels (H, W, C) of a tile are the same."""
+    return f"constant: every pixel is {pixels[0, 0].tolist()}" if (pixels == pixels[:1, :1]).all() else None
