@@ -106,10 +106,7 @@ def _fault(pixels: npt.NDArray[Any], collection: Collection) -> str | None:
         return f"shape {pixels.shape}, expected {shape}"
     if pixels.dtype != collection.dtype:
         return f"dtype {pixels.dtype}, expected {collection.dtype}"
-    spectral = pixels[..., : len(collection.bands) - len(collection.layers)]
-    if (spectral == spectral[:1, :1]).all():
-        return f"constant: every pixel is {pixels[0, 0].tolist()}"
-    return None
+    return None if collection.patches else collection.constant(pixels)
 
 
 def _refuse_bad(bad: list[dict[str, str]], allowed: int, good: int) -> None:
@@ -142,8 +139,9 @@ def _check_digest(collection: Collection, digest: str, count: int) -> None:
 def _row(row: int, name: str, tile: Tile) -> dict[str, Any]:
     centre = {"latitude": tile.latitude, "longitude": tile.longitude} if tile.latitude is not None else {}
     place = asdict(tile.georef) if tile.georef else {}
+    group = {"group": tile.group} if tile.group is not None else {}
     label = name.split("/", 1)[0]
-    return {"row": row, "file": name, "class": label, "sha256": tile.sha256, **place, **centre}
+    return {"row": row, "file": name, "class": label, "sha256": tile.sha256, **group, **place, **centre}
 
 
 def _with_centres(index: pd.DataFrame) -> pd.DataFrame:

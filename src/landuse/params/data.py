@@ -52,6 +52,8 @@ class Data(Section):
     layers: list[Word]
     layer_tables: Annotated[dict[Word, LayerTable], Field(min_length=1)]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
+    patch_size: Literal[8, 16, 32] | None
+    patches_per_tile: Annotated[int, Field(ge=1)] | None
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
     sample: Sample
@@ -64,6 +66,27 @@ class Data(Section):
                 raise ValueError(f"layers has {name!r}, no such table under layer_tables{near}")
             if self.layers.count(name) > 1:
                 raise ValueError(f"layers has {name} twice: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _patches_fit(self) -> Self:
+        size, count = self.patch_size, self.patches_per_tile
+        if size is None:
+            if count is not None:
+                raise ValueError("patches_per_tile is set, but patch_size is null: set that to 8, 16 or 32")
+            return self
+        if self.tile_size % size:
+            near = max(size, round(self.tile_size / size) * size)
+            raise ValueError(
+                f"patch_size is {size}, which does not divide tile_size ({self.tile_size}): "
+                f"choose a tile_size of {near}, say, or another patch_size"
+            )
+        most = (self.tile_size // size) ** 2
+        if count is not None and count > most:
+            raise ValueError(
+                f"patches_per_tile is {count}, but a tile of {self.tile_size} pixels has {most} patches of {size}: "
+                "lower it, or null for all of them"
+            )
         return self
 
 

@@ -33,9 +33,10 @@ def labels_of(split: pd.DataFrame) -> list[str]:
 
 
 def read_labels(store: TileStore) -> pd.DataFrame:
-    """The labelled tiles, with latitude and longitude where the store has them."""
+    """The labelled tiles, with latitude, longitude and group (a tile without: itself) where the store has them."""
     labels = _read(LABELS, "map_to_binary", _LABELLED, store)
-    return labels.join(store.index[store.index.columns.intersection(["latitude", "longitude"])])
+    tiles = labels.join(store.index[store.index.columns.intersection(["latitude", "longitude", "group"])])
+    return tiles.assign(group=tiles["group"].mask(tiles["group"] == "", tiles["file"])) if "group" in tiles else tiles
 
 
 def _read(path: Path, stage: str, columns: dict[str, str], store: TileStore) -> pd.DataFrame:

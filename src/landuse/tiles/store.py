@@ -1,8 +1,8 @@
 """The tile store ``data/tiles/``: labelled tiles as one memory-mapped array, an index and a description.
 
 - ``images.npy``: (N, H, W, C), uint8 (RGB) or uint16 (digital numbers).
-- ``index.csv``: row, file (``<Class>/<file>``), class, sha256; then epsg, left, bottom, right, top and
-  latitude, longitude (WGS84, of the centre) where the source knows them.
+- ``index.csv``: row, file (``<Class>/<file>``), class, sha256; then, where the source knows them, group (what a patch
+  was cut from), epsg, left, bottom, right, top and latitude, longitude (WGS84, of the centre).
 - ``dataset.json``: a ``Description``. digest: of the content; pixels: SHA-256 of them, by which damage to them is seen;
   official: whether the content is the official one, null where there is none.
 - ``quarantine.csv``: file, reason; the tiles left out.
@@ -77,7 +77,7 @@ def open_store(store: Path = TILES) -> TileStore:
 
 
 def _read_index(path: Path) -> pd.DataFrame:
-    index = read_csv(path, _STAGE, COLUMNS | {"sha256": "str"}, _PLACE)
+    index = read_csv(path, _STAGE, COLUMNS | {"sha256": "str"}, _PLACE | {"group": "str"})
     if not np.array_equal(index["row"], np.arange(len(index))):
         raise damaged(path, _STAGE, "its rows are not numbered from 0")
     if not index["class"].equals(index["file"].str.partition("/")[0]):

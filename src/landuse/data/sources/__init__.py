@@ -4,14 +4,17 @@ from landuse import params
 from landuse.data.sources.collection import Collection
 from landuse.data.sources.coordinates import with_coordinates
 from landuse.data.sources.layers import with_layers
+from landuse.data.sources.patches import in_patches
 
 
 def open_source(data: params.Data) -> Collection:
-    """Open the tiles that ``data.source`` names, placed on the map by ``data.coordinates``, with ``data.layers``."""
+    """Open the tiles of ``data.source``, with ``data.coordinates`` and ``data.layers``, cut by ``data.patch_size``."""
     collection = _open(data)
     if data.coordinates is not None:
         collection = with_coordinates(collection, data.coordinates)
-    return with_layers(collection, data) if data.layers else collection
+    if data.layers:
+        collection = with_layers(collection, data)
+    return in_patches(collection, data.patch_size, data.patches_per_tile) if data.patch_size else collection
 
 
 def _open(data: params.Data) -> Collection:

@@ -26,7 +26,8 @@ class Tile:
     """One decoded tile.
 
     pixels: (H, W, C), in the dtype of its collection. sha256: of the bytes it was decoded from.
-    latitude, longitude: WGS84 degrees of the centre, where known without a GeoRef.
+    latitude, longitude: WGS84 degrees of the centre, where known without a GeoRef. group: what it was cut from (a tile,
+    a polygon), which no split divides; None: it stands for itself.
     """
 
     pixels: npt.NDArray[Any]
@@ -34,6 +35,7 @@ class Tile:
     georef: GeoRef | None = None
     latitude: float | None = None
     longitude: float | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Collection:
     there is one. official_only: other content is refused; off for what the user brings, which may be a part.
     area: where its tiles can lie, as southern and northern latitude, western and eastern longitude; None: anywhere.
     layers: the last bands, which are of other rasters. simulated: (layer, tile) -> path of the simulated raster.
+    patches: its tiles are cut from larger ones, and may have one value.
     """
 
     source: str
@@ -66,3 +69,9 @@ class Collection:
     channels: tuple[tuple[str, str], ...] | None = None
     layers: tuple[LayerBand, ...] = ()
     simulated: Callable[[str, str], str] | None = None
+    patches: bool = False
+
+    def constant(self, pixels: npt.NDArray[Any]) -> str | None:
+        """Say so where all pixels (H, W, C) of a tile are the same, whatever the layers have."""
+        spectral = pixels[..., : len(self.bands) - len(self.layers)]
+        return f"constant: every pixel is {pixels[0, 0].tolist()}" if (spectral == spectral[:1, :1]).all() else None

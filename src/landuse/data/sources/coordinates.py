@@ -1,4 +1,4 @@
-"""``data.coordinates``: a table that tells where the tiles of a source without coordinates lie."""
+"""``data.coordinates``: a table that tells where tiles lie, and which were cut from one place."""
 
 import sys
 from collections import Counter
@@ -12,39 +12,45 @@ from landuse.data.sources.archive import local
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.sources.images import stem
 
-Place = tuple[float, float]  # latitude, longitude
+Place = tuple[float, float, str | None]  # latitude, longitude, group
 Area = tuple[float, float, float, float]  # southern and northern latitude, western and eastern longitude
 _WORLD: Area = (-90, 90, -180, 180)
 
 
 def with_coordinates(collection: Collection, table: str) -> Collection:
-    """Give every tile the latitude and longitude that a CSV has for it.
+    """Give every tile the latitude and longitude, and the group, that a CSV has for it.
 
     collection: a tile that has coordinates of its own keeps them. table: path of a CSV with the columns file, latitude,
     longitude (WGS84 degrees, of the tile's centre). ``file`` is ``<Class>/<name>`` or the bare name; its extension
-    plays no part. A column ``class`` is put before bare names.
+    plays no part. A column ``class`` is put before bare names. A column ``group`` names the polygon, say, that a tile
+    was cut from; a tile without one stands for itself.
 
-    Raises UserError: no such table, not of this form, ambiguous, or about other tiles.
+    Raises UserError: no such table, not of this form, ambiguous, or about other tiles; or a group has two classes.
     """
     places = _read(local(table))
     found = {name: place for name in collection.names if (place := places.get(stem(name)) or places.get(_bare(name)))}
     _refuse_misfit(found, collection.names, places, table)
+    _refuse_mixed(found, table)
     if collection.area is not None:
         _refuse_swapped(found, collection.area, f"data.coordinates: {table}", f"tiles of {collection.source}")
 
     def read(name: str) -> Tile:
         tile, place = collection.read(name), found.get(name)
-        if tile.georef is not None or place is None:
+        if place is None:
             return tile
-        return replace(tile, latitude=place[0], longitude=place[1])
+        latitude, longitude, group = place
+        if tile.georef is not None:
+            return replace(tile, group=group)
+        return replace(tile, latitude=latitude, longitude=longitude, group=group)
 
     return replace(collection, read=read)
 
 
 def _read(path: Path) -> dict[str, Place]:
-    """Map ``<Class>/<stem>``, or the bare stem, to latitude and longitude."""
+    """Map ``<Class>/<stem>``, or the bare stem, to its place."""
+    text = dict.fromkeys(("file", "class", "group"), str)
     try:
-        table = pd.read_csv(path, dtype={"file": str, "class": str}, keep_default_na=False, compression=None)
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, compression=None)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(f"data.coordinates: no file {path}: give the path of a CSV, or null") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -69,7 +75,8 @@ def _read(path: Path) -> dict[str, Place]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"data.coordinates: {path} has {twice[0]!r} twice: write each once, as <Class>/<name>")
-    return dict(zip(names, degrees.itertuples(index=False, name=None), strict=True))
+    groups = [group or None for group in table["group"]] if "group" in table else [None] * len(table)
+    return dict(zip(names, zip(degrees["latitude"], degrees["longitude"], groups, strict=True), strict=True))
 
 
 def _within(latitude: "pd.Series[float]", longitude: "pd.Series[float]", area: Area) -> "pd.Series[bool]":
@@ -79,16 +86,27 @@ def _within(latitude: "pd.Series[float]", longitude: "pd.Series[float]", area: A
 
 def _refuse_swapped(found: dict[str, Place], area: Area, table: str, tiles: str) -> None:
     """Refuse places that lie elsewhere as they are and all in the area when swapped; others are the user's affair."""
-    places = pd.DataFrame(found.values(), index=pd.Index(found), columns=["latitude", "longitude"])
+    places = pd.DataFrame(found.values(), index=pd.Index(found), columns=["latitude", "longitude", "group"])
     away = ~_within(places["latitude"], places["longitude"], area)
     if away.any() and _within(places["longitude"], places["latitude"], area).all():
         name = away.idxmax()
-        latitude, longitude = found[str(name)]
+        latitude, longitude, _ = found[str(name)]
         south, north, west, east = area
         raise UserError(
             f"{table} places {name} at latitude {latitude:g}, longitude {longitude:g}, but {tiles} lie between "
             f"{south:g} and {north:g}, {west:g} and {east:g}: are latitude and longitude swapped?"
         )
+
+
+def _refuse_mixed(found: dict[str, Place], table: str) -> None:
+    first: dict[str, str] = {}
+    for name, (*_, group) in found.items():
+        other = first.setdefault(group, name) if group else name
+        if name.partition("/")[0] != other.partition("/")[0]:
+            raise UserError(
+                f"data.coordinates: {table} has {other} and {name}, of different classes, in the group {group!r}: "
+                "number the polygons of all classes together"
+            )
 
 
 def _bare(name: str) -> str:

@@ -42,7 +42,7 @@ def with_layers(collection: Collection, data: params.Data) -> Collection:
         collection,
         read=partial(_read, collection, chosen),
         bands=collection.bands + names,
-        channels=collection.channels and collection.channels + tuple((name, (name,), ()) for name in names),
+        channels=collection.channels and collection.channels + tuple((name, name) for name in names),
         layers=bands,
     )
 

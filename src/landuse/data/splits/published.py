@@ -20,18 +20,17 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
 
     A line is ``<Class>/<name>``, whatever folders stand before the class, or the bare name; the extension plays no
     part. The lists of torchgeo, Neumann and Zhou are all of this form. What is listed but not in the data (a part
-    of EuroSAT) is counted.
+    of EuroSAT) is counted. A patch that is in no list is where its group is.
 
-    tiles: every tile of the data, with or without a label: columns file, label and target. Returns the part of every
-    tile, "unlisted" for one in no list; and for each part how many names its list has, and how many of them are not in
-    the data.
+    tiles: every tile of the data, with or without a label: columns file, label, target, and group where there are
+    groups. Returns the part of every tile, "unlisted" for one in no list; and for each part how many names its list
+    has, and how many of them are not in the data.
 
     Raises UserError: a list is missing, is not the expected one, holds no name of a tile or an ambiguous one, or shares
-    a tile with another list; or a label would have no tile in some part.
+    a tile or group with another list; or a label would have no tile in some part.
     """
     names: dict[str, set[str]] = {part: _names(part, getattr(lists, part)) for part in PARTS}
-    found = tiles[["file"]].assign(path=tiles["file"].map(stem))
-    found["stem"] = found["path"].str.rpartition("/")[2]
+    found = _stems(tiles["file"])
     part_of: dict[str, str] = {}
     for part, listed in names.items():
         for name in sorted(listed):
@@ -40,6 +39,12 @@ def deal(tiles: pd.DataFrame, lists: Published) -> tuple["pd.Series[str]", dict[
             part_of[name] = part
     parts = _look_up(found, part_of)
     known = {*found["path"], *found["stem"]}
+    if "group" in tiles:
+        groups = _stems(tiles["group"].drop_duplicates())
+        known |= {*groups["path"], *groups["stem"]}
+        of_group = tiles["group"].map(dict(zip(groups["file"], _look_up(groups, part_of), strict=True)))
+        parts = parts.where(parts != "unlisted", of_group)
+        _refuse_divided(tiles, parts)
     counts: dict[str, dict[str, int]] = {
         part: {"listed": len(names[part]), "not_in_data": len(names[part] - known)} for part in PARTS
     }
@@ -71,6 +76,23 @@ def _look_up(found: pd.DataFrame, part_of: dict[str, str]) -> "pd.Series[str]":
             f"{unclear['file'].iloc[0]}: write <Class>/<name> in the lists"
         )
     return by_path.fillna(by_stem).fillna("unlisted").astype("str")
+
+
+def _stems(files: "pd.Series[str]") -> pd.DataFrame:
+    paths = files.map(stem)
+    return pd.DataFrame({"file": files, "path": paths, "stem": paths.str.rpartition("/")[2]})
+
+
+def _refuse_divided(tiles: pd.DataFrame, parts: "pd.Series[str]") -> None:
+    listed = tiles.assign(part=parts)[parts != "unlisted"]
+    counts = listed.groupby("group")["part"].nunique()
+    if counts.gt(1).any():
+        group = counts.idxmax()
+        one, two = listed[listed["group"] == group].drop_duplicates("part").head(2).itertuples()
+        raise UserError(
+            f"split.published: {one.file} is in {one.part} and {two.file} in {two.part}, but both come "
+            f"from {group}: give lists that keep together what was cut from one place"
+        )
 
 
 def _in_two(tile: str, one: str, other: str) -> UserError:

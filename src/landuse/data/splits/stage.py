@@ -8,6 +8,7 @@ from landuse import params
 from landuse.core.files import write_csv, write_json
 from landuse.core.paths import NEAR_DUPLICATES, SPLIT, SPLIT_REPORT
 from landuse.data.splits import geography, leakage, published, spatial, stratified
+from landuse.data.splits.groups import spread, whole
 from landuse.params import PARTS
 from landuse.tiles.split import DEALT, LEFT_OUT, read_labels
 from landuse.tiles.store import open_store
@@ -20,6 +21,8 @@ def run(p: params.Params) -> None:
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
     (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
 
+    No method divides a group: patches of one tile, or one polygon.
+
     Raises UserError: inputs are missing, a class or label cannot be in every part, or the same pixels are in two.
     """
     store = open_store()
@@ -27,7 +30,8 @@ def run(p: params.Params) -> None:
     parts, extra = _deal(p.split, tiles)
     tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
     train = tiles[tiles["split"] == "train"]
-    tiles.loc[train.index.difference(stratified.subset(train, p.data.fraction, p.split.seed)), "split"] = "unused"
+    kept = pd.Series("train", index=stratified.subset(whole(train), p.data.fraction, p.split.seed))
+    tiles.loc[train.index, "split"] = spread(kept, train).fillna("unused")
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
     places = geography.audit(tiles, p.evaluate.confidence)
     report = {"method": p.split.method, **_counts(tiles), "duplicates": duplicates, **places, **extra}
@@ -46,16 +50,17 @@ def _deal(settings: params.Split, tiles: pd.DataFrame) -> tuple["pd.Series[str]"
     if settings.method == "published":
         parts, counts = published.deal(tiles, settings.published)
         return parts, {"published": counts}
-    known, fractions, seed = tiles[tiles["target"] >= 0], settings.fractions, settings.seed
+    places, fractions, seed = whole(tiles), settings.fractions, settings.seed
+    known = places[places["target"] >= 0]
     if settings.method == "stratified":
-        return stratified.deal(known, fractions, seed).reindex(tiles.index), {}
+        return spread(stratified.deal(known, fractions, seed), tiles), {}
     if settings.method == "kfold":
-        return stratified.kfold(known, fractions, settings.folds, settings.fold, seed).reindex(tiles.index), {}
+        return spread(stratified.kfold(known, fractions, settings.folds, settings.fold, seed), tiles), {}
     if settings.method == "spatial":
-        parts = spatial.deal(tiles, fractions, settings.block_km, seed)
+        parts = spatial.deal(places, fractions, settings.block_km, seed)
     else:
-        parts = spatial.kfold(tiles, fractions, settings.folds, settings.fold, settings.block_km, seed)
-    return spatial.leave_buffer(tiles, parts, settings.buffer_km), {}
+        parts = spatial.kfold(places, fractions, settings.folds, settings.fold, settings.block_km, seed)
+    return spatial.leave_buffer(tiles, spread(parts, tiles), settings.buffer_km), {}
 
 
 def _counts(tiles: pd.DataFrame) -> dict[str, Any]:
