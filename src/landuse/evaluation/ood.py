@@ -7,6 +7,7 @@ energy: logsumexp of the logits (Liu et al. 2020, NeurIPS).
 mahalanobis: minus the smallest squared distance to the mean of a label, with one shrunk covariance (Lee et al. 2018,
     NeurIPS; shrinkage of Ledoit and Wolf 2004).
 knn: minus the distance to the tenth nearest of the reference tiles, features of length 1 (Sun et al. 2022, ICML).
+reconstruction: minus the error of an autoencoder, where the training began with one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,8 +52,13 @@ class Reference:
         return cls(_divided(means, triangle), triangle, nearest.fit(_unit(features)))
 
 
-def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[str, Floats]:
-    """Each score of every tile, (n,). logits: (n, labels), not scaled. features: (n, F), as those of the reference.
+def scores(
+    logits: Floats32, features: Floats32, reference: Reference, reconstruction: Floats32 | None = None
+) -> dict[str, Floats]:
+    """Each score of every tile, (n,).
+
+    logits: (n, labels), not scaled. features: (n, F), as those of the reference. reconstruction: (n,) errors of an
+    autoencoder, None without one.
 
     Raises UserError: a logit or a feature is not a finite number.
     """
@@ -61,12 +67,13 @@ def scores(logits: Floats32, features: Floats32, reference: Reference) -> dict[s
     wide, white = logits.astype(np.float64), _divided(features, reference.whitening)
     squares = np.min([((white - mean) ** 2).sum(axis=1) for mean in reference.means], axis=0)
     distances = reference.neighbours.kneighbors(_unit(features))[0].astype(np.float64)
-    return {
+    found = {
         "max_softmax": log_softmax(wide, axis=1).max(axis=1),  # the logarithm tells apart what rounds to 1
         "energy": logsumexp(wide, axis=1),
         "mahalanobis": -squares,
         "knn": -distances[:, -1],
     }
+    return found if reconstruction is None else found | {"reconstruction": -reconstruction.astype(np.float64)}
 
 
 def section(

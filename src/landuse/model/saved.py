@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from landuse import params
 from landuse.core.files import atomic, write_json
@@ -15,11 +15,12 @@ from landuse.core.outputs import first_fault, reading
 from landuse.core.paths import MODEL
 from landuse.model import backbones
 from landuse.model.adapters import Adapter
+from landuse.model.autoencoder import Autoencoder
 from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
 from landuse.spec.model import ModelSpec
 
-SPEC, WEIGHTS = "model.json", "weights.safetensors"  # in the folder
+SPEC, WEIGHTS, AUTOENCODER = "model.json", "weights.safetensors", "autoencoder.safetensors"  # in the folder
 
 
 def build(spec: ModelSpec) -> Classifier:
@@ -33,13 +34,23 @@ def build(spec: ModelSpec) -> Classifier:
 
 
 def save(
-    model: Classifier, spec: ModelSpec, folder: Path = MODEL, phases: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: Classifier,
+    spec: ModelSpec,
+    folder: Path = MODEL,
+    phases: Mapping[str, Mapping[str, Tensor]] | None = None,
+    autoencoder: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write both files, whole or not at all. phases: weights of earlier phases to keep beside them, by name."""
+    """Write both files, whole or not at all.
+
+    phases: weights of earlier phases to keep beside them, by name. autoencoder: the weights of one that the training
+    began with, its encoder as it was then.
+    """
     with atomic(folder) as part:
         part.mkdir()
         write_json(part / SPEC, spec.model_dump())
         earlier = {phase_file(name, part): weights for name, weights in (phases or {}).items()}
+        if autoencoder:
+            earlier[part / AUTOENCODER] = autoencoder
         for file, weights in ({part / WEIGHTS: model.state_dict()} | earlier).items():
             file.parent.mkdir(exist_ok=True)
             on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
@@ -64,10 +75,7 @@ def parse(content: bytes) -> ModelSpec:
 def restore(spec: ModelSpec, weights: bytes) -> Classifier:
     """Build a network with weights from a safetensors file's content, on the CPU; ValueError where they do not fit."""
     model = build(spec)
-    try:
-        model.load_state_dict(from_bytes(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(str(error).strip().splitlines()[-1].strip()) from error
+    _fill(model, weights)
     return model.eval()
 
 
@@ -77,3 +85,18 @@ def load(folder: Path = MODEL) -> tuple[Classifier, ModelSpec]:
         spec = parse((folder / SPEC).read_bytes())
     with reading(folder / WEIGHTS, "train"):
         return restore(spec, (folder / WEIGHTS).read_bytes()), spec
+
+
+def load_autoencoder(spec: ModelSpec, folder: Path = MODEL) -> Autoencoder:
+    """Load the autoencoder that a training began with, on the CPU; raises UserError where it is missing or damaged."""
+    network = Autoencoder(build(spec))
+    with reading(folder / AUTOENCODER, "train"):
+        _fill(network, (folder / AUTOENCODER).read_bytes())
+    return network.eval()
+
+
+def _fill(network: nn.Module, weights: bytes) -> None:
+    try:
+        network.load_state_dict(from_bytes(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(str(error).strip().splitlines()[-1].strip()) from error

@@ -108,12 +108,20 @@ class Phase(Section):
         return self.lr * factors.get(stage, factors.get("backbone", 1.0)) * self.lr_decay**depth
 
 
+class Pretraining(Section):
+    """Epochs of an autoencoder on tiles without their labels. lr: of Adam at the start; it falls as a cosine."""
+
+    epochs: Count
+    lr: LearningRate
+
+
 class Recipe(Section):
     """How to train.
 
     accumulate: batches whose gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
     exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
-    mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says.
+    mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says. pretraining: of
+    random weights, before the phases; for small networks, see ``model.autoencoder``.
     normalise: each band, by what: auto (``weights`` for 8-bit RGB, else ``tiles``), tiles (mean and deviation of the
     training tiles), percentiles (their median and the width between two percentiles, which clouds do not move), weights
     (what they were trained with: red, green and blue alone), unscaled (reflectance in [0, 1] for weights that expect 0
@@ -126,6 +134,7 @@ class Recipe(Section):
     ema: Annotated[Positive, Field(lt=1)] | None = None
     swa: Annotated[Share, Field(lt=1)] | None = None
     from_scratch: bool = False
+    pretraining: Pretraining | None = None
     normalise: Normalise = "auto"
     head: Head
     augment: Word

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
+from landuse.model.autoencoder import Autoencoder
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.model.prefix import split
@@ -122,3 +123,14 @@ def predict(
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         parts = [[part.float().cpu() for part in predictor(pixels)] for pixels, _ in bar]
     return Answers(rows, targets, *(torch.cat(part).numpy() for part in zip(*parts, strict=True)))
+
+
+def reconstruction_errors(
+    autoencoder: Autoencoder, model: Classifier, answers: Answers, images: npt.NDArray[np.generic], device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Return (n,) errors of the tiles of some answers, in float32. model: that began with this autoencoder."""
+    model, autoencoder = model.to(device), autoencoder.to(device).to(memory_format=torch.channels_last)
+    batches = Batches(images, answers.rows, answers.targets, _ROWS, device)
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        parts = [autoencoder.errors(model.preprocess(pixels)).cpu() for pixels, _ in batches.in_order()]
+    return torch.cat(parts).numpy()

@@ -1,5 +1,6 @@
 """The first half of the stage evaluate: what the model says of the tiles that it has not learnt from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from landuse import params, tracking
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_json
 from landuse.core.paths import ANSWERS
-from landuse.model import baselines
+from landuse.model import baselines, saved
 from landuse.model.batches import pick_device
 from landuse.prediction import members
-from landuse.prediction.predictor import predict
+from landuse.prediction.predictor import predict, reconstruction_errors
 from landuse.spec import answers
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
@@ -36,12 +37,17 @@ def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
     loaded = members.load(p.ensemble.members)
     members.refuse_other_tiles(loaded[0].spec, labels_of(split), store.info)
     tracking.check("evaluate")
-    networks, device = [member.model for member in loaded], pick_device()
+    networks, device, own = [member.model for member in loaded], pick_device(), loaded[0].spec
+    autoencoder = saved.load_autoencoder(own) if own.weights == "autoencoder" else None
 
     def write(path: Path, tiles: pd.DataFrame, views: int) -> None:
         rows, targets = (tiles[column].to_numpy(dtype=np.int64, copy=True) for column in ("row", "target"))
         found = predict(networks, views, store.images, rows, targets, device, path.stem)
-        if not all(np.isfinite(array).all() for array in (found.logits, found.features, found.statistics)):
+        arrays = [found.logits, found.features, found.statistics]
+        if autoencoder:
+            arrays.append(reconstruction_errors(autoencoder, networks[0], found, store.images, device))
+            found = replace(found, reconstruction=arrays[-1])
+        if not all(np.isfinite(array).all() for array in arrays):
             raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")
         found.save(path)
 

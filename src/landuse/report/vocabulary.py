@@ -51,6 +51,7 @@ SCORES = {
     "energy": "energy",
     "mahalanobis": "Mahalanobis distance",
     "knn": "nearest neighbours",
+    "reconstruction": "reconstruction error",
 }
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 

@@ -15,6 +15,7 @@ from landuse.core.files import atomic
 from landuse.core.outputs import damaged, read_bytes
 
 PARTS = ("val", "test", "aside")  # of the split, each in a file
+_MAY_LACK = "reconstruction"
 _DTYPES = {"rows": np.int64, "targets": np.int64}  # the others are float32
 
 
@@ -25,6 +26,7 @@ class Answers:
     rows: (n,) int64 rows of the tile store. targets: (n,) int64 labels, -1 where a tile has none. logits: (n, members,
     views, classes) float32. features: (n, F) float32 of the first member's last stage, pooled. statistics: (n, G)
     float32 means and deviations of the maps of a middle stage of it; the features where it has no such stage.
+    reconstruction: (n,) float32 mean squared errors of the autoencoder that its training began with, if it did.
     """
 
     rows: npt.NDArray[np.int64]
@@ -32,6 +34,7 @@ class Answers:
     logits: npt.NDArray[np.float32]
     features: npt.NDArray[np.float32]
     statistics: npt.NDArray[np.float32]
+    reconstruction: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,7 +49,7 @@ class Answers:
     def save(self, path: Path) -> None:
         """Write a NumPy archive; the same answers give the same bytes."""
         with atomic(path) as part, part.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez(file, **{name: array for name, array in vars(self).items() if array is not None})
 
     @classmethod
     def load(cls, path: Path, tiles: int) -> Self:
@@ -55,7 +58,8 @@ class Answers:
         content = io.BytesIO(read_bytes(path, stage))
         try:
             with np.load(content, allow_pickle=False) as found:
-                answers = cls(**{field.name: found[field.name] for field in fields(cls)})
+                names = [field.name for field in fields(cls) if field.name != _MAY_LACK or _MAY_LACK in found]
+                answers = cls(**{name: found[name] for name in names})
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise damaged(path, stage, error) from None
         if fault := answers._fault(tiles):
@@ -64,6 +68,8 @@ class Answers:
 
     def _fault(self, tiles: int) -> str | None:
         dimensions = {"rows": 1, "targets": 1, "logits": 4, "features": 2, "statistics": 2}
+        if self.reconstruction is not None:
+            dimensions[_MAY_LACK] = 1
         for name, count in dimensions.items():
             array: npt.NDArray[Any] = getattr(self, name)
             if array.ndim != count or array.dtype != _DTYPES.get(name, np.float32) or len(array) != len(self.rows):

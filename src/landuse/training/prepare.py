@@ -1,14 +1,15 @@
 """From params and data on disk to a network and the batches that it learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import torch
 
 from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
-from landuse.model import backbones
+from landuse.model import backbones, small_cnns
 from landuse.model.batches import Batches, on_device, pick_device
 from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
@@ -18,6 +19,7 @@ from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 from landuse.training import distributed
 from landuse.training.adapter import choose
+from landuse.training.autoencoder import Pretrained, pretrain
 from landuse.training.identity import digest, flatten, identity
 from landuse.training.normalisation import normalisation
 from landuse.training.precision import resolve
@@ -26,13 +28,17 @@ from landuse.training.weights import loader
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network on its device, what will be saved beside its weights, the tiles to train and validate on, the cache."""
+    """A network on its device, what will be saved beside its weights, the tiles to train and validate on, the cache.
+
+    pretrained: the autoencoder whose encoder the network starts from, where the recipe has one.
+    """
 
     model: Classifier
     spec: ModelSpec
     train: Batches
     val: Batches
     cache: Cache | None = None
+    pretrained: Pretrained | None = None
 
 
 def prepare(p: params.Params) -> Prepared:
@@ -62,15 +68,24 @@ def prepare(p: params.Params) -> Prepared:
         )
     folder = folder_of(repository().resolve())
     cache = Cache(folder, store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
-    return Prepared(model, spec, train, val, cache)
+    pretrained = None
+    if p.recipe.pretraining:
+        # data.fraction says how many labels there are: the tiles that it leaves out are there without theirs
+        rows = split.loc[split["split"].isin(["train", "unused"]), "row"].to_numpy(copy=True)
+        unlabelled = replace(train, rows=rows, targets=np.full_like(rows, -1))
+        pretrained = pretrain(model, unlabelled, p, cache)
+    return Prepared(model, spec, train, val, cache, pretrained)
 
 
 def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, ModelSpec]:
     info, chosen, recipe = store.info, p.model, p.recipe
-    weights = "none" if recipe.from_scratch else chosen.weights
     name, size = chosen.backbone, chosen.input_size
+    weights = "none" if recipe.from_scratch or recipe.pretraining else chosen.weights
+    if recipe.pretraining and name not in small_cnns.BUILD:
+        known = " or ".join(sorted(small_cnns.BUILD, reverse=True))
+        raise UserError(f"recipe {p.train.recipe}: there is no autoencoder of {name}: -S model.backbone={known}")
     channels = [(channel, formula) for channel, formula in info.get("channels") or []] or None
     names = [channel for channel, _ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
@@ -111,7 +126,7 @@ def _model(
         std=std,
         source=info["source"],
         data_licence=info["licence"],
-        weights=weights,
+        weights="autoencoder" if recipe.pretraining else weights,
         data_digest=data_digest,
         params_digest=digest(flat),
         identity=identity(flat, data_digest),

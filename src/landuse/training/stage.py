@@ -12,6 +12,7 @@ from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
 from landuse.model import saved
 from landuse.storage.checkpoints import checkpointing
 from landuse.training import distributed, loop
+from landuse.training.autoencoder import Pretrained
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
 from landuse.training.prepare import prepare
@@ -63,10 +64,11 @@ def run(p: params.Params) -> None:
         kept = training.kept
         del training
         return_memory()  # of the optimiser and the best weights, which have gone with the loop
-        saved.save(ready.model, spec, phases=kept)
+        pretrained = ready.pretrained
+        saved.save(ready.model, spec, phases=kept, autoencoder=pretrained.weights if pretrained else None)
         table = pd.DataFrame(history)
         write_csv(HISTORY, table)
-        write_json(TRAIN_METRICS, _summary(table, best.epoch))
+        write_json(TRAIN_METRICS, _summary(table, best.epoch, pretrained))
         write_json(COLLAPSE, guards.report())
     if checkpointer.signal:  # it came after the last batch
         raise Interrupted("stopped when all was trained and written: the same command goes on", checkpointer.signal)
@@ -81,7 +83,9 @@ def _line(row: loop.Row, speed: float) -> str:
     )
 
 
-def _summary(history: pd.DataFrame, best_epoch: int) -> dict[str, Any]:
+def _summary(history: pd.DataFrame, best_epoch: int, pretrained: Pretrained | None) -> dict[str, Any]:
     best = history[history["epoch"] == best_epoch].iloc[0]
     reached = {name: round(float(best[name]), 6) for name in ("val_loss", "val_accuracy", "val_macro_f1")}
+    if pretrained:
+        reached["reconstruction_error"] = round(pretrained.error, 6)
     return {"epochs": len(history), "best_epoch": best_epoch} | reached
