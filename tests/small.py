@@ -42,8 +42,8 @@ def tiles(count: int = 96, classes: int = 3) -> tuple[Batches, Batches]:
     part = count * 2 // 3
     images = images.astype(np.uint8)
     return (
-        Batches(images, rows[:part], targets[:part], 16, CPU),
-        Batches(images, rows[part:], targets[part:], 16, CPU),
+        Batches(images, rows[:part], targets[:part], 16, CPU, rgb=True),
+        Batches(images, rows[part:], targets[part:], 16, CPU, rgb=True),
     )
 
 
