@@ -30,7 +30,7 @@ Work = Callable[[Tensor], Tensor]
 
 def landuse(name: str) -> Work:
     settings = params.read(Path("params.yaml")).augmentations[name]
-    return lambda tiles: apply(settings, tiles, torch.rand(len(tiles), DRAWS))
+    return lambda tiles: apply(settings, tiles, torch.rand(len(tiles), DRAWS), rgb=True)
 
 
 def torchvision(name: str) -> Work:

@@ -65,7 +65,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (TILES, 64, 64, 3), dtype=np.uint8)
     targets = rng.integers(0, CLASSES, TILES)
-    train = Batches(images, np.arange(TILES), targets, BATCH, torch.device("cpu"))
+    train = Batches(images, np.arange(TILES), targets, BATCH, torch.device("cpu"), rgb=True)
     contenders = {"loop": ours(train), "by hand": by_hand(train)}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(rounds + 2):  # the first two warm up

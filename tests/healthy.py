@@ -65,4 +65,6 @@ def patches_001(seed: int = 0) -> tuple[Batches, Batches]:
     images = level[:, None, None, :] + rng.normal(0, 0.02, (375, 8, 8, 6))
     images = (images.clip(0, 0.4) * 10_000).astype(np.uint16)
     rows = np.arange(375)
-    return Batches(images, rows[:300], targets[:300], 32, CPU), Batches(images, rows[300:], targets[300:], 32, CPU)
+    return Batches(images, rows[:300], targets[:300], 32, CPU, rgb=False), Batches(
+        images, rows[300:], targets[300:], 32, CPU, rgb=False
+    )

@@ -42,16 +42,16 @@ def tiles(count: int = 96, classes: int = 3) -> tuple[Batches, Batches]:
     part = count * 2 // 3
     images = images.astype(np.uint8)
     return (
-        Batches(images, rows[:part], targets[:part], 16, CPU),
-        Batches(images, rows[part:], targets[part:], 16, CPU),
+        Batches(images, rows[:part], targets[:part], 16, CPU, rgb=True),
+        Batches(images, rows[part:], targets[part:], 16, CPU, rgb=True),
     )
 
 
-def network(classes: int = 3, backbone: str = "test_resnet") -> Classifier:
+def network(classes: int = 3, backbone: str = "test_resnet", bands: int = 3) -> Classifier:
     """Return an untrained ResNet of a few thousand weights, or another network."""
     torch.manual_seed(0)
-    built = backbones.build(backbone, 3)
-    return Classifier(built, params.Head(hidden=None, dropout=0.1), classes, [127.0] * 3, [60.0] * 3, 16)
+    built = backbones.build(backbone, bands)
+    return Classifier(built, params.Head(hidden=None, dropout=0.1), classes, [127.0] * bands, [60.0] * bands, 16)
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

@@ -111,9 +111,10 @@ def colours_of(page: Path) -> list[list[np.ndarray[Any, Any]]]:
     return [[np.asarray(Image.open(file).convert("RGBA")) for file in colours] for colours in files]
 
 
-def test_pictures_show_the_cell_in_the_middle_in_true_and_in_false_colour(folder: Path) -> None:
+@pytest.mark.parametrize("bands", [("B04", "B03", "B02", "B08"), ("SR_B4", "SR_B3", "SR_B2", "SR_B5")])
+def test_pictures_show_the_cell_in_the_middle_in_true_and_in_false_colour(folder: Path, bands: tuple[str, ...]) -> None:
     sample = mapped.write_sample(folder / "sample.gpkg", folder, count=6)
-    scene = write_scene(folder / "scene.tif", sample, ("B04", "B03", "B02", "B08"))
+    scene = write_scene(folder / "scene.tif", sample, bands)
     found = colours_of(labelled(folder, folder / "sample.gpkg", scene))
     for (_, row, column, _), (true, false) in zip(sample, found, strict=True):
         middle, edge = len(true) // 2, len(true) // 32

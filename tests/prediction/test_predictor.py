@@ -49,7 +49,7 @@ def test_views_are_those_of_training() -> None:
     flips = views_of(params.Augment(dihedral=True), None, 0)
     assert flips is not None and flips.count == 8
     numbers = flips.numbers(np.zeros(8, dtype=np.int64), np.arange(8))
-    learnt = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers))
+    learnt = augment.apply(params.Augment(dihedral=True), tile.expand(8, 3, 4, 4), torch.from_numpy(numbers), rgb=True)
     ours = seen(tile, 8).flatten(1).tolist()
     assert sorted(ours) == sorted(learnt.to(torch.uint8).flatten(1).tolist())
 

@@ -75,7 +75,11 @@ def test_a_wrong_list_of_bands_is_told(asked: list[str], told: str) -> None:
     [
         (sensors.BANDS, [3, 2, 1]),
         (("SR_B2", "SR_B3", "SR_B4"), [2, 1, 0]),
-        (("B8A", "B04", "B11", "B05"), [2, 3, 1]),  # B11, B05, B04: falling in wavelength
+        (("B8A", "B04", "B11", "B05"), [0, 2, 1]),
+        (("B05", "B03", "B12", "B11"), [2, 0, 1]),  # B12, B05, B03: falling in wavelength
+        (("SR_B7", "SR_B4", "SR_B6", "SR_B5"), [3, 2, 1]),
+        (("B08", "B04", "B03"), [0, 1, 2]),
+        (("B06", "B11", "B12", "ndvi", "dem"), [2, 1, 0]),  # layers are no light
         (("B08", "B04"), [0]),
     ],
 )
@@ -87,6 +91,22 @@ def test_pictures_show_true_colours_or_false_ones(bands: tuple[str, ...], shown:
     assert picture.std() > 20
     if sensors.visible(bands):
         assert np.array_equal(picture, sensors.to_rgb(pixels[..., shown]))
+
+
+@pytest.mark.parametrize(
+    ("bands", "shown"),
+    [
+        (sensors.RGB, [[0, 1, 2]]),
+        (sensors.BANDS, [[3, 2, 1], [12, 10, 3]]),
+        ((*sensors.RGB, "B08"), [[0, 1, 2], [3, 0, 1]]),
+        (("B8A", "B11", "B04"), [[0, 1, 2]]),
+        (("red", "green", "blue"), [[0, 1, 2]]),
+        (("B08", "B04"), [[0]]),
+        (("one", "two", "three"), [[0, 1, 2]]),
+    ],
+)
+def test_a_tile_has_a_picture_in_true_and_one_in_false_colours(bands: tuple[str, ...], shown: list[list[int]]) -> None:
+    assert sensors.shown_in_turn(bands) == shown
 
 
 def test_reflectance_and_digital_numbers_come_to_the_same() -> None:

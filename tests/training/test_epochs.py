@@ -31,7 +31,7 @@ def batches(batch_size: int = 4, count: int = 21) -> Batches:
     """Tiles whose first pixel is their row, so that a batch tells which tiles it holds."""
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     rows = np.arange(3, 3 + count)
-    return Batches(images, rows, rows % 2, batch_size, CPU)
+    return Batches(images, rows, rows % 2, batch_size, CPU, rgb=True)
 
 
 def by_target(b: Batches, epoch: int, augment: Augment, seed: int = 1) -> dict[bytes, bytes]:

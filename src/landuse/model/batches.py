@@ -26,7 +26,8 @@ class Batches:
     """The tiles of one part of the split.
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
-    rgb: the channels are red, green and blue in 8 bits.
+    rgb: whether the channels are red, green and blue in 8 bits, layers: how many of the last ones are no light; both for
+    augmentation, which refuses None.
     """
 
     images: npt.NDArray[Any]
@@ -35,7 +36,8 @@ class Batches:
     batch_size: int
     device: torch.device
     resident: Tensor | None = None
-    rgb: bool = True
+    rgb: bool | None = None
+    layers: int = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)

@@ -16,6 +16,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from landuse import sensors
 from landuse.model import backbones
 from landuse.report import gallery, tables
 from landuse.report import vocabulary as v
@@ -97,7 +98,17 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "has_classes": set(e["classes"]) != set(e["labels"]),
         "embedded": len(explained.embedding),
         "suspected": len(explained.suspects),
+        "false_colours": _false_colours(inputs.data),
     }
+
+
+def _false_colours(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Which bands the pictures show in false colours; None where there are none of these."""
+    bands = data["bands"]
+    shown = sensors.shown_in_turn(bands)
+    if shown == [sensors.visible(bands)]:
+        return None
+    return {"bands": [bands[at] for at in shown[-1]], "beside_true": len(shown) > 1}
 
 
 def _best_baseline(e: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from landuse import sensors
-from landuse.core.arrays import Floats32, Pixels
+from landuse.core.arrays import Floats, Floats32, Pixels
 from landuse.tiles.store import TileStore
 
 _LEAST_SIDE = 128  # pixels of a picture: smaller tiles are enlarged by a whole factor
@@ -19,6 +20,7 @@ _BLUR = 1 / 20  # of a picture's side, standard deviation: hides the grid of a h
 _OPACITY = 0.6  # of the hottest place; what is cold stays as it is
 _BUDGET = 3_000_000  # characters that all pictures together may take: the page stays below 5 MB
 _SIDE = 160  # pixels of the longer side in the page; larger ones are reduced
+_LOOKED_AT = 200  # tiles that the stretch is taken from
 _QUALITY = 82  # of WebP; below 80 flat fields show blocks
 
 
@@ -26,7 +28,8 @@ _QUALITY = 82  # of WebP; below 80 flat fields show blocks
 class Exhibit:
     """One tile.
 
-    picture: (H, W, 3) uint8, as a person would see it. overlay: the same with what the model looked at, or None.
+    picture: (H, W, 3) uint8, as a person would see it. false: the same land in false colours, or None. overlay: the
+    picture with what the model looked at, or None.
     truth: its label, None where it has none (a class kept aside). probability: of the prediction.
     """
 
@@ -38,6 +41,7 @@ class Exhibit:
     prediction: str
     probability: float
     note: str = ""
+    false: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,20 @@ class Gallery:
     exhibits: tuple[Exhibit, ...]
 
 
-def picture(store: TileStore, row: int) -> Pixels:
-    """Return a tile as ``sensors.picture`` shows it, (H, W, 3); each pixel a square of pixels where it is small."""
-    shown = sensors.picture(store.images[row], store.info["bands"])
-    factor = max(1, _LEAST_SIDE // len(shown))
-    return shown.repeat(factor, axis=0).repeat(factor, axis=1)
+def stretch(store: TileStore) -> Floats:
+    """(2, C) values of each band that become black and white in false colours: of all tiles, by some of them."""
+    return sensors.stretch(store.images[:: math.ceil(len(store.images) / _LOOKED_AT)])
+
+
+def pictures(store: TileStore, row: int, ends: Floats) -> list[Pixels]:
+    """Return a tile's pictures, (H, W, 3), as ``sensors.shown_in_turn`` chooses them: true and false colours.
+
+    Each pixel is a square of pixels where it is small. ends: see ``stretch``.
+    """
+    pixels, bands = store.images[row], store.info["bands"]
+    factor = max(1, _LEAST_SIDE // len(pixels))
+    each = [sensors.picture(pixels, bands, places, ends) for places in sensors.shown_in_turn(bands)]
+    return [shown.repeat(factor, axis=0).repeat(factor, axis=1) for shown in each]
 
 
 def overlay(shown: Pixels, heat: Floats32) -> Pixels:
@@ -68,18 +81,21 @@ def overlay(shown: Pixels, heat: Floats32) -> Pixels:
     return mixed
 
 
-def encoded(galleries: Sequence[Gallery]) -> dict[str, list[tuple[Exhibit, str, str]]]:
-    """For each gallery, by name, its exhibits with picture and overlay as data URIs, as many as the page can hold."""
-    found: dict[str, list[tuple[Exhibit, str, str]]] = {}
+def encoded(galleries: Sequence[Gallery]) -> dict[str, list[tuple[Exhibit, str, str, str]]]:
+    """For each gallery, by name, its exhibits with picture, false colours and overlay as data URIs ("" for none).
+
+    They are as many as the page can hold.
+    """
+    found: dict[str, list[tuple[Exhibit, str, str, str]]] = {}
     for gallery in galleries:
         budget, shown = _BUDGET // len(galleries), found.setdefault(gallery.name, [])
         for exhibit in gallery.exhibits:
-            overlay = "" if exhibit.overlay is None else _encode(exhibit.overlay)
-            picture = _encode(exhibit.picture)
-            budget -= len(picture) + len(overlay)
+            each = (exhibit.picture, exhibit.false, exhibit.overlay)
+            picture, false, overlay = ("" if pixels is None else _encode(pixels) for pixels in each)
+            budget -= len(picture) + len(false) + len(overlay)
             if budget < 0:
                 break
-            shown.append((exhibit, picture, overlay))
+            shown.append((exhibit, picture, false, overlay))
     return found
 
 

@@ -3,8 +3,19 @@
 from landuse.sensors.choice import Choice, choose
 from landuse.sensors.files import EITHER, EUROSAT, Unfit, centre, in_order_of, named, places, read, spelled, stored
 from landuse.sensors.names import BANDS, BANDS_BY_WAVELENGTH, band
-from landuse.sensors.pixels import RGB, RGB_UNITS, is_rgb, picture, shown, to_rgb, visible
-from landuse.sensors.tables import BY_NAME, LANDSAT, SENSOR_OF, SENTINEL2, UNITS, Band, Sensor
+from landuse.sensors.pixels import (
+    RGB,
+    RGB_UNITS,
+    is_rgb,
+    picture,
+    shown,
+    shown_in_turn,
+    stretch,
+    stretched,
+    to_rgb,
+    visible,
+)
+from landuse.sensors.tables import BY_NAME, LANDSAT, SENSOR_OF, SENSORS, SENTINEL2, UNITS, Band, Sensor
 
 # processing level of the tiles of each data.source, where known: L1C is reflectance at the top of the atmosphere
 LEVELS = {"eurosat_rgb": "L1C", "eurosat_ms": "L1C", "sample": "L1C"}
@@ -19,6 +30,7 @@ __all__ = [
     "LEVELS",
     "RGB",
     "RGB_UNITS",
+    "SENSORS",
     "SENSOR_OF",
     "SENTINEL2",
     "UNITS",
@@ -36,8 +48,11 @@ __all__ = [
     "places",
     "read",
     "shown",
+    "shown_in_turn",
     "spelled",
     "stored",
+    "stretch",
+    "stretched",
     "to_rgb",
     "visible",
 ]

@@ -31,7 +31,7 @@ def shuffled(
     chosen = dealt(len(order), tiles.batch_size, start, share)
     for own, (pixels, targets) in zip(chosen, tiles.gathered([order[own] for own in chosen]), strict=True):
         numbers = torch.from_numpy(draws[own]).to(tiles.device, non_blocking=True)
-        yield augment.apply(settings, pixels, numbers, tiles.rgb), targets
+        yield augment.apply(settings, pixels, numbers, tiles.rgb, tiles.layers), targets
 
 
 def drawn(tiles: Batches, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:

@@ -51,14 +51,14 @@ def prepare(p: params.Params) -> Prepared:
     model.to(device).to(memory_format=torch.channels_last)
     distributed.share_statistics(model)
     size, resident = p.recipe.batch_size, on_device(store.images, device)
-    rgb = sensors.is_rgb(store.info["bands"], store.images.dtype)
+    rgb, layers = sensors.is_rgb(store.info["bands"], store.images.dtype), len(store.info.get("layers") or [])
     parts = []
     for part in ("train", "val"):
         chosen = split[split["split"] == part]
         if chosen.empty:
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
         rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
-        parts.append(Batches(store.images, rows, targets, size, device, resident, rgb))
+        parts.append(Batches(store.images, rows, targets, size, device, resident, rgb, layers))
     train, val = parts
     smallest = min(size, len(train.rows), len(val.rows))
     if smallest < distributed.size():

@@ -10,7 +10,7 @@ from landuse import params, sensors
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.report.explain import galleries, suspects
-from landuse.report.gallery import Gallery, overlay, picture
+from landuse.report.gallery import Gallery, encoded, overlay, pictures, stretch
 
 
 def build(p, model: Classifier | None = None) -> dict[str, Gallery]:  # type: ignore[no-untyped-def]
@@ -104,12 +104,32 @@ def test_without_a_feature_map_the_galleries_say_why_there_is_no_heat(predicted:
     assert "no feature map of at least 4 x 4" in shown["errors"].about
 
 
-def test_thirteen_bands_are_shown_in_natural_colours(predicted: Callable) -> None:
+def test_thirteen_bands_are_shown_in_true_and_in_false_colours(predicted: Callable) -> None:
     p = predicted(count=3, size=64, bands=13)
-    shown = picture(p.store, 5)
-    assert shown.shape == (128, 128, 3)
-    assert (shown[::2, ::2] == sensors.to_rgb(p.store.images[5][..., [3, 2, 1]])).all()
-    assert picture(predicted(count=3, size=200).store, 5).shape == (200, 200, 3)
+    true, false = pictures(p.store, 5, stretch(p.store))
+    assert true.shape == false.shape == (128, 128, 3)
+    assert (true[::2, ::2] == sensors.to_rgb(p.store.images[5][..., [3, 2, 1]])).all()
+    (large,) = pictures(predicted(count=3, size=200).store, 5, np.zeros((2, 3)))
+    assert large.shape == (200, 200, 3)
+
+
+def test_false_colours_of_all_tiles_are_stretched_alike(predicted: Callable) -> None:
+    """A dark tile stays darker than a bright one, and the bands are B8A, B11 and B04 as red, green and blue."""
+    p = predicted(count=3, size=16, bands=13)
+    p.store.images[0], p.store.images[1] = 1000, 2000
+    p.store.images[0, ..., 12] = 3000
+    ends = stretch(p.store)
+    dark, bright = (pictures(p.store, row, ends)[1][0, 0].astype(int) for row in (0, 1))
+    assert dark[0] > dark[1] == pytest.approx(dark[2], abs=3)
+    assert (bright[1:] > dark[1:] + 30).all()
+
+
+def test_only_tiles_of_other_bands_than_rgb_have_a_second_picture(predicted: Callable) -> None:
+    model = small.network(3, bands=13).eval()
+    shown = build(predicted(count=5, errors=1, bands=13), model)
+    assert all(e.false is not None and e.overlay is not None for e in shown["uncertain"].exhibits)
+    assert all(picture and falsely for _, picture, falsely, _ in encoded([*shown.values()])["uncertain"])
+    assert all(e.false is None for e in build(predicted(count=5, errors=1))["uncertain"].exhibits)
 
 
 def test_an_overlay_leaves_what_is_cold_as_it_is() -> None:

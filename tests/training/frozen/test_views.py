@@ -44,12 +44,11 @@ def test_the_numbers_of_a_view_do_what_the_draws_did(settings: Augment, count: i
     rng = np.random.default_rng(1)
     for tiles in (rng.integers(0, 256, (400, 3, 6, 6), np.uint8), rng.integers(0, 9999, (400, 13, 6, 6), np.uint16)):
         pixels = torch.from_numpy(tiles)
-        plain, kept = (apply(settings, pixels, torch.from_numpy(of)) for of in (numbers, again))
+        plain, kept = (apply(settings, pixels, torch.from_numpy(of), rgb=True) for of in (numbers, again))
         assert torch.equal(plain, kept)
     one = torch.from_numpy(tiles[:1]).expand(400, -1, -1, -1)
-    assert (
-        len({view.numpy().tobytes() for view in apply(settings, one, torch.from_numpy(numbers)).contiguous()}) == count
-    )
+    seen = apply(settings, one, torch.from_numpy(numbers), rgb=True).contiguous()
+    assert len({view.numpy().tobytes() for view in seen}) == count
 
 
 def test_the_first_view_is_the_tile_itself() -> None:
@@ -57,7 +56,7 @@ def test_the_first_view_is_the_tile_itself() -> None:
     assert found is not None
     pixels = torch.rand(5, 3, 8, 8)
     numbers = torch.from_numpy(found.numbers(np.arange(5), np.zeros(5, np.int64)))
-    assert torch.equal(apply(Augment(dihedral=True), pixels, numbers), pixels)
+    assert torch.equal(apply(Augment(dihedral=True), pixels, numbers, rgb=True), pixels)
 
 
 def test_chosen_views_depend_on_seed_row_and_view_alone() -> None:

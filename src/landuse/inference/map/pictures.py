@@ -7,29 +7,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from landuse import sensors
 from landuse.inference.map.cells import Cells
 from landuse.inference.sheet import INK, Canvas, Colour, Entry, pale, save, write_sheet
 from landuse.palette import rgb
 
 LARGEST = 2048  # pixels a side of the quicklook
 _STRIPE = 4  # pixels of a stripe over cells unlike the training tiles, of every third
-_STRETCH = (2, 98)  # percentiles that become black and white
-
-Bytes = npt.NDArray[np.uint8]
 
 
 def stretch(cells: Cells) -> npt.NDArray[np.float64]:
     """(2, 1 or 3) values of each band that become black and white."""
-    ends: npt.NDArray[np.float64] = np.percentile(cells.picture[cells.seen], _STRETCH, axis=0)
-    return ends
+    return sensors.stretch(cells.picture[cells.seen])
 
 
 def write_quicklook(path: Path, cells: Cells) -> Image.Image:
-    """Write the scene's true colours (or one band, grey) as RGBA, exactly on the extent of the cells."""
-    low, high = stretch(cells)
-    scaled = (cells.picture - low) / np.maximum(high - low, 1) * 255
-    picture: Bytes = np.rint(scaled.clip(0, 255)).astype(np.uint8)
-    colours = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+    """Write what ``sensors.shown`` chooses of the scene's bands as RGBA, exactly on the extent of the cells."""
+    colours = sensors.stretched(cells.picture, stretch(cells))
     image = Image.fromarray(np.dstack([colours, np.where(cells.seen, 255, 0).astype(np.uint8)]))
     image.thumbnail((LARGEST, LARGEST))
     save(image, path)

@@ -20,10 +20,10 @@ from landuse.inference.view import mercator
 from landuse.inference.view.uri import data_uri
 from landuse.spec.model import ModelSpec
 
-_FALSE = ["B08", "B04", "B03"]  # as red, green and blue: vegetation is red
+_TRUE = ("red", "green", "blue")
+_FALSE = ("nir", "red", "green")  # as red, green and blue: vegetation is red. The sharpest bands, unlike B8A and B11
 _AROUND = 1.5  # cells on each side of the sampled one
 _MOST = 2000  # cells: a page with more would not open
-_STRETCH = (2, 98)  # percentiles that become black and white
 _LOOKED_AT = 50  # cells that these are taken from
 
 Floats = npt.NDArray[np.float64]
@@ -47,9 +47,7 @@ def pictures_of(
     """
     if len(sample) > _MOST:
         raise UserError(f"a page has no room for pictures of {len(sample):,} cells: draw {_MOST:,} at most")
-    scenes = [_open(paths, [*sensors.RGB], sensors.RGB_UNITS, "uint8", options)]  # 8-bit pictures, too
-    with suppress(UserError):  # a scene without near infrared has true colours only
-        scenes.append(_open(paths, _FALSE, sensors.UNITS, "uint16", options))
+    scenes = _scenes(paths, options)
     cell, first = _cells(found, scenes[0], paths[0])
     margin = round(_AROUND * cell)
     size = cell + 2 * margin
@@ -59,10 +57,29 @@ def pictures_of(
     for row, col in tqdm(corners, desc="pictures", unit="cell", disable=None, leave=False):
         place = (scenes[0].transform @ Affine.translation(col, row), scenes[0].crs, (size, size))
         placed = mercator.place(*place)
-        images = [_image(scene.read(row, col, size, size)[0], *low) for scene, low in zip(scenes, ends, strict=True)]
+        images = [
+            _image(scene.read(row, col, size, size)[0], low_high) for scene, low_high in zip(scenes, ends, strict=True)
+        ]
         colours = [data_uri(mercator.picture(image, *place, placed)) for image in images]
         shown.append(Pictures(box=placed.box, colours=colours))
     return shown
+
+
+def _scenes(paths: Sequence[str], options: SceneOptions) -> list[Scene]:
+    """The scene in true and, where it has near infrared, in false colours, of whatever sensor it is."""
+    refused: list[UserError] = []
+    for sensor in sensors.SENSORS:
+        of = {common: band.name for band in sensor.bands for common in band.common}
+        true, false = ([of[common] for common in wanted] for wanted in (_TRUE, _FALSE))
+        try:
+            scenes = [_open(paths, true, sensors.RGB_UNITS, "uint8", options)]  # 8-bit pictures, too
+        except UserError as error:
+            refused.append(error)
+            continue
+        with suppress(UserError):
+            scenes.append(_open(paths, false, sensors.UNITS, "uint16", options))
+        return scenes
+    raise refused[0]
 
 
 def _open(paths: Sequence[str], bands: list[str], units: str, dtype: str, options: SceneOptions) -> Scene:
@@ -85,17 +102,16 @@ def _cells(found: MapFolder, scene: Scene, name: str) -> tuple[int, Corner]:
     return cell, (row, col)
 
 
-def _ends(scene: Scene, corners: Sequence[Corner], size: int) -> tuple[Floats, Floats]:
-    """Values of each band that become black and white, the same in all pictures."""
+def _ends(scene: Scene, corners: Sequence[Corner], size: int) -> Floats:
+    """(2, 3) values of each band that become black and white, the same in all pictures."""
     some = corners[:: math.ceil(len(corners) / _LOOKED_AT)]
     pixels = np.concatenate([scene.read(*corner, size, size)[0].reshape(-1, 3) for corner in some])
     seen = pixels[pixels.any(axis=1)]
     if not len(seen):
         raise UserError("the scene has no data around the sampled cells: name the scene that the map was made of")
-    low, high = np.percentile(seen, _STRETCH, axis=0)
-    return low, np.maximum(high, low + 1)
+    return sensors.stretch(seen)
 
 
-def _image(pixels: npt.NDArray[Any], low: Floats, high: Floats) -> Image.Image:
-    stretched = np.clip((pixels - low) / (high - low) * 255, 0, 255)
-    return Image.fromarray(np.dstack([stretched, 255 * pixels.any(axis=2)]).astype(np.uint8))
+def _image(pixels: npt.NDArray[Any], ends: Floats) -> Image.Image:
+    alpha = np.where(pixels.any(axis=2), 255, 0).astype(np.uint8)
+    return Image.fromarray(np.dstack([sensors.stretched(pixels, ends), alpha]))

@@ -9,7 +9,7 @@ from landuse.core.arrays import Floats, Floats32, Ints, Pixels
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.report.explain import gradcam
-from landuse.report.gallery import Exhibit, Gallery, overlay, picture
+from landuse.report.gallery import Exhibit, Gallery, overlay, pictures, stretch
 from landuse.tiles.store import TileStore
 
 _SHOWN = 24  # tiles of a gallery, at most
@@ -48,11 +48,13 @@ def build(
     maps = gradcam.heat_maps(model, Batches(store.images, rows, labels, _BATCH, model.mean.device))
     heat = {} if maps is None else dict(zip(positions.tolist(), maps, strict=True))
 
+    ends = stretch(store)
+
     def gallery(name: str, title: str, about: str, of: int) -> Gallery:
         shown = chosen[name]
         how = "none" if not len(shown) else f"{len(shown)} of {of:,}; {_NO_HEAT if maps is None else _HEAT}"
         exhibits = (
-            _exhibit(tile, probabilities[at], names, picture(store, tile["row"]), heat.get(at))
+            _exhibit(tile, probabilities[at], names, pictures(store, tile["row"], ends), heat.get(at))
             for at, tile in zip(shown, tiles.iloc[shown].to_dict("records"), strict=True)
         )
         return Gallery(name, title, f"{about}: {how}.", tuple(exhibits))
@@ -82,18 +84,19 @@ def _of_each_label(right: Ints, targets: Ints) -> Ints:
     return np.concatenate(chosen)
 
 
-def _exhibit(tile: Any, shares: Floats, names: list[str], shown: Pixels, heat: Floats32 | None) -> Exhibit:
+def _exhibit(tile: Any, shares: Floats, names: list[str], shown: list[Pixels], heat: Floats32 | None) -> Exhibit:
     """Show one tile; the note gives the probability of the truth or, where that was predicted, of the runner-up."""
     first, other = int(shares.argmax()), int(tile["target"])
     if other == first:
         other = int(np.where(np.arange(len(shares)) == first, -1, shares).argmax())
     return Exhibit(
         file=tile["file"],
-        picture=shown,
-        overlay=None if heat is None else overlay(shown, heat),
+        picture=shown[0],
+        overlay=None if heat is None else overlay(shown[0], heat),
         original_class=tile["class"],
         truth=tile["label"],
         prediction=names[first],
         probability=float(shares[first]),
         note=f"{names[other]}: {shares[other]:.1%}",
+        false=shown[1] if shown[1:] else None,
     )

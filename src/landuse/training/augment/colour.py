@@ -1,4 +1,8 @@
-"""torchvision's ColorJitter for a whole batch, each tile with factors of its own, in a fixed order, which is faster."""
+"""torchvision's ColorJitter for a whole batch, each tile with factors of its own, in a fixed order, which is faster.
+
+Of other bands than RGB only what light could do: one factor of brightness for all bands, as of the sun's height, and
+contrast around each band's own mean, as of haze. Saturation and hue would make spectra that no land has.
+"""
 
 import torch
 from torch import Tensor
@@ -8,10 +12,7 @@ from landuse.training.augment import draws as d
 
 
 def jitter(settings: Augment, x: Tensor, draws: Tensor, rgb: bool, top: float) -> Tensor:
-    """Change brightness, contrast, saturation (the spread of the bands around their mean) and, of RGB tiles, hue.
-
-    top: the largest value there is.
-    """
+    """Change brightness, contrast and, of RGB tiles, saturation and hue; top: the largest value there is."""
 
     def factor(column: int, strength: float) -> Tensor:
         return (1 + (draws[:, column] * 2 - 1) * strength).view(-1, 1, 1, 1)
@@ -20,11 +21,11 @@ def jitter(settings: Augment, x: Tensor, draws: Tensor, rgb: bool, top: float) -
     if settings.brightness:
         x = (x * factor(d.BRIGHTNESS, settings.brightness)).clamp_(0, top)
     if settings.contrast:
-        mean = _grey(x, rgb).mean(dim=(2, 3), keepdim=True)
+        mean = (_grey(x) if rgb else x).mean(dim=(2, 3), keepdim=True)
         x = torch.lerp(mean, x, factor(d.CONTRAST, settings.contrast)).clamp_(0, top)
-    if settings.saturation:
-        x = torch.lerp(_grey(x, rgb), x, factor(d.SATURATION, settings.saturation)).clamp_(0, top)
-    if settings.hue and rgb:  # other bands have none
+    if settings.saturation and rgb:
+        x = torch.lerp(_grey(x), x, factor(d.SATURATION, settings.saturation)).clamp_(0, top)
+    if settings.hue and rgb:
         x = turn_hue(x, (draws[:, d.HUE] * 2 - 1) * settings.hue)
     return x
 
@@ -47,9 +48,7 @@ def turn_hue(x: Tensor, turn: Tensor) -> Tensor:
     return value[:, None] - chroma[:, None] * drop
 
 
-def _grey(x: Tensor, rgb: bool) -> Tensor:
-    """Luma of ITU-R BT.601 for RGB, as torchvision and Pillow have it; the plain mean for other bands."""
-    if not rgb:
-        return x.mean(dim=1, keepdim=True)
+def _grey(x: Tensor) -> Tensor:
+    """Luma of ITU-R BT.601, as torchvision and Pillow have it."""
     weights = torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
     return (x * weights).sum(dim=1, keepdim=True)

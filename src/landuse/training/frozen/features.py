@@ -117,7 +117,8 @@ class Features:
         """Return (n, ...) of at most a chunk of tiles by row and view; maps as (n, H, W, C)."""
         filled = np.resize(np.arange(len(rows)), _CHUNK)
         numbers = torch.from_numpy(self._views.numbers(rows, own_views)[filled]).to(self.device)
-        pixels = augment.apply(self._settings, self._batches.pixels(rows[filled]), numbers, self._batches.rgb)
+        pixels, tiles = self._batches.pixels(rows[filled]), self._batches
+        pixels = augment.apply(self._settings, pixels, numbers, tiles.rgb, tiles.layers)
         with torch.no_grad(), self._autocast():
             values = self._model.prefix(pixels).values[: len(rows)]
         return values.permute(0, 2, 3, 1).contiguous() if values.ndim == 4 else values.contiguous()
