@@ -148,7 +148,7 @@ def sources(
     model: Classifier, train: Batches, val: Batches, settings: Augment, own_views: Views | None, autocast: Autocast
 ) -> tuple[Batches | Features, Batches | Features]:
     """Return what a phase trains and validates on: pixels, or what the frozen prefix makes of them."""
-    if model.cut is None:
+    if model.cut is None or model.cut.rest_sees_pixels:
         return train, val
     own = Features(model, train, settings, own_views, autocast) if own_views else train
     return own, Features(model, val, Augment(), UNCHANGED, autocast)
