@@ -106,7 +106,8 @@ def _fault(pixels: npt.NDArray[Any], collection: Collection) -> str | None:
         return f"shape {pixels.shape}, expected {shape}"
     if pixels.dtype != collection.dtype:
         return f"dtype {pixels.dtype}, expected {collection.dtype}"
-    if (pixels == pixels[:1, :1]).all():
+    spectral = pixels[..., : len(collection.bands) - len(collection.layers)]
+    if (spectral == spectral[:1, :1]).all():
         return f"constant: every pixel is {pixels[0, 0].tolist()}"
     return None
 
@@ -167,6 +168,7 @@ def _describe(
     return {name: getattr(collection, name) for name in as_it_is} | {
         "bands": list(collection.bands),
         **({"channels": collection.channels} if collection.channels else {}),
+        **({"layers": collection.layers} if collection.layers else {}),
         "dtype": collection.dtype.name,
         "tile_size": collection.size,
         "tiles": len(rows),

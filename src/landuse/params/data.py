@@ -10,6 +10,7 @@ from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
 BandPreset = Literal["rgb", "rgb_nir", "ten_metre", "twenty_metre", "all", "no_cirrus"]
+Resampling = Literal["nearest", "bilinear", "cubic", "average"]
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -26,15 +27,46 @@ Bands = Annotated[
 ]
 
 
+class LayerTable(Section):
+    """A raster to be stored beside the bands. range: its smallest and largest value; units: of them, in words."""
+
+    path: Place
+    resampling: Resampling
+    range: Annotated[list[Float], Field(min_length=2, max_length=2)]
+    units: Annotated[str, Field(max_length=80)]
+    derive: list[Literal["slope", "aspect"]]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        low, high = self.range
+        if low >= high:
+            raise ValueError(f"range is {low:g} to {high:g}: give the smallest and then the largest value")
+        if len({*self.derive}) != len(self.derive):
+            raise ValueError(f"derive names {self.derive[0]} twice: leave one out")
+        return self
+
+
 class Data(Section):
     source: SourceName
     url: Place | None
     coordinates: Place | None
     bands: Bands
+    layers: list[Word]
+    layer_tables: dict[Word, LayerTable]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
     sample: Sample
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> Self:
+        for name in self.layers:
+            if name not in self.layer_tables:
+                near = did_you_mean(name, self.layer_tables)
+                raise ValueError(f"layers has {name!r}, no such table under layer_tables{near}")
+            if self.layers.count(name) > 1:
+                raise ValueError(f"layers has {name} twice: leave one of them out")
+        return self
 
 
 class Mapping(Section):

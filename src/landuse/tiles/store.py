@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 
 from landuse.core.outputs import damaged, read_csv, read_json, reading
 from landuse.core.paths import TILES
+from landuse.sensors.layers import LayerBand
 
 _STAGE = "download"
 COLUMNS = {"row": "int64", "file": "str", "class": "str"}
@@ -38,6 +39,7 @@ class Description(TypedDict):
     source: str
     bands: list[str]
     channels: NotRequired[list[list[Any]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
+    layers: NotRequired[list[LayerBand]]  # the last of the bands, which are of other rasters
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None

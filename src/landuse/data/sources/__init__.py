@@ -3,12 +3,15 @@
 from landuse import params
 from landuse.data.sources.collection import Collection
 from landuse.data.sources.coordinates import with_coordinates
+from landuse.data.sources.layers import with_layers
 
 
 def open_source(data: params.Data) -> Collection:
-    """Open the tiles that ``data.source`` names, placed on the map by ``data.coordinates`` where it is given."""
+    """Open the tiles that ``data.source`` names, placed on the map by ``data.coordinates``, with ``data.layers``."""
     collection = _open(data)
-    return collection if data.coordinates is None else with_coordinates(collection, data.coordinates)
+    if data.coordinates is not None:
+        collection = with_coordinates(collection, data.coordinates)
+    return with_layers(collection, data) if data.layers else collection
 
 
 def _open(data: params.Data) -> Collection:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landuse.sensors.layers import LayerBand
+
 
 @dataclass(frozen=True)
 class GeoRef:
@@ -45,6 +47,7 @@ class Collection:
     licence: of the data, for the model card. digest: the content digest of the official data set, if
     there is one. official_only: other content is refused; off for what the user brings, which may be a part.
     area: where its tiles can lie, as southern and northern latitude, western and eastern longitude; None: anywhere.
+    layers: the last bands, which are of other rasters. simulated: (layer, tile) -> path of the simulated raster.
     """
 
     source: str
@@ -61,3 +64,5 @@ class Collection:
     official_only: bool = False
     area: tuple[float, float, float, float] | None = None
     channels: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] | None = None
+    layers: tuple[LayerBand, ...] = ()
+    simulated: Callable[[str, str], str] | None = None
