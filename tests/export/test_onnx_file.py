@@ -77,6 +77,23 @@ def test_it_answers_as_the_network_does(
 
 
 @pytest.mark.long
+def test_late_fusion_answers_as_the_network_does() -> None:
+    layers = [{"name": "B09"}, {"name": "B10"}]  # the last of ten bands
+    described = spec(bands=10, input_size=40, input_adapter="inflate", rgb=[3, 2, 1], layers=layers, fusion="late")
+    model, tiles = network(described), pixels(described, 40)
+    stored = predict([model], 1, tiles, np.arange(40), np.zeros(40, dtype=np.int64), CPU)
+    expected = np.exp(Scaling(TEMPERATURE).log_probabilities(stored.pooled()))
+    assert expected[:, 0].std() > 0.05, "a constant answer would prove nothing"
+    content = exported_of(described)
+    for batch_size in (1, 37):
+        answers = onnx_file.predict(content, tiles, np.arange(40), batch_size)
+        parity = onnx_file.compare(answers, onnx_file.Outputs(expected.astype(np.float32), stored.statistics))
+        assert (parity.differing, parity.largest_difference < 1e-4) == (0, True)
+        assert parity.largest_feature_difference < 1e-5
+    assert stored.statistics.shape[1] < stored.features.shape[1], "they are of a middle stage of the backbone"
+
+
+@pytest.mark.long
 def test_the_power_of_the_scaling_is_inside(exported: tuple[ModelSpec, bytes]) -> None:
     described = spec()
     model, tiles = network(described), pixels(described, 20)

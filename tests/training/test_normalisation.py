@@ -67,6 +67,20 @@ def test_indices_have_statistics_of_their_own(backbone: Backbone) -> None:
     assert (mean, std) == (pytest.approx([index.mean()], abs=1e-4), pytest.approx([index.std()], abs=1e-4))
 
 
+@pytest.mark.parametrize("how", ["weights", "unscaled"])
+def test_of_layers_the_weights_know_nothing(backbone: Backbone, how: Any) -> None:
+    names, images = (*sensors.RGB, "dem", "ndvi"), np.concatenate([IMAGES[..., :1]] * 3 + [IMAGES], axis=3)
+    mean, std = normalisation(how, backbone, images, ROWS, names, None, 2)
+    light, alone = asked(backbone, how, sensors.RGB, images[..., :3]), asked(backbone, "tiles")
+    assert (mean, std) == (light[0] + alone[0], light[1] + alone[1])
+
+
+def test_a_layer_of_one_value_is_told_with_its_key(backbone: Backbone) -> None:
+    flat = np.where(np.arange(2) == 1, 7, IMAGES).astype(np.uint16)
+    with pytest.raises(UserError, match=r"dem has one value .* leave it out of data\.layers"):
+        normalisation("tiles", backbone, flat, ROWS, ["B04", "dem"], None, 1)
+
+
 @pytest.mark.parametrize(
     ("how", "names", "images", "told"),
     [

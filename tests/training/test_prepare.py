@@ -1,15 +1,17 @@
 """From params and data on disk to a network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import trained
 from conftest import ROOT
 from small import load
 
 from landuse.core.errors import UserError
-from landuse.model import backbones
+from landuse.model import backbones, saved
 from landuse.training.loop import Loop
 from landuse.training.prepare import prepare
 
@@ -71,6 +73,61 @@ def test_more_bands_inflate_the_stem_which_learns_where_it_may(
         {"backbone.conv1.0.others.weight"} if learns else set()
     )
     assert (model.cut is None) == learns
+
+
+def with_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
+    """Stand in a folder with a few tiles of six bands, the last of which are layers."""
+    workspace(tmp_path, monkeypatch, 6)
+    file = tmp_path / "data/tiles/dataset.json"
+    info = json.loads(file.read_text())
+    info["bands"][6 - len(names) :] = names
+    file.write_text(json.dumps(info | {"layers": [{"name": name, "scale": 0.5, "offset": -9.0} for name in names]}))
+
+
+MODEL = {"model.backbone": "test_resnet", "model.weights": "none", "model.input_size": 32}
+MODEL |= {"model.input_adapter": "inflate"}
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "none"])
+def test_late_fusion_trains_a_branch_for_the_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze: str
+) -> None:
+    with_layers(tmp_path, monkeypatch, ["ndvi", "dem"])
+    changes = MODEL | {"model.fusion": "late", "model.adapter_learns": False}
+    p = load(tmp_path, [{"freeze": freeze, "epochs": 2}], changes)
+    made = prepare(p)
+    assert made.spec.fusion == "late"
+    assert [layer["name"] for layer in made.spec.layers or ()] == made.spec.bands[4:] == ["ndvi", "dem"]
+    assert (made.spec.rgb, len(made.spec.mean)) == ([3, 2, 1], 6)
+    before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
+    Loop(made.model, made.train, made.val, p, lambda *_: None, cache=made.cache).run()
+    moved = {name for name, tensor in made.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {name for name in before if name.startswith("backbone.branch.")} <= moved
+    assert any(name.startswith("backbone.spectral.") for name in moved) == (freeze == "none")
+    saved.save(made.model, made.spec, tmp_path / "kept")
+    restored, _ = saved.load(tmp_path / "kept")
+    pixels = next(iter(made.val.in_order()))[0]
+    with torch.no_grad():
+        torch.testing.assert_close(restored(pixels), made.model.eval()(pixels))
+
+
+def test_early_fusion_sees_layers_as_channels_that_start_at_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_layers(tmp_path, monkeypatch, ["dem"])
+    made = prepare(load(tmp_path, [{}], MODEL))
+    assert made.spec.fusion == "early"
+    model, (pixels, _) = made.model.eval(), next(iter(made.val.in_order()))
+    changed = pixels.clone()
+    changed[:, 5] += 500
+    with torch.no_grad():
+        assert torch.equal(model(changed), model(pixels))
+
+
+def test_late_fusion_without_layers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace(tmp_path, monkeypatch, 13)
+    with pytest.raises(UserError, match=r"model\.fusion is 'late', but the tiles have no layers: .*-S data\.layers="):
+        prepare(load(tmp_path, [{}], MODEL | {"model.fusion": "late"}))
 
 
 def test_who_asks_for_rgb_is_told_that_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,7 +213,7 @@ def result(name: str, files: Files) -> Experiment | str:
     settings: dict[str, Any] = {}
     for made_by in sorted(_makers(stages, PREDICTIONS)):
         for table in stages[made_by].get("params", {}).values():
-            settings |= flatten(table)
+            settings |= flatten(_listed(table))
         for dep in stages[made_by].get("deps", ()):
             path, digest = dep["path"], str(dep.get("md5", ""))
             if files.digests.get(path, digest) != digest:
@@ -223,6 +223,17 @@ def result(name: str, files: Files) -> Experiment | str:
     written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     seed, folded = written.pop(SEED, ""), written.get("split.method") in _FOLDED
     return Experiment(name, seed, written.pop(FOLD, "") if folded else "", written, metrics, files)
+
+
+def _listed(content: Any) -> Any:
+    """Write lists of plain values as ``-S`` takes them, ``[ndvi,dem]``: each is one setting, not one an entry."""
+    if isinstance(content, dict):
+        return {key: _listed(value) for key, value in content.items()}
+    if not isinstance(content, list):
+        return content
+    if any(isinstance(value, dict | list) for value in content):
+        return [_listed(value) for value in content]
+    return f"[{','.join(value if isinstance(value, str) else json.dumps(value) for value in content)}]"
 
 
 def _metrics(files: Files) -> dict[str, float]:

@@ -4,7 +4,7 @@ Stages give ``train.freeze`` one meaning for every network. They follow ResNet's
 1/4, 1/8, 1/16 and 1/32 of the resolution. timm's networks are cut in its own parameter groups where ``feature_info``
 says the resolution halves; those that do not say, or keep their resolution (ViT), into four parts of equal depth.
 What follows the last stage and is not the head (a last convolution or norm) counts as layer4. The exponent of GeM
-pooling has no weights to start from: it belongs to the head.
+pooling has no weights to start from, nor has the branch of late fusion: they belong to the head.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from torch import nn
 from landuse.core.errors import UserError, did_you_mean
 from landuse.model import adapters, convolutions, small_cnns
 from landuse.model.adapters import Adapter
+from landuse.model.fusion import LateFusion
 from landuse.model.variants import gem_pooling, small_stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -56,17 +57,20 @@ def build(
     input_size: int = 64,
     load: Callable[[nn.Module], None] | None = None,
     adapter: Adapter = Adapter(),  # noqa: B008 (it is frozen)
+    layers: int = 0,
 ) -> Backbone:
     """Build a backbone for ``channels`` input channels.
 
     load: gives the network for RGB the weights to start from, see ``training.weights``. adapter: how it gets other
     channels; small networks are made for any, with ``scratch_stem``. stem, pooling: see ``variants``. input_size:
-    pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it.
+    pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it. layers: so many of the last
+    channels have a branch of their own, see ``fusion``; the adapter is of the others.
 
     Raises UserError where there is no such backbone or variant, or it does not work at this size; and as ``load`` does.
     """
+    spectral = channels - layers
     if name in small_cnns.BUILD:
-        network = small_cnns.BUILD[name](channels if adapter.word == "scratch_stem" else 3)
+        network = small_cnns.BUILD[name](spectral if adapter.word == "scratch_stem" else 3)
         stages = {p: p.split(".")[0] for p, _ in network.named_parameters()}
         backbone = Backbone(network, 0, stages, _RGB_MEAN, _RGB_STD)
     elif name in TORCHVISION:
@@ -81,9 +85,20 @@ def build(
         backbone.stages[gem_pooling(backbone.module, name)] = "head"
     learns = frozenset[str]()
     if not (adapter.word == "scratch_stem" and name in small_cnns.BUILD):
-        learns = adapters.adapt(backbone.module, channels, adapter, backbone.stages)
+        learns = adapters.adapt(backbone.module, spectral, adapter, backbone.stages)
+    backbone = replace(backbone, adapter=learns)
+    if layers:
+        backbone = _with_branch(backbone, spectral, layers)
     convolutions.adapt(backbone.module)
-    return replace(backbone, adapter=learns, features=features_at(backbone.module, name, channels, input_size))
+    return replace(backbone, features=features_at(backbone.module, name, channels, input_size))
+
+
+def _with_branch(backbone: Backbone, spectral: int, layers: int) -> Backbone:
+    joined = LateFusion(backbone.module, spectral, layers)
+    stages = {f"spectral.{parameter}": stage for parameter, stage in backbone.stages.items()}
+    stages |= {f"branch.{parameter}": "head" for parameter, _ in joined.branch.named_parameters()}
+    adapter = frozenset(f"spectral.{parameter}" for parameter in backbone.adapter)
+    return replace(backbone, module=joined, stages=stages, adapter=adapter)
 
 
 def features_at(network: nn.Module, name: str, channels: int, size: int) -> int:

@@ -62,7 +62,7 @@ class Classifier(nn.Module):
             return self.features(given)
         assert self.cut is not None
         given = self.prefix(given) if isinstance(given, Tensor) else given
-        return self.cut.rest(given.values)  # type: ignore[no-any-return]
+        return self.cut.rest(*(part for part in given if part is not None))  # type: ignore[no-any-return]
 
     @cached_property
     def cut(self) -> Cut | None:
@@ -74,7 +74,8 @@ class Classifier(nn.Module):
     def prefix(self, pixels: Tensor) -> PrefixOutput:
         """(N, C, H, W) float pixel values as stored -> what the frozen prefix makes of them, where there is one."""
         assert self.cut is not None
-        return PrefixOutput(self.cut.run_prefix(self.preprocess(pixels)))
+        x = self.preprocess(pixels)
+        return PrefixOutput(self.cut.run_prefix(x), x if self.cut.rest_sees_pixels else None)
 
     def features(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> (N, features), by the backbone as a whole."""
@@ -96,8 +97,8 @@ class Classifier(nn.Module):
     def freeze(self, upto: Freeze, bn: BatchNormMode = "eval", adapter_learns: bool = False) -> None:
         """Freeze the backbone's stages up to and including ``upto``; everything else learns.
 
-        "layer4" and "backbone" are the same: the head alone learns. adapter_learns: as does what came without weights
-        in the stem, to see other bands than RGB.
+        "layer4" and "backbone" are the same: the head alone learns, and the branch of late fusion, which belongs to it.
+        adapter_learns: as does what came without weights in the stem, to see other bands than RGB.
         bn: BatchNorm of the frozen stages. eval: nothing of it moves. adapt: its statistics follow the tiles.
             train: its scale and shift learn too.
         """

@@ -24,17 +24,22 @@ _LINEAR = (nn.Conv2d, LeanConv2d, Conv2dSame)  # in their weights; others may re
 
 
 class PrefixOutput(NamedTuple):
-    """What the prefix made of a batch: the input of the rest, (B, ...)."""
+    """What the prefix made of a batch: the input of the rest, (B, ...); and normalised pixels, if it sees them, too."""
 
     values: Tensor
+    pixels: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Cut:
-    """prefix: normalised pixels -> (B, ...). rest: that -> (B, features); it shares its modules with the network."""
+    """prefix: normalised pixels -> (B, ...). rest: that -> (B, features); it shares its modules with the network.
+
+    rest_sees_pixels: it gets them as well, for a branch that learns beside the frozen one (``fusion``).
+    """
 
     prefix: fx.GraphModule
     rest: fx.GraphModule
+    rest_sees_pixels: bool
     _rounded: dict[torch.dtype, fx.GraphModule] = field(default_factory=dict)
 
     def run_prefix(self, x: Tensor) -> Tensor:
@@ -64,7 +69,9 @@ def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collectio
     for graph in (_traced(backbone, lambda _: False), _traced(backbone, lambda module: module not in mixed)):
         cut = _cut(graph, _settled(graph, backbone, set(resting), set(frozen))) if graph else None
         if graph and cut:
-            return Cut(_prefix(backbone, graph, cut), _rest(backbone, graph, cut))
+            rest = _rest(backbone, graph, cut)
+            inputs = sum(node.op == "placeholder" for node in rest.graph.nodes)
+            return Cut(_prefix(backbone, graph, cut), rest, rest_sees_pixels=inputs == 2)
     return None
 
 
@@ -103,12 +110,13 @@ def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph 
 
 
 def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
-    """Return the last settled node through which everything after it gets what comes before it."""
-    before = set(graph.nodes)
+    """Return the last settled node through which everything after it gets what comes before it, but for the input."""
+    before: set[fx.Node] = set(graph.nodes)
     for node in reversed(graph.nodes):
-        crossing = {n for n in before if n.op != "get_attr" and any(user not in before for user in n.users)}
+        inner = (n for n in before if n.op not in ("get_attr", "placeholder"))
+        crossing = {n for n in inner if any(user not in before for user in n.users)}
         if node in settled and crossing == {node}:
-            return None if node.op == "placeholder" else node
+            return node
         before.remove(node)
     return None
 
@@ -156,9 +164,12 @@ def _rest(network: nn.Module, graph: fx.Graph, start: fx.Node) -> fx.GraphModule
     copied = {start: second.placeholder("values")}
     after = False
     for node in graph.nodes:
-        if after or node.op == "get_attr":
+        if after or node.op in ("get_attr", "placeholder"):
             copied[node] = second.node_copy(node, lambda n: copied[n])
         after = after or node is start
+    for node in second.find_nodes(op="placeholder"):
+        if not node.users:
+            second.erase_node(node)
     rest = fx.GraphModule(network, second)
     rest.graph.eliminate_dead_code()
     rest.recompile()

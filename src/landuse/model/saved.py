@@ -27,7 +27,9 @@ def build(spec: ModelSpec) -> Classifier:
     """Build the network that a spec describes, with random weights."""
     adapter = Adapter(spec.input_adapter, None if spec.rgb is None else tuple(spec.rgb))
     channels = len(spec.mean)
-    backbone = backbones.build(spec.backbone, channels, spec.stem, spec.pooling, spec.input_size, adapter=adapter)
+    branch = len(spec.layers or ()) if spec.fusion == "late" else 0
+    form = (spec.backbone, channels, spec.stem, spec.pooling, spec.input_size)
+    backbone = backbones.build(*form, adapter=adapter, layers=branch)
     head = params.Head.model_validate(spec.head)
     seen = Channels(spec.bands, spec.channels, spec.radiometric_offset or 0) if spec.channels else None
     return Classifier(backbone, head, len(spec.classes), spec.mean, spec.std, spec.input_size, seen)

@@ -16,6 +16,7 @@ class Model(Section):
     pooling: Literal["avg", "gem"]
     input_adapter: Literal["auto", "inflate", "repeat", "project", "scratch_stem", "select_rgb"]
     adapter_learns: bool
+    fusion: Literal["early", "late"]
 
 
 class Exponential(Section):

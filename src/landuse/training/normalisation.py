@@ -30,28 +30,39 @@ def normalisation(
     rows: Sequence[int],
     names: Sequence[str],
     channels: Channels | None,
+    layers: int = 0,
 ) -> Numbers:
     """Return mean and deviation of each channel, as ``normalise`` of a recipe asks for them.
 
     images: (N, H, W, bands) of the store. rows: of the training tiles. names: of the channels that a network sees.
+    layers: so many of the last are no light: theirs are those of the training tiles, whatever the others' are.
 
     Raises:
         UserError: the weights know nothing of a channel, or one is constant in all training tiles.
     """
-    dtype = images.dtype.name
+    light = len(names) - layers
+    known, deviations_known = _known(how, backbone, names[:light], images.dtype.name)
+    if len(known) == len(names):
+        return known, deviations_known
+    tiles = (_seen(images[row], channels)[..., len(known) :] for row in rows)
+    mean, std = _percentiles(tiles, len(rows)) if how == "percentiles" else _moments(tiles)
+    means, deviations = [round(float(m), 4) for m in mean], [round(float(s), 4) for s in std]
+    if 0 in deviations:
+        place = len(known) + deviations.index(0)
+        key = "bands" if place < light else "layers"
+        raise UserError(f"{names[place]} has one value in (nearly) all training tiles: leave it out of data.{key}")
+    return known + means, deviations_known + deviations
+
+
+def _known(how: Normalise, backbone: Backbone, names: Sequence[str], dtype: str) -> Numbers:
+    """Return what needs no tiles to be known; empty where it does."""
     if how == "unscaled":
         once_too_often = _FULL_RANGE[dtype] * 255
         mean, std = np.resize(backbone.mean, len(names)), np.resize(backbone.std, len(names))
         return (mean * once_too_often).tolist(), (std * once_too_often).tolist()
     if how == "weights" or (how == "auto" and sensors.is_rgb(names, dtype)):
         return _of_weights(backbone, names, dtype)
-    tiles = (_seen(images[row], channels) for row in rows)
-    mean, std = _percentiles(tiles, len(rows)) if how == "percentiles" else _moments(tiles)
-    means, deviations = [round(float(m), 4) for m in mean], [round(float(s), 4) for s in std]
-    if 0 in deviations:
-        flat = names[deviations.index(0)]
-        raise UserError(f"{flat} has one value in (nearly) all training tiles: leave it out of data.bands")
-    return means, deviations
+    return [], []
 
 
 def _of_weights(backbone: Backbone, names: Sequence[str], dtype: str) -> Numbers:

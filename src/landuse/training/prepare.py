@@ -86,12 +86,19 @@ def _model(
     if recipe.pretraining and name not in small_cnns.BUILD:
         known = " or ".join(sorted(small_cnns.BUILD, reverse=True))
         raise UserError(f"recipe {p.train.recipe}: there is no autoencoder of {name}: -S model.backbone={known}")
+    layers = [layer["name"] for layer in info.get("layers") or []]
+    if chosen.fusion == "late" and not layers:
+        raise UserError(
+            "model.fusion is 'late', but the tiles have no layers: add some with -S data.layers=... (docs/data.md), or "
+            "choose early"
+        )
     channels = [(channel, formula) for channel, formula in info.get("channels") or []] or None
     names = [channel for channel, _ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
-    adapter = choose(chosen.input_adapter, name, names, weights != "none")
+    branch = len(layers) if chosen.fusion == "late" else 0
+    adapter = choose(chosen.input_adapter, name, names[: len(names) - branch], weights != "none")
     load = loader(weights, name, size)
-    backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter)
+    backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter, branch)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
         try:
             if other != size:
@@ -102,7 +109,7 @@ def _model(
                 f"model.input_size ({size} px), does not work: leave it out, or choose another model.backbone"
             ) from None
     rows = split.loc[split["split"] == "train", "row"].tolist()
-    mean, std = normalisation(recipe.normalise, backbone, store.images, rows, names, seen)
+    mean, std = normalisation(recipe.normalise, backbone, store.images, rows, names, seen, len(layers))
     flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
     data_digest = digest([info["pixels"], split[["file", "target", "split"]].to_dict("list")])
     spec = ModelSpec(
@@ -122,6 +129,8 @@ def _model(
         ground_resolution=info["ground_resolution"],
         input_size=size,
         channels=channels,
+        layers=info.get("layers"),
+        fusion=chosen.fusion if layers else None,
         mean=mean,
         std=std,
         source=info["source"],

@@ -20,6 +20,7 @@ from landuse.model.classifier import Classifier
 from landuse.model.prefix import PrefixOutput
 from landuse.params import Augment, Head
 from landuse.storage.cache import Cache
+from landuse.training import augment
 from landuse.training.epochs import drawn, shuffled
 from landuse.training.frozen.features import Features, sources
 from landuse.training.frozen.views import views
@@ -98,6 +99,35 @@ def test_kept_or_not_the_bits_are_the_same(
     values = epoch(warm)[0][0]
     assert values.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert values.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("settings", [DIHEDRAL, COLOURS])
+def test_a_branch_beside_what_is_frozen_sees_the_same_view_of_the_same_tile(tmp_path: Path, settings: Augment) -> None:
+    torch.manual_seed(0)
+    model = Classifier(
+        backbones.build("test_resnet", 3, layers=1), Head(hidden=None, dropout=0.0), 3, [127.0] * 3, [60.0] * 3, 16
+    )
+    model.freeze("backbone")
+    batches, own_views = tiles()[0], views(settings, 2, 0)
+    assert own_views is not None
+    made = kept(part(model, settings, 2, batches=batches), tmp_path)
+    model.eval()
+    for given, targets in [*made.shuffled(0, 1), *made.in_order()]:
+        assert given.pixels is not None
+        with torch.no_grad():
+            assert model.cut is not None
+            torch.testing.assert_close(given.values, model.cut.prefix(given.pixels))
+            torch.testing.assert_close(model.pooled(given), model.backbone(given.pixels))
+        assert len(given.pixels) == len(targets)
+    order, draws = drawn(batches, 0, 1)
+    pixels = augment.apply(
+        settings,
+        batches.pixels(batches.rows[order]),
+        torch.from_numpy(own_views.numbers(batches.rows[order], own_views.of(draws))),
+        batches.rgb,
+    )
+    seen = torch.cat([given.pixels for given, _ in made.shuffled(0, 1) if given.pixels is not None])
+    assert torch.equal(seen, model.preprocess(pixels[: len(seen)]))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "convnext_atto", "cnn_54k"])

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from landuse.core.arrays import Floats32
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.model.fusion import main
 
 SMALLEST = 4  # positions on a side: on fewer, a heat map of a 64-pixel tile cannot say where
 
@@ -67,7 +68,7 @@ def target_layer(model: Classifier, pixels: Tensor) -> nn.Module | None:
             found.append(module)
 
     with ExitStack() as stack, torch.no_grad():
-        for module in _spine(model.backbone):
+        for module in _spine(main(model.backbone)):
             stack.callback(module.register_forward_hook(note).remove)
         model.features(pixels)
     return found[-1] if found else None

@@ -78,7 +78,22 @@ class Features:
         batches = self._values(rows[wanted], own_views[wanted], [len(own) for own in chosen])
         for own, values in zip(chosen, batches, strict=True):
             values = values.permute(0, 3, 1, 2) if values.ndim == 4 else values  # channels-last without a copy
-            yield PrefixOutput(values), torch.from_numpy(targets[own]).to(self.device, non_blocking=True)
+            given = PrefixOutput(values, self._beside(rows[own], own_views[own]))
+            yield given, torch.from_numpy(targets[own]).to(self.device, non_blocking=True)
+
+    def _beside(self, rows: _Ints, own_views: _Ints) -> Tensor | None:
+        """Return the normalised pixels of tiles by row and view, where the rest of the network gets them, too."""
+        assert self._model.cut is not None
+        if not self._model.cut.rest_sees_pixels:
+            return None
+        with torch.no_grad(), self._autocast():
+            return self._model.preprocess(self._pixels(rows, own_views))
+
+    def _pixels(self, rows: _Ints, own_views: _Ints) -> Tensor:
+        """Return (n, C, H, W) of tiles by row and view."""
+        numbers = torch.from_numpy(self._views.numbers(rows, own_views)).to(self.device)
+        tiles = self._batches
+        return augment.apply(self._settings, tiles.pixels(rows), numbers, tiles.rgb, tiles.layers)
 
     def _values(self, rows: _Ints, own_views: _Ints, sizes: list[int]) -> Iterator[Tensor]:
         """Yield (B, ...) of these sizes, maps as (B, H, W, C): kept ones, after computing and keeping the missing."""
@@ -116,11 +131,8 @@ class Features:
     def _compute(self, rows: _Ints, own_views: _Ints) -> Tensor:
         """Return (n, ...) of at most a chunk of tiles by row and view; maps as (n, H, W, C)."""
         filled = np.resize(np.arange(len(rows)), _CHUNK)
-        numbers = torch.from_numpy(self._views.numbers(rows, own_views)[filled]).to(self.device)
-        pixels, tiles = self._batches.pixels(rows[filled]), self._batches
-        pixels = augment.apply(self._settings, pixels, numbers, tiles.rgb, tiles.layers)
         with torch.no_grad(), self._autocast():
-            values = self._model.prefix(pixels).values[: len(rows)]
+            values = self._model.prefix(self._pixels(rows[filled], own_views[filled])).values[: len(rows)]
         return values.permute(0, 2, 3, 1).contiguous() if values.ndim == 4 else values.contiguous()
 
     def _key(self, tiles: str, example: Tensor) -> str:
