@@ -28,6 +28,8 @@ INDICES = {
     "BSI": (("swir16", "red"), ("nir", "blue")),
 }
 
+Channels = list[tuple[str, list[str], list[str]]]  # as ``ModelSpec`` has them
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,6 +68,15 @@ def choose(asked: str | Sequence[str]) -> Choice:
     channels = tuple(_channel(name, sensors[0]) for name in names)
     bands = tuple(dict.fromkeys([*own, *(band for _, plus, minus in channels for band in (*plus, *minus))]))
     return Choice(bands, np.dtype(np.uint16), UNITS, sensors[0], channels if bands != names else None)
+
+
+def with_indices(bands: Sequence[str], channels: Channels | None) -> Channels | None:
+    """Add to what a network sees the indices of ``INDICES`` that it lacks and whose bands are stored."""
+    seen = channels or [(name, [name], []) for name in bands]
+    sensor = SENSOR_OF.get(bands[0], SENTINEL2)
+    usual = [_channel(name, sensor) for name in INDICES if name not in [own for own, *_ in seen]]
+    added = [(name, [*plus], [*minus]) for name, plus, minus in usual if {*plus, *minus} <= {*bands}]
+    return [*seen, *added] if added else channels
 
 
 def _channel(name: str, sensor: Sensor) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones
+from landuse.model.adapters import Adapter
 from landuse.model.batches import Batches, on_device, pick_device
 from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
@@ -69,12 +70,14 @@ def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, ModelSpec]:
     info, chosen, recipe = store.info, p.model, p.recipe
-    weights = "none" if recipe.from_scratch else chosen.weights
-    name, size = chosen.backbone, chosen.input_size
+    weights = "none" if recipe.from_scratch or recipe.fit else chosen.weights
+    name, size = chosen.backbone, info["tile_size"] if recipe.fit else chosen.input_size
     channels = [(channel, plus, minus) for channel, plus, minus in info.get("channels") or []] or None
+    if recipe.fit:
+        channels = sensors.with_indices(info["bands"], channels)
     names = [channel for channel, *_ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
-    adapter = choose(chosen.input_adapter, name, names, weights != "none")
+    adapter = Adapter() if recipe.fit else choose(chosen.input_adapter, name, names, weights != "none")
     load = loader(weights, name, size)
     backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
@@ -88,7 +91,8 @@ def _model(
             ) from None
     rows = split.loc[split["split"] == "train", "row"].tolist()
     mean, std = normalisation(recipe.normalise, backbone, store.images, rows, names, seen)
-    flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
+    precision = "fp32" if recipe.fit else resolve(p.train.precision, device)
+    flat = flatten(p) | {"train.precision": precision}  # it changes the result
     data_digest = digest([info["pixels"], split[["file", "target", "split"]].to_dict("list")])
     spec = ModelSpec(
         version=VERSION,
