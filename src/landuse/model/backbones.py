@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from landuse.core.errors import UserError, did_you_mean
-from landuse.model import adapters, convolutions, small_cnns
+from landuse.model import adapters, classical, convolutions, small_cnns
 from landuse.model.adapters import Adapter
 from landuse.model.fusion import LateFusion
 from landuse.model.variants import gem_pooling, small_stem
+from landuse.params import CLASSICAL
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
@@ -38,7 +39,7 @@ class Backbone:
 
     module: (N, C, H, W) normalised float -> (N, features). stages: parameter name -> one of STAGES, or "head".
     mean, std: of the RGB values in [0, 1] that its weights expect. adapter: names of parameters that came without
-    weights to start from, as ``adapters`` says.
+    weights to start from, as ``adapters`` says. head: what stands for that of the recipe.
     """
 
     module: nn.Module
@@ -47,6 +48,7 @@ class Backbone:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     adapter: frozenset[str] = frozenset()
+    head: nn.Module | None = None
 
 
 def build(
@@ -64,10 +66,14 @@ def build(
     load: gives the network for RGB the weights to start from, see ``training.weights``. adapter: how it gets other
     channels; small networks are made for any, with ``scratch_stem``. stem, pooling: see ``variants``. input_size:
     pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it. layers: so many of the last
-    channels have a branch of their own, see ``fusion``; the adapter is of the others.
+    channels have a branch of their own, see ``fusion``; the adapter is of the others. Classical models have no variants.
 
     Raises UserError where there is no such backbone or variant, or it does not work at this size; and as ``load`` does.
     """
+    if name in CLASSICAL:
+        statistics, trees = classical.Statistics(channels), classical.Trees(mean=name == "random_forest")
+        head = None if name == "logistic" else trees
+        return Backbone(statistics, classical.PER_CHANNEL * channels, {}, _RGB_MEAN, _RGB_STD, head=head)
     spectral = channels - layers
     if name in small_cnns.BUILD:
         network = small_cnns.BUILD[name](spectral if adapter.word == "scratch_stem" else 3)
@@ -170,7 +176,7 @@ def refuse_unknown(name: str) -> None:
     """Raise UserError, with near names, where there is no such backbone."""
     import timm
 
-    own = [*small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0"]
+    own = [*CLASSICAL, *small_cnns.BUILD, *TORCHVISION, "efficientnet_lite0"]
     architecture, _, tag = name.partition(".")
     known = timm.list_pretrained(f"{architecture}.*") if timm.is_model(architecture) else [*own, *timm.list_models()]
     if name not in own and (not timm.is_model(architecture) or (tag and name not in known)):

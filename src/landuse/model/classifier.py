@@ -39,7 +39,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone, self.stages, self.classes = backbone.module, backbone.stages, classes
         self.adapter = backbone.adapter
-        self.head = _head(head, backbone.features, classes)
+        self.head = backbone.head or _head(head, backbone.features, classes)
         self._resting: list[nn.Module] = []
         self._frozen: set[str] = set()  # names of the backbone's parameters
         self.register_load_state_dict_post_hook(_uncut)  # type: ignore[no-untyped-call]

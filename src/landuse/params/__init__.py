@@ -3,11 +3,13 @@
 from landuse.params.data import PARTS, Data, Fractions, Mapping, Part, Published, PublishedList, SourceName, Split
 from landuse.params.deliverables import Ensemble, Evaluate
 from landuse.params.file import Params, check, load, read
+from landuse.params.fit import CLASSICAL, Fit
 from landuse.params.recipe import STAGES, Augment, Freeze, Head, Loss, Monitor, Phase, Recipe
 from landuse.params.training import Collapse, Optimizers, Runtime, Schedulers, Tune
 
 __all__ = [
-    "PARTS", "STAGES", "Augment", "Collapse", "Data", "Ensemble", "Evaluate", "Fractions", "Freeze", "Head", "Loss",
+    "CLASSICAL", "PARTS", "STAGES", "Augment", "Collapse", "Data", "Ensemble", "Evaluate", "Fit", "Fractions", "Freeze",
+    "Head", "Loss",
     "Mapping", "Monitor", "Optimizers", "Params", "Part", "Phase", "Published", "PublishedList", "Recipe", "Runtime",
     "Schedulers", "SourceName", "Split", "Tune", "check", "load", "read",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from landuse.core.errors import UserError, did_you_mean
 from landuse.params.base import Section, Word
 from landuse.params.data import Data, Mapping, Split
 from landuse.params.deliverables import Ensemble, Evaluate, Export
+from landuse.params.fit import CLASSICAL, OF_PARAMS
 from landuse.params.recipe import Augment, Recipe
 from landuse.params.training import Collapse, Model, Runtime, Train, Tune
 
@@ -50,6 +51,31 @@ class Params(Section):
             known(f"recipes.{name}.augment", recipe.augment, self.augmentations)
         return self
 
+    @model_validator(mode="after")
+    def _recipe_is_for_the_backbone(self) -> Self:
+        backbone, recipe = self.model.backbone, self.train.recipe
+        if backbone not in CLASSICAL:
+            if self.recipes[recipe].fit:
+                raise ValueError(
+                    f"train.recipe is {recipe!r}, which fits a classical model, but model.backbone is {backbone!r}: "
+                    f"choose another recipe, or a classical model{did_you_mean(backbone, CLASSICAL)}"
+                )
+            return self
+        if not self.recipes[recipe].fit:
+            fitting = [f"-S train.recipe={name}" for name, other in self.recipes.items() if other.fit]
+            raise ValueError(
+                f"train.recipe is {recipe!r}, which trains a network in phases, but model.backbone is {backbone!r}, "
+                f"which is fitted at once: {' or '.join(fitting) or 'add a recipe with fit'}"
+            )
+        for key, values in OF_PARAMS.items():
+            section, _, name = key.partition(".")
+            if (found := getattr(getattr(self, section), name)) not in values:
+                raise ValueError(
+                    f"{key} is {found!r}, which means nothing for model.backbone={backbone}: "
+                    f"set it to {'null' if values[0] is None else str(values[0]).lower()}"
+                )
+        return self
+
     @property
     def recipe(self) -> Recipe:
         """The chosen recipe, with the overrides of ``train`` in every phase.
@@ -57,7 +83,7 @@ class Params(Section):
         A learning rate given there replaces the recipe's highest; the other phases keep their ratio to it.
         """
         recipe, train = self.recipes[self.train.recipe], self.train
-        highest = max(phase.lr for phase in recipe.phases)
+        highest = max((phase.lr for phase in recipe.phases), default=1.0)
 
         def given(*names: str) -> dict[str, Any]:
             return {name: value for name in names if (value := getattr(train, name)) is not None}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from landuse.params.base import Count, Float, Positive, Section, Share, Word
+from landuse.params.fit import OF_RECIPE, Fit
 
 Stage = Literal["stem", "layer1", "layer2", "layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -116,7 +117,7 @@ class Pretraining(Section):
 
 
 class Recipe(Section):
-    """How to train.
+    """How to train: a network in ``phases``, or a classical model, by its ``fit``.
 
     accumulate: batches whose gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
     exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
@@ -139,10 +140,15 @@ class Recipe(Section):
     head: Head
     augment: Word
     loss: Loss
-    phases: Annotated[list[Phase], Field(min_length=1)]
+    phases: Annotated[list[Phase], Field(min_length=1)] = Field(default_factory=list)
+    fit: Fit | None = None
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
+        if bool(self.phases) == bool(self.fit):
+            raise ValueError("give phases, for networks, or fit, for classical models: one of them")
+        if self.fit:
+            return self._fits()
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError(f"phases share a name ({', '.join(names)}): each needs its own")
@@ -152,4 +158,14 @@ class Recipe(Section):
             raise ValueError("ema and swa both average the weights: set one of them to null")
         if self.accumulate > 1 and any(phase.optimizer == "sam" for phase in self.phases):
             raise ValueError("sam needs each batch twice: set accumulate to 1, or choose another optimizer")
+        return self
+
+    def _fits(self) -> Self:
+        plain = self.loss.model_copy(update={"class_weights": False})
+        allowed = OF_RECIPE | {"head": (Head(hidden=None, dropout=0.0),)}
+        odd = [key for key, values in allowed.items() if getattr(self, key) not in values]
+        if plain != Loss(class_weights=False, label_smoothing=0.0):
+            odd.append("loss (but for class_weights)")
+        if odd:
+            raise ValueError(f"{', '.join(odd)} of a recipe with fit means nothing: set it as recipe classical has it")
         return self

@@ -1,6 +1,6 @@
 """The one room that knows sensors: bands, their names and units, and how they look to a person."""
 
-from landuse.sensors.choice import Choice, choose
+from landuse.sensors.choice import Choice, choose, with_indices
 from landuse.sensors.files import EITHER, EUROSAT, Unfit, centre, in_order_of, named, places, read, spelled, stored
 from landuse.sensors.names import BANDS, BANDS_BY_WAVELENGTH, band
 from landuse.sensors.pixels import (
@@ -55,4 +55,5 @@ __all__ = [
     "stretched",
     "to_rgb",
     "visible",
+    "with_indices",
 ]

@@ -21,6 +21,10 @@ PRESETS = {
     "no_cirrus": tuple(name for name in SENTINEL2.names if name != "B10"),
 }
 
+_USUAL = ("NDVI", "NDWI", "NDBI", "MNDWI", "BSI")  # of vegetation, water, buildings, water beside buildings, bare soil
+
+Channels = list[tuple[str, str]]  # as ``ModelSpec`` has them
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -57,3 +61,14 @@ def choose(asked: str | Sequence[str]) -> Choice:
     channels = tuple((name, name if name in own else catalogue.formula(name, sensors[0])) for name in names)
     bands = tuple(dict.fromkeys([*own, *(band for _, formula in channels for band in formulas.names(formula))]))
     return Choice(bands, np.dtype(np.uint16), UNITS, sensors[0], channels if bands != names else None)
+
+
+def with_indices(bands: Sequence[str], channels: Channels | None, layers: int = 0) -> Channels | None:
+    """Add to what a network sees the usual indices that it lacks and whose bands are stored, before the layers."""
+    seen = channels or [(name, name) for name in bands]
+    lacking = [name for name in _USUAL if name not in [own for own, _ in seen]]
+    sensor = SENSOR_OF.get(bands[0], SENTINEL2)
+    usual = [(name, catalogue.formula(name, sensor)) for name in lacking]
+    added = [(name, formula) for name, formula in usual if {*formulas.names(formula)} <= {*bands}]
+    spectral = len(seen) - layers
+    return [*seen[:spectral], *added, *seen[spectral:]] if added else channels

@@ -66,10 +66,11 @@ def model() -> Model:
 
 
 def history(stages: Stages) -> list[dict[str, Any]]:
-    """Return the rows of history.csv; none when it is not among the outputs of these stages."""
+    """Return the rows of history.csv, without what is blank; none when it is not among the outputs of these stages."""
     found = [(file, stage) for file, stage in _outputs(stages).items() if file == workspace() / HISTORY]
     tables = [read_csv(file, stage, HISTORY_COLUMNS) for file, stage in found]
-    return [{str(k): v for k, v in row.items()} for table in tables for row in table.to_dict("records")]
+    rows = [row for table in tables for row in table.to_dict("records")]
+    return [{str(key): value for key, value in row.items() if value == value} for row in rows]  # a blank is NaN
 
 
 def metrics(stages: Stages) -> dict[str, float]:

@@ -20,8 +20,10 @@ def digest(content: Any) -> str:
 
 def flatten(p: params.Params) -> dict[str, Any]:
     """The train stage's params as dotted names and plain values, without what the state of a training does not hold."""
-    sections = {"model": p.model, "train": p.train, "recipe": p.recipe, "augment": p.augment}
+    sections = {"model": p.model, "train": p.train, "augment": p.augment}
     dumped = {name: section.model_dump() for name, section in sections.items()}
+    others = {name: True for name in params.CLASSICAL if name != p.model.backbone}
+    dumped["recipe"] = p.recipe.model_dump(exclude={"fit": others} if p.recipe.fit else {"fit"})
     return settings.flatten(dumped | {"collapse": p.collapse.model_dump(exclude=_NO_EFFECT)})
 
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from landuse.core.errors import Interrupted, UserError
@@ -28,6 +26,7 @@ from landuse.training.frozen.views import views
 from landuse.training.guards import EpochFacts, Guards
 from landuse.training.optim import better_is_lower
 from landuse.training.precision import autocast
+from landuse.training.scores import measured
 from landuse.training.step import Stepper
 
 Row = dict[str, Any]  # what one epoch leaves in the history
@@ -277,7 +276,7 @@ def _seed(seed: int, epoch: int, batch: int, device: torch.device) -> None:
 def validate(
     model: Classifier, own: Batches | Features, targets: npt.NDArray[np.int64], precision: str
 ) -> tuple[dict[str, float], npt.NDArray[np.int64]]:
-    """Cross-entropy (unweighted, unsmoothed), accuracy and macro-F1 on the validation tiles; and the predictions.
+    """Return what ``measured`` says of the validation tiles, and the predictions.
 
     own: this rank's share of the tiles. targets: of all of them.
     """
@@ -287,14 +286,4 @@ def validate(
         part = torch.cat([model(given).float().cpu() for given, _ in own.in_order()])
     model.train(training)
     output = torch.from_numpy(distributed.joined(part.numpy()))
-    predicted = output.argmax(1).numpy()
-
-    def metrics() -> dict[str, float]:
-        f1 = f1_score(targets, predicted, labels=range(output.shape[1]), average="macro", zero_division=0)
-        return {
-            "val_loss": F.cross_entropy(output, torch.from_numpy(targets)).item(),
-            "val_accuracy": float(np.mean(predicted == targets)),
-            "val_macro_f1": float(f1),
-        }
-
-    return distributed.on_first(metrics), predicted
+    return distributed.on_first(lambda: measured(output, targets)), output.argmax(1).numpy()

@@ -10,6 +10,7 @@ from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.core.paths import repository
 from landuse.model import backbones, small_cnns
+from landuse.model.adapters import Adapter
 from landuse.model.batches import Batches, on_device, pick_device
 from landuse.model.channels import Channels
 from landuse.model.classifier import Classifier
@@ -81,8 +82,8 @@ def _model(
     p: params.Params, store: TileStore, split: pd.DataFrame, device: torch.device
 ) -> tuple[Classifier, ModelSpec]:
     info, chosen, recipe = store.info, p.model, p.recipe
-    name, size = chosen.backbone, chosen.input_size
-    weights = "none" if recipe.from_scratch or recipe.pretraining else chosen.weights
+    name, size = chosen.backbone, info["tile_size"] if recipe.fit else chosen.input_size
+    weights = "none" if recipe.from_scratch or recipe.pretraining or recipe.fit else chosen.weights
     if recipe.pretraining and name not in small_cnns.BUILD:
         known = " or ".join(sorted(small_cnns.BUILD, reverse=True))
         raise UserError(f"recipe {p.train.recipe}: there is no autoencoder of {name}: -S model.backbone={known}")
@@ -93,10 +94,13 @@ def _model(
             "choose early"
         )
     channels = [(channel, formula) for channel, formula in info.get("channels") or []] or None
+    if recipe.fit:
+        channels = sensors.with_indices(info["bands"], channels, len(layers))
     names = [channel for channel, _ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
     branch = len(layers) if chosen.fusion == "late" else 0
-    adapter = choose(chosen.input_adapter, name, names[: len(names) - branch], weights != "none")
+    known_at_start = weights != "none"
+    adapter = Adapter() if recipe.fit else choose(chosen.input_adapter, name, names[: len(names) - branch], known_at_start)
     load = loader(weights, name, size)
     backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter, branch)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
@@ -110,7 +114,8 @@ def _model(
             ) from None
     rows = split.loc[split["split"] == "train", "row"].tolist()
     mean, std = normalisation(recipe.normalise, backbone, store.images, rows, names, seen, len(layers))
-    flat = flatten(p) | {"train.precision": resolve(p.train.precision, device)}  # it changes the result
+    precision = "fp32" if recipe.fit else resolve(p.train.precision, device)
+    flat = flatten(p) | {"train.precision": precision}  # it changes the result
     data_digest = digest([info["pixels"], split[["file", "target", "split"]].to_dict("list")])
     spec = ModelSpec(
         version=VERSION,

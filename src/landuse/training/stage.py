@@ -1,17 +1,18 @@
 """Training: from a split tile store to a model on disk and its history."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import torch
 
 from landuse import params, tracking
-from landuse.core.errors import Interrupted
+from landuse.core.errors import Interrupted, UserError
 from landuse.core.files import write_csv, write_json
 from landuse.core.paths import COLLAPSE, HISTORY, TRAIN_METRICS, repository
 from landuse.model import saved
 from landuse.storage.checkpoints import checkpointing
-from landuse.training import distributed, loop
+from landuse.training import classical, distributed, loop
 from landuse.training.autoencoder import Pretrained
 from landuse.training.guards import Guards
 from landuse.training.guards.findings import Collapsed
@@ -26,6 +27,8 @@ def run(p: params.Params) -> None:
     Under ``torchrun`` several processes train as one.
     """
     configure()
+    if p.recipe.fit and distributed.size() > 1:
+        raise UserError(f"{p.model.backbone} is fitted by one process: start the training without torchrun")
     ready = prepare(p)
     spec = ready.spec
     print(
@@ -52,8 +55,16 @@ def run(p: params.Params) -> None:
                 tracked.epoch(row, {"tiles_per_second": speed})
 
         try:
-            training = loop.Loop(ready.model, ready.train, ready.val, p, on_epoch, checkpointer, guards, ready.cache)
-            history, best = training.run()
+            kept: Mapping[str, Any] = {}
+            if p.recipe.fit:
+                history, best = classical.fit(ready.model, ready.train, ready.val, p, on_epoch, guards)
+            else:
+                training = loop.Loop(
+                    ready.model, ready.train, ready.val, p, on_epoch, checkpointer, guards, ready.cache
+                )
+                history, best = training.run()
+                kept = training.kept
+                del training
         except Collapsed:
             if checkpointer:
                 write_json(COLLAPSE, guards.report())
@@ -61,8 +72,6 @@ def run(p: params.Params) -> None:
         if checkpointer is None:
             return  # rank 0 writes
         checkpointer.finish()
-        kept = training.kept
-        del training
         return_memory()  # of the optimiser and the best weights, which have gone with the loop
         pretrained = ready.pretrained
         saved.save(ready.model, spec, phases=kept, autoencoder=pretrained.weights if pretrained else None)
@@ -75,8 +84,9 @@ def run(p: params.Params) -> None:
 
 
 def _line(row: loop.Row, speed: float) -> str:
+    lr = "" if row["lr"] is None else f"lr {row['lr']:.1e}  "
     return (
-        f"epoch {row['epoch']:>3}  {row['phase']:<10} lr {row['lr']:.1e}  "
+        f"epoch {row['epoch']:>3}  {row['phase']:<10} {lr}"
         f"train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.4f}  "
         f"val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.4f} macro-F1 {row['val_macro_f1']:.4f}  "
         f"{speed:,.0f} tiles/s"

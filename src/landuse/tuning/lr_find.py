@@ -47,6 +47,8 @@ def run(p: params.Params, phase_name: str | None = None) -> None:
 
     Raises UserError: there is no such phase, or the loss falls at no learning rate.
     """
+    if p.recipe.fit:
+        raise UserError(f"{p.model.backbone} has no learning rate to look for: it is fitted at once")
     phases = {phase.name: phase for phase in reversed(p.recipe.phases)}
     if phase_name is not None and phase_name not in phases:
         raise UserError(f"the recipe has no phase {phase_name!r}{did_you_mean(phase_name, phases)}")

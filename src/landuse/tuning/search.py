@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from landuse import params, tracking
 from landuse.core.errors import Interrupted, UserError
 from landuse.core.paths import repository, workspace
+from landuse.training import classical
 from landuse.training.loop import Loop, Row
 from landuse.training.prepare import prepare
 from landuse.training.process import configure
@@ -101,7 +102,10 @@ def _train(trial: optuna.Trial, settings: dict[str, Any], read: Read, monitor: s
     try:
         p = read(settings)
         ready = prepare(p)
-        _, best = Loop(ready.model, ready.train, ready.val, p, on_epoch, cache=ready.cache).run()
+        if p.recipe.fit:
+            _, best = classical.fit(ready.model, ready.train, ready.val, p, on_epoch)
+        else:
+            _, best = Loop(ready.model, ready.train, ready.val, p, on_epoch, cache=ready.cache).run()
     except (UserError, torch.OutOfMemoryError) as error:
         trial.set_user_attr(REASON, " ".join(str(error).split()))
         raise

@@ -78,6 +78,8 @@ def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
 
     compiled: measure ``train.compile`` too. seconds: to measure for.
     """
+    if p.recipe.fit:
+        raise UserError(f"{p.model.backbone} is fitted at once, in float32: there is no training speed to choose")
     phase = max(p.recipe.phases, key=lambda phase: phase.epochs)
     configure()
     ready = prepare(p)

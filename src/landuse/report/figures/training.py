@@ -19,11 +19,14 @@ _NAMES = {"train": "training", "val": "validation", "lr": "at the start of the e
 def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Loss, accuracy, macro-F1 and learning rate over epochs, with the phases and the epoch that was kept.
 
-    history: plots/history.csv.
+    history: plots/history.csv. A classical model has one row, and no learning rate.
     """
     figure = style.new(style.WIDE, 7.4)
     axes = figure.subplots(2, 2, sharex=True)
     for axis, (title, columns) in zip(axes.flat, _PANELS.items(), strict=True):
+        if history[columns].isna().all(axis=None):
+            axis.set_axis_off()
+            continue
         for column in columns:
             colour, name = style.RED if column.startswith("val") else style.BLUE, _NAMES[column.split("_")[0]]
             axis.plot(history["epoch"], history[column], color=colour, lw=1.5, label=name)

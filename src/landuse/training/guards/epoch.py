@@ -88,6 +88,13 @@ def one_class(
     )
 
 
+def one_class_fitted(told: dict[str, float], s: Collapse) -> Finding:
+    """Nearly all validation tiles get one label from a classical model, which will learn no more."""
+    limit = {"largest_share": s.one_class_share, "true_share": TRUE_SHARE}
+    cause = "nearly all validation tiles get the same label: the statistics of tiles do not tell labels apart"
+    return judge("one_class", told, limit, (bool(told["one_class"]), "collapse", cause))
+
+
 def stale_share(model: Classifier, steps: int) -> float:
     """How much is left of the oldest BatchNorm statistics after so many steps of training: 0 to 1."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.training]

@@ -84,6 +84,11 @@ class Guards:
         self._memory.true_share = float(np.bincount(val.targets).max() / len(val.targets))
         self._note(found, epoch=0)
 
+    def after_fit(self, val: Batches, row: dict[str, Any], predicted: npt.NDArray[np.int64]) -> None:
+        """Check what a classical model, fitted at once, says of validation tiles. Raises as ``after_epoch``."""
+        told = after.predictions(val.targets, predicted, len(self.classes), self.settings)
+        self._note([after.one_class_fitted(told, self.settings)], row["epoch"])
+
     def after_epoch(self, model: Classifier, train: Batches, val: Batches, facts: EpochFacts) -> None:
         """Check what an epoch has come to; leaves no trace. Raises Collapsed where the action is fail."""
         s, row, memory = self.settings, facts.row, self._memory

@@ -36,12 +36,12 @@ _SCALE = "set normalise of the recipe to auto, or look for pixels that were divi
 
 
 def check(model: Classifier, train: Batches, val: Batches, classes: list[str]) -> list[Finding]:
-    """All checks before training; after numbers that are none, the network is not asked."""
+    """All checks before training; after numbers that are none, the network is not asked, nor is a classical model."""
     with probe.undisturbed(model):
         found = [pairing(train, val, len(classes))]
         pixels, targets = next(probe.sample(train).in_order())
         found.append(inputs(model, pixels))
-        if bool(torch.isfinite(model.preprocess(pixels)).all()):
+        if next(model.backbone.parameters(), None) is not None and bool(torch.isfinite(model.preprocess(pixels)).all()):
             with probe.batch_statistics(probe.fresh(model)):
                 values = model.features(pixels)
             # what is frozen cannot recover; what learns may
