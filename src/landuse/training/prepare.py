@@ -99,8 +99,8 @@ def _model(
     names = [channel for channel, _ in channels] if channels else info["bands"]
     seen = Channels(info["bands"], channels, info["radiometric_offset"] or 0) if channels else None
     branch = len(layers) if chosen.fusion == "late" else 0
-    known_at_start = weights != "none"
-    adapter = Adapter() if recipe.fit else choose(chosen.input_adapter, name, names[: len(names) - branch], known_at_start)
+    spectral = names[: len(names) - branch]
+    adapter = Adapter() if recipe.fit else choose(chosen.input_adapter, name, spectral, weights != "none")
     load = loader(weights, name, size)
     backbone = backbones.build(name, len(names), chosen.stem, chosen.pooling, size, load, adapter, branch)
     for other, phase in {phase.input_size or size: phase.name for phase in reversed(recipe.phases)}.items():
