@@ -66,7 +66,7 @@ def build(
     load: gives the network for RGB the weights to start from, see ``training.weights``. adapter: how it gets other
     channels; small networks are made for any, with ``scratch_stem``. stem, pooling: see ``variants``. input_size:
     pixels a side. Networks of a fixed size (ViT, Swin, MLP-Mixer) are built for it. layers: so many of the last
-    channels have a branch of their own, see ``fusion``; the adapter is of the others. Classical models have no variants.
+    channels have a branch of their own, see ``fusion``; the adapter is of the others. Classical models: no variants.
 
     Raises UserError where there is no such backbone or variant, or it does not work at this size; and as ``load`` does.
     """
