@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
+from landuse.core.layers import LayerBand
 from landuse.core.outputs import as_json, first_fault, reading
 
 VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
@@ -78,8 +79,9 @@ class ModelSpec(_Form):
     in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
     metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
-    added and, for an index (their difference by their sum), those that are subtracted; None: the bands. mean, std: of
-    each channel, in ``units``. weights: where training started from. identity: digest of all that made the weights
+    added and, for an index (their difference by their sum), those that are subtracted; None: the bands. layers: the
+    last bands, which come from other rasters; None, and not in the file: there is none. mean, std: of each channel, in
+    ``units``. weights: where training started from. identity: digest of all that made the weights
     (params, data, code). params: of the train stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
@@ -104,6 +106,7 @@ class ModelSpec(_Form):
     ground_resolution: float | None = None
     input_size: int
     channels: list[tuple[str, list[str], list[str]]] | None = None
+    layers: list[LayerBand] | None = Field(default=None, exclude_if=lambda layers: layers is None)
     mean: list[float]
     std: list[float]
     calibration: Calibration | None = None
@@ -127,3 +130,15 @@ class ModelSpec(_Form):
         if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.mean))}):
             raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.mean)} channels")
         return self
+
+    @model_validator(mode="after")
+    def _layers_are_the_last_bands(self) -> Self:
+        names = [band["name"] for band in self.layers or []]
+        if names != self.bands[len(self.bands) - len(names) :]:
+            raise ValueError(f"layers are {', '.join(names)}, but the last bands {', '.join(self.bands)}")
+        return self
+
+    @property
+    def spectral(self) -> list[str]:
+        """The bands of the sensor, without those of layers."""
+        return self.bands[: len(self.bands) - len(self.layers or [])]

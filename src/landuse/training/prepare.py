@@ -107,6 +107,7 @@ def _model(
         ground_resolution=info["ground_resolution"],
         input_size=size,
         channels=channels,
+        layers=info.get("layers"),
         mean=mean,
         std=std,
         source=info["source"],
