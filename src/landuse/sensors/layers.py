@@ -37,6 +37,10 @@ class Layer:
     def name(self) -> str:
         return self.bands[0]["of"]
 
+    @property
+    def method(self) -> Resampling:
+        return self.bands[0]["resampling"]
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -144,7 +148,7 @@ def _resampled(layer: Layer, pixels: Pixels) -> Floats32:
                 dst_crs=pixels.crs,
                 dst_transform=pixels.transform,
                 dst_nodata=np.nan,
-                resampling=Method[layer.bands[0]["resampling"]],
+                resampling=Method[layer.method],
                 tolerance=_EXACT,
                 **_scale(raster, pixels),
             )
