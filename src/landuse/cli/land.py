@@ -5,7 +5,7 @@ import os
 import sys
 
 from landuse.cli import area, change, maps, view
-from landuse.cli.values import MODEL, Command, path, share, whole
+from landuse.cli.values import LAYER, MODEL, Command, path, share, whole
 from landuse.core.errors import UserError
 
 
@@ -14,7 +14,7 @@ def _scene(options: argparse.Namespace) -> None:
         raise UserError(f"{options.out} is there already: name a new folder")
     from landuse.data.sources.sample.scene import write_scene
 
-    write_scene(options.out, options.seed, options.size, options.city, options.after)
+    write_scene(options.out, options.seed, options.size, options.city, options.after, options.layers)
     print("wrote", ", ".join(sorted(map(str, options.out.iterdir()))))
 
 
@@ -24,7 +24,7 @@ def _predict(options: argparse.Namespace) -> None:
     from landuse.inference.predict.run import run
 
     model = Model.load(registry.local_folder(options.model), threads=1)
-    failed = run(options.paths, model, options.out, check_values=not options.any_values)
+    failed = run(options.paths, model, options.out, not options.any_values, options.layer)
     if failed:
         print(f"landuse: files without an answer: {failed:,}; the column error says why", file=sys.stderr)
         raise SystemExit(1)
@@ -41,6 +41,8 @@ COMMANDS: dict[str, Command] = {
                    "help": "about this part of the land is residential or industrial, 0 to 1 (default: a quarter)"},
         "--after": {"metavar": "SHARE", "type": share,
                     "help": "write a later date, too: this part of the farmland became city, 0 to 1; and what changed"},
+        "--layers": {"action": "store_true",
+                     "help": "write its relief, dem.tif, and the NDVI of a year, ndvi.tif, too (of the first date)"},
     }),
     "map": maps.COMMAND,
     "change": change.COMMAND,
@@ -52,6 +54,7 @@ COMMANDS: dict[str, Command] = {
         "--out": {"metavar": "FILE", "type": path,
                   "help": ".csv, .jsonl, .parquet or .gpkg, points where tiles have coordinates (default: CSV on "
                           "standard output)"},
+        **LAYER,
         "--any-values": {"action": "store_true",
                          "help": "answer tiles whose values look like other units than the model's, too"},
     }),

@@ -37,11 +37,13 @@ _OF_MANY = {_ADDED, _DIM}
 
 def faults(tiles: npt.NDArray[Any], spec: ModelSpec) -> list[str]:
     """Say what is impossible in the values of each of (n, H, W, C) tiles of the model's dtype; "" where nothing is."""
+    count = len(spec.spectral)
+    tiles = tiles[..., :count]  # a layer can have any value
     flat = tiles.reshape(len(tiles), int(np.prod(tiles.shape[1:])))  # -1 fits no empty array
     smallest, largest = flat.min(axis=1), flat.max(axis=1)
     found = np.full(len(tiles), "", dtype=object)
     if spec.limits is not None:
-        low, high = np.array(spec.limits).T
+        low, high = np.array(spec.limits[:count]).T
         # in two steps: over both axes at once it takes ten times as long
         mean = tiles.sum(axis=1, dtype=np.uint32).sum(axis=1) / (tiles.shape[1] * tiles.shape[2])
         if spec.dtype == "uint8":

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from landuse.core.errors import did_you_mean
+from landuse.core.layers import Resampling
 from landuse.params.base import Float, Place, Section, Seed, Share, Word
 
 SourceName = Literal["sample", "eurosat_rgb", "eurosat_ms", "folder"]
 BandPreset = Literal["rgb", "rgb_nir", "ten_metre", "twenty_metre", "all", "no_cirrus"]
-Resampling = Literal["nearest", "bilinear", "cubic", "average"]
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -33,16 +33,14 @@ class LayerTable(Section):
     path: Place
     resampling: Resampling
     range: Annotated[list[Float], Field(min_length=2, max_length=2)]
-    units: Annotated[str, Field(max_length=80)]
-    derive: list[Literal["slope", "aspect"]]
+    units: Word
+    derive: Literal["none", "slope", "slope_aspect"]
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         low, high = self.range
         if low >= high:
             raise ValueError(f"range is {low:g} to {high:g}: give the smallest and then the largest value")
-        if len({*self.derive}) != len(self.derive):
-            raise ValueError(f"derive names {self.derive[0]} twice: leave one out")
         return self
 
 
@@ -52,7 +50,7 @@ class Data(Section):
     coordinates: Place | None
     bands: Bands
     layers: list[Word]
-    layer_tables: dict[Word, LayerTable]
+    layer_tables: Annotated[dict[Word, LayerTable], Field(min_length=1)]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]

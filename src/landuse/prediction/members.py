@@ -22,7 +22,7 @@ from landuse.spec.model import ModelSpec, Network
 _PHASE = "phase:"
 _NAME = re.compile(r"recipe\.phases\.\d+\.name")  # the param
 # what must be equal to answer the same question of the same pixels
-_ALIKE = ("classes", "bands", "units", "radiometric_offset", "dtype", "tile_size")
+_ALIKE = ("classes", "bands", "units", "radiometric_offset", "dtype", "tile_size", "layers")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def load(names: Sequence[str] = ()) -> list[Member]:
 def refuse_other_tiles(spec: ModelSpec, labels: list[str], info: Mapping[str, Any]) -> None:
     """Raise UserError where a model.json does not fit the question that tiles and split ask. info: of the store."""
     for field in _ALIKE:
-        own, asked = getattr(spec, field), labels if field == "classes" else info[field]
+        own, asked = getattr(spec, field), labels if field == "classes" else info.get(field)
         if (own or 0) != (asked or 0):  # None, too, is no offset
             reason = f"its {field} are {_short(own)}, those of the tiles {_short(asked)}"
             raise damaged(MODEL / saved.SPEC, "train", reason)

@@ -7,36 +7,23 @@ scale + offset, and 0 is no data.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, hypot, radians
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
 from landuse.core.arrays import Floats32
 from landuse.core.errors import UserError
+from landuse.core.layers import LayerBand, Resampling
 
-Resampling = Literal["nearest", "bilinear", "cubic", "average"]
 _STEPS = 65_534  # from 1 to 65535
 _DEGREE = 111_195  # metres of latitude, on the sphere
 _EXACT = 1e-9  # pixels that a place may be off where it is interpolated: GDAL takes 0 for no answer
 # what can be derived of an elevation in metres: suffixes of the names of its bands, with range and units. Aspect is
 # circular and means nothing on flat land: its cosine and sine, times the sine of the slope, are neither
-DERIVED = {
-    "slope": (("_slope", (0.0, 90.0), "degrees"),),
-    "aspect": (("_northness", (-1.0, 1.0), ""), ("_eastness", (-1.0, 1.0), "")),
-}
-
-
-class LayerBand(TypedDict):
-    """A stored band, as dataset.json and model.json tell it. of: the raster that it comes from."""
-
-    name: str
-    scale: float
-    offset: float
-    units: str
-    resampling: Resampling
-    of: str
+_SLOPE = ("_slope", (0.0, 90.0), "degrees")
+_ASPECT = (("_northness", (-1.0, 1.0), "1"), ("_eastness", (-1.0, 1.0), "1"))
+DERIVED = {"none": (), "slope": (_SLOPE,), "slope_aspect": (_SLOPE, *_ASPECT)}
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,10 @@ class Layer:
     def name(self) -> str:
         return self.bands[0]["of"]
 
+    @property
+    def method(self) -> Resampling:
+        return self.bands[0]["resampling"]
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -62,10 +53,10 @@ class Pixels:
 
 
 def stored_bands(
-    name: str, resampling: Resampling, limits: tuple[float, float], units: str, derive: Sequence[str]
+    name: str, resampling: Resampling, limits: tuple[float, float], units: str, derive: str
 ) -> tuple[LayerBand, ...]:
-    """The bands that are stored of a raster. limits: smallest and largest value that it can have."""
-    forms = [("", limits, units), *(form for what in derive for form in DERIVED[what])]
+    """The bands that are stored of a raster. limits: its smallest and largest value. derive: a key of DERIVED."""
+    forms = [("", limits, units), *DERIVED[derive]]
     return tuple(_band(name, suffix, low, high, its, resampling) for suffix, (low, high), its in forms)
 
 
@@ -157,7 +148,7 @@ def _resampled(layer: Layer, pixels: Pixels) -> Floats32:
                 dst_crs=pixels.crs,
                 dst_transform=pixels.transform,
                 dst_nodata=np.nan,
-                resampling=Method[layer.bands[0]["resampling"]],
+                resampling=Method[layer.method],
                 tolerance=_EXACT,
                 **_scale(raster, pixels),
             )

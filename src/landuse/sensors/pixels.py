@@ -41,7 +41,8 @@ def shown(bands: Sequence[str]) -> list[int]:
 
     False colours fall in wavelength from red to blue, as true ones do.
     """
-    falling = sorted(range(len(bands)), key=lambda at: -_wavelength(bands[at]))
+    spectral = [at for at, name in enumerate(bands) if name in BY_NAME] or range(len(bands))  # no layers, if possible
+    falling = sorted(spectral, key=lambda at: -_wavelength(bands[at]))
     false = [falling[0], falling[len(falling) // 2], falling[-1]] if len(falling) >= 3 else falling[:1]
     return visible(bands) or false
 

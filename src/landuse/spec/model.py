@@ -3,18 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-    with_config,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
+from landuse.core.layers import LayerBand
 from landuse.core.outputs import as_json, first_fault, reading
 
 VERSION = 3  # 1: without radiometric_offset, ground_resolution and calibration; 2: without what the export adds
@@ -88,10 +80,10 @@ class ModelSpec(_Form):
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
     metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
     added and, for an index (their difference by their sum), those that are subtracted; None: the bands. layers: the
-    rasters that are stored after the bands and are the last channels, each with its name. fusion: how the network gets
-    them, as ``model.fusion``. Both are None, and left out of the file, where there are no layers. mean, std: of each
-    channel, in ``units``. weights: where training started from. identity: digest of all that made the weights
-    (params, data, code). params: of the train stage, flat.
+    last bands, and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``. Both
+    are None, and not in the file, where there are no layers. mean, std: of each channel, in ``units``. weights: where
+    training started from. identity: digest of all that made the weights (params, data, code). params: of the train
+    stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
     smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
@@ -115,8 +107,8 @@ class ModelSpec(_Form):
     ground_resolution: float | None = None
     input_size: int
     channels: list[tuple[str, list[str], list[str]]] | None = None
-    layers: list[dict[str, Any]] | None = None
-    fusion: Literal["early", "late"] | None = None
+    layers: list[LayerBand] | None = Field(default=None, exclude_if=lambda layers: layers is None)
+    fusion: Literal["early", "late"] | None = Field(default=None, exclude_if=lambda fusion: fusion is None)
     mean: list[float]
     std: list[float]
     calibration: Calibration | None = None
@@ -139,11 +131,6 @@ class ModelSpec(_Form):
             raise ValueError(f"fusion is late, but layers are {len(self.layers or ())} of {len(self.mean)} channels")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_layers_where_there_are_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = dump(self)
-        return {name: value for name, value in content.items() if value is not None or name not in ("layers", "fusion")}
-
     @model_validator(mode="after")
     def _rgb_is_among_the_bands(self) -> Self:
         if self.rgb is None and self.input_adapter in ("inflate", "project", "select_rgb"):
@@ -151,3 +138,15 @@ class ModelSpec(_Form):
         if self.rgb is not None and (len({*self.rgb}) != 3 or not {*self.rgb} <= {*range(len(self.mean))}):
             raise ValueError(f"rgb is {self.rgb}, not three places among {len(self.mean)} channels")
         return self
+
+    @model_validator(mode="after")
+    def _layers_are_the_last_bands(self) -> Self:
+        names = [band["name"] for band in self.layers or []]
+        if names != self.bands[len(self.bands) - len(names) :]:
+            raise ValueError(f"layers are {', '.join(names)}, but the last bands {', '.join(self.bands)}")
+        return self
+
+    @property
+    def spectral(self) -> list[str]:
+        """The bands of the sensor, without those of layers."""
+        return self.bands[: len(self.bands) - len(self.layers or [])]

@@ -23,9 +23,9 @@ import pandas as pd
 from tqdm import tqdm
 from typing_extensions import TypedDict
 
+from landuse.core.layers import LayerBand
 from landuse.core.outputs import damaged, read_csv, read_json, reading
 from landuse.core.paths import TILES
-from landuse.sensors.layers import LayerBand
 
 _STAGE = "download"
 COLUMNS = {"row": "int64", "file": "str", "class": "str"}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landuse.sensors.layers import LayerBand
+from landuse.core.layers import LayerBand
 
 
 @dataclass(frozen=True)

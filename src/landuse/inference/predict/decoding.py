@@ -1,6 +1,7 @@
 """From the bytes of a file to the pixels that a model takes."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from landuse import pictures, sensors
 from landuse.pictures import BadTile
 from landuse.sensors import EUROSAT
+from landuse.sensors.layers import Layer, Pixels, fault, read
 from landuse.spec.model import ModelSpec
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, of BigTIFF too
@@ -29,17 +31,18 @@ class Tile:
     note: str | None = None
 
 
-def decode(content: bytes, spec: ModelSpec) -> Tile:
+def decode(content: bytes, spec: ModelSpec, layers: Sequence[Layer] = ()) -> Tile:
     """Decode a picture (PNG, JPEG, ...: as the training tiles were) or a GeoTIFF.
 
     A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut,
     and of a larger GeoTIFF the centre is taken, only if the training tiles were treated so (data.source=folder).
+    layers: of the model; a GeoTIFF gets them where it lies.
 
     Raises:
         BadTile: it is broken, or not what the model takes; says both.
     """
     if content.startswith(_TIFF):
-        return _from_tiff(content, spec)
+        return _from_tiff(content, spec, layers)
     return Tile(_from_picture(content, spec))
 
 
@@ -53,7 +56,7 @@ def _from_picture(content: bytes, spec: ModelSpec) -> npt.NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
+def _from_tiff(content: bytes, spec: ModelSpec, layers: Sequence[Layer]) -> Tile:
     from rasterio.errors import RasterioError  # GDAL takes a third of a second to load
     from rasterio.io import MemoryFile
 
@@ -71,6 +74,8 @@ def _from_tiff(content: bytes, spec: ModelSpec) -> Tile:
             if spec.source != "folder":
                 _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
+            if layers:
+                pixels = np.concatenate([pixels, *_layers(image, spec.tile_size, layers)], axis=-1)
             return Tile(pixels, place, note)
     except sensors.Unfit as error:
         raise BadTile(str(error)) from None
@@ -95,14 +100,29 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
         taken += ["float32", "float64"]
     if kind not in taken:
         asked = f"{spec.units}, {spec.dtype}" + (f", or uint16 {sensors.UNITS}" if as_rgb else "")
-        raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.bands)} ({asked})")
+        raise BadTile(f"{image.count} bands of {kind}: this model takes {', '.join(spec.spectral)} ({asked})")
     sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
-    order = sensors.in_order_of("the model", spec.bands) if own and image.count == len(spec.bands) else EUROSAT
-    places, note = sensors.places(sensors.named(image, order, sensor), spec.bands, sensor)
+    order = sensors.in_order_of("the model", spec.spectral) if own and image.count == len(spec.spectral) else EUROSAT
+    places, note = sensors.places(sensors.named(image, order, sensor), spec.spectral, sensor)
     pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
-    pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
+    pixels = sensors.stored(pixels, spec.spectral, sensor) if own else pixels
     pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
+
+
+def _layers(image: Any, size: int, layers: Sequence[Layer]) -> Iterator[npt.NDArray[np.uint16]]:
+    """Yield (size, size, bands) of each layer in the middle of a rasterio data set."""
+    from rasterio.windows import Window
+
+    if image.crs is None:
+        raise BadTile("it does not say where it lies (a CRS), and this model needs layers there")
+    window = Window.from_slices(*sensors.centre(image.width, image.height, size))
+    pixels = Pixels(image.crs, image.window_transform(window), size, size)
+    for layer in layers:
+        stored = read(layer, pixels)
+        if told := fault(layer, stored):
+            raise BadTile(told)
+        yield stored.transpose(1, 2, 0)
 
 
 def _check_size(size: tuple[int, int], spec: ModelSpec) -> None:

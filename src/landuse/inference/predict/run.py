@@ -18,11 +18,13 @@ from tqdm import tqdm
 from landuse.core.errors import UserError
 from landuse.inference import plausible
 from landuse.inference.cores import cores
+from landuse.inference.layers import given
 from landuse.inference.model import BATCH, Model, Predictions
 from landuse.inference.predict.decoding import Tile, decode
 from landuse.inference.predict.listing import File, count, files
 from landuse.inference.predict.tables import Place, Row, table
 from landuse.pictures import BadTile
+from landuse.sensors.layers import Layer
 
 _AHEAD = 2  # batches a thread that wait for their turn to be written
 
@@ -37,10 +39,17 @@ class _Answers:
     fault: str
 
 
-def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool = True) -> int:
+def run(
+    paths: Sequence[str],
+    model: Model,
+    out: Path | None,
+    check_values: bool = True,
+    named: Sequence[tuple[str, str]] = (),
+) -> int:
     """Answer the tiles of all files, and write a row for each; see ``listing.files`` and ``tables.table``.
 
-    model: with one thread; each batch is answered by one of as many threads as there are cores.
+    model: with one thread; each batch is answered by one of as many threads as there are cores. named: its layers, name
+    and path of each.
 
     Returns:
         The number of files without an answer.
@@ -48,9 +57,10 @@ def run(paths: Sequence[str], model: Model, out: Path | None, check_values: bool
     Raises:
         UserError: a path leads to nothing, there is no such format, or the first files are in other units.
     """
+    layers = given(model.spec, named)
     total, threads = count(paths), cores()
     located = out is not None and out.suffix == ".gpkg"
-    answer = partial(_answer, model, check_values, located)
+    answer = partial(_answer, model, layers, check_values, located)
     unwatched = True if out is None and sys.stdout.isatty() else None  # the rows themselves are to be seen there
     failed, nowhere, strange, told = 0, 0, 0, set[str]()
     with (
@@ -105,8 +115,8 @@ def _in_order(
             future.cancel()
 
 
-def _answer(model: Model, check_values: bool, located: bool, batch: list[File]) -> _Answers:
-    found = [_decoded(file, model) for file in batch]
+def _answer(model: Model, layers: Sequence[Layer], check_values: bool, located: bool, batch: list[File]) -> _Answers:
+    found = [_decoded(file, model, layers) for file in batch]
     order = [i for i, tile in enumerate(found) if isinstance(tile, Tile)]
     tiles = [tile for tile in found if isinstance(tile, Tile)]
     errors = [tile if isinstance(tile, str) else None for tile in found]
@@ -127,9 +137,9 @@ def _answer(model: Model, check_values: bool, located: bool, batch: list[File]) 
     )
 
 
-def _decoded(file: File, model: Model) -> Tile | str:
+def _decoded(file: File, model: Model, layers: Sequence[Layer]) -> Tile | str:
     try:
-        return decode(file.read(), model.spec)
+        return decode(file.read(), model.spec, layers)
     except BadTile as error:
         return str(error)
 

@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 
 from landuse import sensors
 from landuse.core.errors import UserError
+from landuse.inference.layers import given
 from landuse.inference.scene import files, grid, masks, radiometry, rasters, safe, stac
 from landuse.inference.scene.grid import Grid
 from landuse.inference.scene.options import SceneOptions
@@ -41,10 +42,12 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
     log: Log = [f"scene: {', '.join(paths)}"]
     product = _find([_absolute(path) for path in paths], options, log)
     _check_level(product, spec, options, log)
-    chosen = product.pick(spec.bands, log)
+    chosen = product.pick(spec.spectral, log)
     pixels = _grid(chosen, spec, options, log)
     bands, picture = radiometry.calibrate(chosen, product, spec, options, log)
     bands = _resampled(bands, pixels, log)
+    layers = given(spec, options.layer)
+    log += [f"layer {layer.name} is {layer.path}, onto the scene's pixels by {layer.method}" for layer in layers]
     masking = _masks(product, spec, options, pixels, log)
     if options.within:
         within = masks.polygons(options.within, pixels, inside=False)
@@ -53,8 +56,10 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
     if min(pixels.height, pixels.width) < spec.tile_size:
         size = f"{pixels.height} x {pixels.width} pixels"
         raise UserError(f"the scene has {size}, a tile of the model {spec.tile_size} a side: give a larger scene")
-    sources = dict.fromkeys(part.path for part in (*bands, *masking) if not isinstance(part, masks.PolygonMask))
-    identity = (pixels, bands, masking, options, list(map(_states, sources)))
+    sources = dict.fromkeys(
+        part.path for part in (*bands, *masking, *layers) if not isinstance(part, masks.PolygonMask)
+    )
+    identity = (pixels, bands, masking, layers, options, list(map(_states, sources)))
     return Scene(
         grid=pixels,
         bands=bands,
@@ -65,6 +70,7 @@ def _open(paths: Sequence[str], spec: ModelSpec, options: SceneOptions) -> Scene
         digest=hashlib.sha256(repr(identity).encode()).hexdigest(),
         date=product.date,
         level=product.level,
+        layers=layers,
     )
 
 

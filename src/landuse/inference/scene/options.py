@@ -13,7 +13,8 @@ class SceneOptions:
     digital numbers. units: of the files' values. accept_level: "l2a": take surface reflectance for a model of
     top-of-atmosphere reflectance. resample: bring another grid to the model's ground resolution. mask: files; a raster
     masks where it is not 0, a vector inside its polygons. within: a vector file; what is outside its polygons is
-    masked. dilate: pixels by which clouds and shadows of the scene classification layer (SCL) grow.
+    masked. dilate: pixels by which clouds and shadows of the scene classification layer (SCL) grow. layer: name
+    and path of each raster that the model has learnt with beside the bands.
     """
 
     bands: tuple[str, ...] = ()
@@ -24,12 +25,13 @@ class SceneOptions:
     mask: tuple[str, ...] = ()
     within: str | None = None
     dilate: int = 10
+    layer: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, flags: argparse.Namespace) -> Self:
         """Of what argparse made of ``OPTIONS``."""
         given = {field.name: getattr(flags, field.name) for field in fields(cls)}
-        return cls(**{**given, "mask": tuple(given["mask"])})
+        return cls(**{**given, "mask": tuple(given["mask"]), "layer": tuple(given["layer"])})
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def calibrate(
             )
     if all(values.dtype == np.uint8 for values in seen.values()):
         _check_picture(chosen, spec, log)
-        return tuple(_band(name, band, 1, 0) for name, band in zip(spec.bands, chosen, strict=True)), True
+        return tuple(_band(name, band, 1, 0) for name, band in zip(spec.spectral, chosen, strict=True)), True
     if spec.units not in (sensors.UNITS, sensors.RGB_UNITS):
         raise UserError(f"the model takes {spec.units}, {chosen[0].path} has reflectance: give it an 8-bit picture")
     units = options.units or _units(chosen, seen, log)
@@ -77,7 +77,7 @@ def calibrate(
     base = spec.radiometric_offset or 0  # what the model itself adds
     return tuple(
         _band(name, band, scales[band].gain, (scales[band].offset or 0) - base)
-        for name, band in zip(spec.bands, chosen, strict=True)
+        for name, band in zip(spec.spectral, chosen, strict=True)
     ), False
 
 

@@ -14,6 +14,8 @@ from landuse import sensors
 from landuse.inference.scene import rasters
 from landuse.inference.scene.grid import Grid
 from landuse.inference.scene.masks import Mask
+from landuse.sensors import layers as beside
+from landuse.sensors.layers import Layer, Pixels
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Scene:
     grid: the scene's pixels. bands: in the model's order. masks: of what is not valid although it has data. dtype: of
     the model's pixels. rgb: digital numbers become EuroSAT's 8-bit RGB. decisions: all that was decided about bands,
     units and masks, in words. digest: SHA-256 of files (path, size, time of change; of a VRT's sources, too) and
-    options. date: ISO 8601 time of acquisition, level: "L1C" or "L2A", where known.
+    options. layers: other rasters, behind the bands. date: ISO 8601 time of acquisition, level: "L1C" or "L2A", where
+    known.
     """
 
     grid: Grid
@@ -51,6 +54,7 @@ class Scene:
     rgb: bool
     decisions: tuple[str, ...]
     digest: str
+    layers: tuple[Layer, ...] = ()
     date: str | None = None
     level: str | None = None
 
@@ -90,10 +94,21 @@ class Scene:
         pixels = np.stack(layers, axis=-1)
         if self.rgb:
             pixels = sensors.to_rgb(pixels)
+        if self.layers:
+            pixels, valid = self._with_layers(pixels, valid, self.grid.part(window))
         pixels[~valid] = 0
         for mask in self.masks:
             valid &= ~mask.masked(self.grid, window)
         return pixels, valid
+
+    def _with_layers(
+        self, pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_], part: Grid
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Behind the bands; a pixel without data in one of them is not valid."""
+        here = Pixels(part.crs, part.transform, part.height, part.width)
+        with rasters.environment():
+            stored = np.concatenate([beside.read(layer, here) for layer in self.layers])
+        return np.concatenate([pixels, stored.transpose(1, 2, 0)], axis=-1), valid & stored.all(axis=0)
 
 
 def _digital_numbers(values: npt.NDArray[Any], band: Band) -> npt.NDArray[Any]:

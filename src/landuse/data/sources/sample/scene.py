@@ -11,7 +11,7 @@ from tqdm import tqdm
 from landuse import sensors
 from landuse.core.arrays import Ints
 from landuse.core.files import atomic, write_text
-from landuse.data.sources.sample import simulation
+from landuse.data.sources.sample import simulation, surroundings
 from landuse.data.sources.sample.covers import PAINTERS
 from landuse.data.sources.sample.landscape import CITY, CLASSES, Places
 from landuse.data.sources.sample.rasters import Raster, created
@@ -25,7 +25,12 @@ _COURSES, _SPACE = 1.2, 4096  # rivers, and highways, on average; more in scenes
 
 
 def write_scene(
-    folder: Path, seed: int, size: int = 1024, city: float | None = None, after: float | None = None
+    folder: Path,
+    seed: int,
+    size: int = 1024,
+    city: float | None = None,
+    after: float | None = None,
+    layers: bool = False,
 ) -> None:
     """Write scene.tif (13 bands of uint16 digital numbers) and land_use.tif (uint8, index of the true class).
 
@@ -34,7 +39,7 @@ def write_scene(
     same whether there is another or not.
 
     city: share of the land that is residential or industrial, about; None: a quarter. after: share of the farmland that
-    becomes city.
+    becomes city. layers: write dem.tif and ndvi.tif of the first date, too; see ``surroundings``.
 
     Raises:
         UserError: there is no farmland.
@@ -55,6 +60,10 @@ def write_scene(
                 pairs = len(CLASSES) * looks[0][0].ravel() + looks[-1][0].ravel()
                 crossed += np.bincount(pairs, minlength=len(crossed))
                 bar.update()
+        if layers:
+            found = surroundings.draw(seed, 0, first)
+            for name, kind in surroundings.KINDS.items():
+                surroundings.write(part / f"{name}.tif", kind, found, first)
         if after is not None:
             _write_transitions(part / "transitions.csv", crossed)
 

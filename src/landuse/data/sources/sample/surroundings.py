@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rasterio import Affine
 from rasterio.io import MemoryFile
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from tqdm import tqdm
 
 from landuse.core.arrays import Flags, Floats
 from landuse.data.sources.sample import fields, landscape
@@ -146,7 +147,8 @@ def write(path: Path, kind: Kind, found: Surroundings, scene: Simulation) -> Non
     first, side, profile = _form(kind, scene)
     with created(path, **profile) as raster:
         _describe(raster.file, kind)
-        for rows, columns in _blocks(side, max(16, 768 // kind.pixels // 16 * 16)):
+        blocks = list(_blocks(side, max(16, 768 // kind.pixels // 16 * 16)))
+        for rows, columns in tqdm(blocks, desc=path.name, unit="block", delay=2, disable=None, leave=False):
             values = kind.look(found, rows + first, columns + first)
             raster.write(_stored(kind, values)[None], rows, columns)
 
