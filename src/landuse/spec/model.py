@@ -80,11 +80,11 @@ class ModelSpec(_Form):
     in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
     metres a pixel; None: unknown. channels: what the network sees, each as its name and a band, or the formula of
-    an index over reflectances, (digital numbers + offset) / 10,000, of bands; None: the bands. layers: the last bands
-    and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``; both are None,
-    and not in the file, where there is none. mean, std: of each channel, of a band in ``units``. weights: where training
-    started from. identity: digest of all that made the weights
-    (params, data, code). params: of the train stage, flat.
+    an index over reflectances, (digital numbers + offset) / 10,000, of bands; None: the bands. layers: the last bands,
+    and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``. Both are None,
+    and not in the file, where there are no layers. mean, std: of each channel, of a band in ``units``. weights: where
+    training started from. identity: digest of all that made the weights (params, data, code). params: of the train
+    stage, flat.
 
     What the export adds: calibration; precision of the network in the ONNX file; limits: (low, high) of each band, the
     smallest and the largest mean over a training tile, in ``units``; confusion: test tiles, rows the true labels,
@@ -148,6 +148,8 @@ class ModelSpec(_Form):
             if not own or not own <= {*self.bands}:
                 raise ValueError(f"channel {name} is {formula}, not of the bands {', '.join(self.bands)}")
         return self
+
+    @model_validator(mode="after")
     def _layers_are_the_last_bands(self) -> Self:
         names = [band["name"] for band in self.layers or []]
         if names != self.bands[len(self.bands) - len(names) :]:
