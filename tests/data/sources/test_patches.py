@@ -66,7 +66,7 @@ def test_equal_patches_are_no_copies_but_equal_tiles_are(tmp_path: Path) -> None
     def read(name: str) -> Tile:
         return Tile(water, "a" * 64) if name.startswith("Forest") else tile_of(name)
 
-    with pytest.raises(UserError, match="4 of 12 tiles .*Forest_10#0-0.tif: same bytes as Forest/Forest_1#0-0.tif"):
+    with pytest.raises(UserError, match=r"4 of 12 tiles .*Forest_10#0-0.tif: same bytes as Forest/Forest_1#0-0.tif"):
         writer.write(tmp_path / "store", in_patches(tiles(read), 8))
     writer.write(tmp_path / "store", in_patches(tiles(read), 8), max_quarantined=4)
     assert open_store(tmp_path / "store").index["file"].str.contains("Forest_1#").sum() == 4
