@@ -15,6 +15,10 @@ _KNOWN = {
     "Residential": "#d32f2f",
     "River": "#29b6f6",
     "SeaLake": "#0d47a1",
+    "Agriculture": "#f0d678",
+    "Parcels": "#c68642",
+    "Urban": "#d32f2f",
+    "Water": "#0d47a1",
 }
 # Okabe and Ito 2008: told apart by colour-blind people, too
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
