@@ -26,8 +26,8 @@ class Batches:
     """The tiles of one part of the split.
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
-    rgb: whether the channels are red, green and blue in 8 bits, layers: how many of the last ones are no light; both for
-    augmentation, which refuses None.
+    rgb: whether the channels are red, green and blue in 8 bits. layers: how many of the last ones are no light. Both
+    are for augmentation, which refuses None.
     """
 
     images: npt.NDArray[Any]
