@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from landuse import params, tracking
-from landuse.core.arrays import Floats
+from landuse.core.arrays import Floats, Ints
 from landuse.core.files import write_csv, write_json
 from landuse.core.geography import PLACE
 from landuse.core.outputs import read_bytes, read_json
 from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
-from landuse.evaluation import abstention, curves, ood, reliability, scores, uncertainty
+from landuse.evaluation import abstention, bands, curves, ood, reliability, scores, uncertainty
 from landuse.spec import answers
 from landuse.spec.answers import Answers
 from landuse.spec.model import Calibration, Network
@@ -42,8 +42,7 @@ def run(p: params.Params, store: TileStore) -> None:
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
     log_p = Scaling.of(fitted).log_probabilities(test.pooled())
     tiles, probabilities = split.loc[test.rows], np.exp(log_p)
-    with np.load(io.BytesIO(read_bytes(ANSWERS / "baselines.npz", "evaluate"))) as stored:
-        guesses = dict(stored)
+    guesses = _arrays("baselines")
     report = {
         **scores.measure(settings, tiles, probabilities, guesses, names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
@@ -51,6 +50,8 @@ def run(p: params.Params, store: TileStore) -> None:
         "views": scores.views(found.get("views", test), settings),
         "ensemble": scores.ensemble(test, members, settings),
     }
+    if (ANSWERS / "importance.npz").is_file():  # of other bands than RGB
+        report["bands"] = bands.section(_arrays("importance"), store.info["bands"], len(names), settings)
     write_json(CALIBRATION, fitted.model_dump())
     write_csv(PREDICTIONS, _predictions(tiles, probabilities, names))
     write_json(METRICS, _headline(report))
@@ -60,6 +61,11 @@ def run(p: params.Params, store: TileStore) -> None:
     accuracy = report["accuracy"]
     ends = f"({accuracy['low']:.2%} to {accuracy['high']:.2%})"
     print(f"test accuracy {accuracy['value']:.2%} {ends}, {len(tiles):,} tiles")
+
+
+def _arrays(name: str) -> dict[str, Ints]:
+    with np.load(io.BytesIO(read_bytes(ANSWERS / f"{name}.npz", "evaluate"))) as stored:
+        return dict(stored)
 
 
 def _headline(report: Mapping[str, Any]) -> dict[str, float | None]:

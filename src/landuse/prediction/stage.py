@@ -13,9 +13,10 @@ from landuse.core.files import atomic, write_json
 from landuse.core.paths import ANSWERS
 from landuse.model import baselines, saved
 from landuse.model.batches import pick_device
-from landuse.prediction import members
+from landuse.prediction import importance, members
 from landuse.prediction.predictor import predict, reconstruction_errors
 from landuse.spec import answers
+from landuse.spec.model import ModelSpec
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore, open_store
 
@@ -25,6 +26,8 @@ _ASKED = 1000  # test tiles by which the gain of more views is measured
 
 def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
     """Write the answers of the model, or ensemble, to the tiles of val, test and aside, and those of the baselines.
+
+    Of other bands than RGB also the answers to permuted ones.
 
     Returns the tiles. Raises UserError where inputs are missing, a part has no tile, or the model is not of these tiles
     or answers no numbers.
@@ -68,8 +71,19 @@ def run(p: params.Params, folder: Path = ANSWERS) -> TileStore:
         }
         with (made / "baselines.npz").open("wb") as file:
             np.savez(file, **guesses)
+        if not _is_rgb(loaded[0].spec):
+            some = _some(test, importance.TILES, p.evaluate.seed)
+            rows, targets = (some[column].to_numpy(dtype=np.int64, copy=True) for column in ("row", "target"))
+            found = importance.permuted(networks, store.images, rows, p.evaluate.seed, device)
+            with (made / "importance.npz").open("wb") as file:
+                np.savez(file, targets=targets, **found)
         write_json(made / "members.json", [member.facts() for member in loaded])
     return store
+
+
+def _is_rgb(spec: ModelSpec) -> bool:
+    """Whether it sees red, green and blue in 8 bits and nothing else."""
+    return spec.dtype == "uint8" and spec.rgb == [0, 1, 2] == [*range(len(spec.bands))]
 
 
 def _some(tiles: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from landuse.core.paths import PLOTS
-from landuse.report import split_map
+from landuse.report import bands, split_map
 from landuse.report import vocabulary as v
 from landuse.report.figures import certainty, performance, style, training
+from landuse.report.figures.bands import importance
 from landuse.report.figures.embedding import embedding
 from landuse.report.figures.files import save_figure
 from landuse.report.figures.performance import intervals as compared
@@ -48,6 +49,7 @@ def draw(inputs: Inputs, explained: Explained, folder: Path = PLOTS) -> dict[str
 def _charts(inputs: Inputs, explained: Explained) -> Iterator[_Chart]:
     found, ood, shown = inputs.evaluate, inputs.evaluate.get("ood"), explained.embedding
     roc, pr = (inputs.curves[inputs.curves["curve"] == kind] for kind in ("roc", "pr"))
+    lost = {name: of["accuracy"] for name, of in bands.by_wavelength(inputs).items()}
     limit = [found["abstention"][name]["value"] for name in ("coverage", "accuracy")]
     held, asked = found["conformal"]["by_label"], found["conformal"]["coverage_asked"]
     beside = [(name, each["accuracy"], style.RULE) for name, each in contenders(inputs).items()]
@@ -73,6 +75,8 @@ def _charts(inputs: Inputs, explained: Explained) -> Iterator[_Chart]:
     yield _Chart("training_curves", "Curves of the training", course)
     places = split_map.draw(inputs.tiles, inputs.split.get("nearest_test_to_train_km"))
     yield _Chart("split_map", "Map of the tiles by their part of the split", places)
+    if lost:
+        yield _Chart("bands", "Accuracy lost without each band", importance(lost), file=False)
     if ood:
         scores = sorted(ood["scores"].items(), key=lambda item: -(item[1]["auroc"]["value"] or 0))
         colours = {ood["best"]: style.BLUE}

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from landuse import sensors
 from landuse.model import backbones
-from landuse.report import gallery, tables
+from landuse.report import bands, gallery, tables
 from landuse.report import vocabulary as v
 from landuse.report.charts import ROWS
 from landuse.report.inputs import Explained, Inputs
@@ -77,7 +77,7 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
     """What the templates know: the stages' files, the tables, and what follows from them."""
     e, names = inputs.evaluate, inputs.spec.classes
     recall = {name: label["recall"] for name, label in e["labels"].items()}
-    sections: dict[str, Any] = {name: e.get(name) for name in ("ood", "views", "ensemble")}  # may be left out
+    sections: dict[str, Any] = {name: e.get(name) for name in ("ood", "views", "ensemble", "bands")}  # may be left out
     split: dict[str, Any] = {name: inputs.split.get(name) for name in ("nearest_test_to_train_km", "coordinates_only")}
     return {
         "e": e | sections,
@@ -89,7 +89,8 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "collapse": inputs.collapse,
         "export": inputs.export,
         "names": names,
-        "tables": tables.all_of(inputs, explained),
+        "tables": tables.all_of(inputs, explained) | {"bands": bands.table(inputs)},
+        "strongest": bands.strongest(inputs),
         "beats_all": all((found["gain"]["low"] or 0) > 0 for found in e["baselines"].values()),  # tile by tile
         "best_baseline": _best_baseline(e),
         "absent": [name for name, of in recall.items() if of["value"] is None],
@@ -104,11 +105,10 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
 
 def _false_colours(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Which bands the pictures show in false colours; None where there are none of these."""
-    bands = data["bands"]
-    shown = sensors.shown_in_turn(bands)
-    if shown == [sensors.visible(bands)]:
+    shown = sensors.shown_in_turn(data["bands"])
+    if shown == [sensors.visible(data["bands"])]:
         return None
-    return {"bands": [bands[at] for at in shown[-1]], "beside_true": len(shown) > 1}
+    return {"bands": [data["bands"][at] for at in shown[-1]], "beside_true": len(shown) > 1}
 
 
 def _best_baseline(e: Mapping[str, Any]) -> dict[str, Any] | None:

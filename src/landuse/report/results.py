@@ -77,5 +77,6 @@ EVALUATE = _table(
         ]
     ),
     views=_maybe(_table("accuracy", "gain", n=int, tiles=int)),
+    bands=_maybe(_table("accuracy", tiles=int, repeats=int, lost=_by_name(_table("accuracy", "macro_f1")))),
     ensemble=_maybe(_table("gain", members=list[_table("accuracy", backbone=str, seed=int)])),  # type: ignore[misc]
 )

@@ -2,7 +2,7 @@
 
 from landuse.sensors.choice import Choice, choose, with_indices
 from landuse.sensors.files import EITHER, EUROSAT, Unfit, centre, in_order_of, named, places, read, spelled, stored
-from landuse.sensors.names import BANDS, BANDS_BY_WAVELENGTH, band
+from landuse.sensors.names import BANDS, BANDS_BY_WAVELENGTH, band, called
 from landuse.sensors.pixels import (
     RGB,
     RGB_UNITS,
@@ -39,6 +39,7 @@ __all__ = [
     "Sensor",
     "Unfit",
     "band",
+    "called",
     "centre",
     "choose",
     "in_order_of",

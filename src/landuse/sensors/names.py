@@ -2,7 +2,7 @@
 
 import re
 
-from landuse.sensors.tables import LANDSAT, SENTINEL2, Sensor
+from landuse.sensors.tables import BY_NAME, LANDSAT, SENTINEL2, Sensor
 
 BANDS = SENTINEL2.names
 # the order of a product's metadata
@@ -14,6 +14,22 @@ _COMMON = {
     sensor.name: {common: band.name for band in sensor.bands for common in band.common}
     for sensor in (SENTINEL2, LANDSAT)
 }
+
+_LIGHT = {  # by how a common name begins
+    "coastal": "coastal aerosol",
+    "rededge": "red edge",
+    "nir09": "water vapour",
+    "nir": "near infrared",
+    "swir": "shortwave infrared",
+}
+
+
+def called(name: str) -> str:
+    """A band's name with its light in words, "B8A, near infrared"; any other name as it is."""
+    if name not in BY_NAME:
+        return name
+    common = BY_NAME[name].common[0]
+    return f"{name}, {next((words for begin, words in _LIGHT.items() if common.startswith(begin)), common)}"
 
 
 def band(text: str, sensor: Sensor = SENTINEL2) -> str | None:
