@@ -167,6 +167,7 @@ def _describe(
     return {name: getattr(collection, name) for name in as_it_is} | {
         "bands": list(collection.bands),
         **({"channels": collection.channels} if collection.channels else {}),
+        **({"resized": True} if collection.resized else {}),
         "dtype": collection.dtype.name,
         "tile_size": collection.size,
         "tiles": len(rows),

@@ -32,6 +32,7 @@ class Data(Section):
     coordinates: Place | None
     bands: Bands
     tile_size: Annotated[int, Field(ge=8, le=1024)]
+    resize: bool
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
     sample: Sample

@@ -38,6 +38,7 @@ class Description(TypedDict):
     source: str
     bands: list[str]
     channels: NotRequired[list[list[str]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
+    resized: NotRequired[bool]  # GeoTIFFs were resampled to this size as a whole
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None

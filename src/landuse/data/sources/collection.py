@@ -40,6 +40,7 @@ class Collection:
 
     names: ``<Class>/<file>``, sorted. read: name -> Tile; raises BadTile.
     channels: what a network is to see, where it is not the bands: see ``sensors.Choice``. units: of the pixel values.
+    resized: files are resampled to tiles of this size; else their centres are cut out. Pictures always are.
     radiometric_offset: to be added to digital numbers before scaling. ground_resolution:
     metres a pixel; None: unknown.
     licence: of the data, for the model card. digest: the content digest of the official data set, if
@@ -61,3 +62,4 @@ class Collection:
     official_only: bool = False
     area: tuple[float, float, float, float] | None = None
     channels: tuple[tuple[str, str], ...] | None = None
+    resized: bool = False

@@ -33,7 +33,8 @@ def decode(content: bytes, spec: ModelSpec) -> Tile:
     """Decode a picture (PNG, JPEG, ...: as the training tiles were) or a GeoTIFF.
 
     A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut,
-    and of a larger GeoTIFF the centre is taken, only if the training tiles were treated so (data.source=folder).
+    and of a larger GeoTIFF the centre is taken, or all is resampled (data.resize), only if the training tiles were
+    treated so (data.source=folder).
 
     Raises:
         BadTile: it is broken, or not what the model takes; says both.
@@ -99,7 +100,8 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
     sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
     order = sensors.in_order_of("the model", spec.bands) if own and image.count == len(spec.bands) else EUROSAT
     places, note = sensors.places(sensors.named(image, order, sensor), spec.bands, sensor)
-    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
+    side = min(image.width, image.height) if spec.resized else spec.tile_size
+    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, side), spec.tile_size)
     pixels = sensors.stored(pixels, spec.bands, sensor) if own else pixels
     pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
