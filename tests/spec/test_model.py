@@ -16,6 +16,12 @@ def test_what_is_written_is_read_again() -> None:
     assert ModelSpec.parse(WRITTEN.model_dump_json().encode()) == WRITTEN
 
 
+def test_what_few_models_have_is_written_where_they_have_it() -> None:
+    assert "resized" not in WRITTEN.model_dump()
+    resized = spec(resized=True)
+    assert ModelSpec.parse(resized.model_dump_json().encode()) == resized
+
+
 def test_fields_of_a_newer_version_are_kept() -> None:
     network = {"backbone": "a", "seed": 1, "phase": None, "identity": "i", "weights": "w", "sensor": "Sentinel-2C"}
     calibration = {

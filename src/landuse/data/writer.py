@@ -167,6 +167,7 @@ def _describe(
         "bands": list(collection.bands),
         **({"channels": collection.channels} if collection.channels else {}),
         **({"layers": collection.layers} if collection.layers else {}),
+        **({"resized": True} if collection.resized else {}),
         "dtype": collection.dtype.name,
         "tile_size": collection.size,
         "tiles": len(rows),

@@ -52,6 +52,7 @@ class Data(Section):
     layers: list[Word]
     layer_tables: Annotated[dict[Word, LayerTable], Field(min_length=1)]
     tile_size: Annotated[int, Field(ge=8, le=1024)]
+    resize: bool
     patch_size: Literal[8, 16, 32] | None
     patches_per_tile: Annotated[int, Field(ge=1)] | None
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]

@@ -104,13 +104,23 @@ def centre(width: int, height: int, size: int) -> tuple[tuple[int, int], tuple[i
     return (top, top + size), (left, left + size)
 
 
-def read(image: Any, places: list[int], window: tuple[tuple[int, int], tuple[int, int]]) -> npt.NDArray[Any]:
-    """(bands, H, W) values of a window of a rasterio data set; raises Unfit where a pixel has no data."""
+def read(image: Any, places: list[int], window: tuple[tuple[int, int], tuple[int, int]], size: int) -> npt.NDArray[Any]:
+    """(bands, size, size) values of a square window of a rasterio data set; raises Unfit where a pixel has no data.
+
+    A window of another size is resampled: to means where it has more pixels, else bilinearly, which makes no values
+    that are not between those of the file.
+    """
+    from rasterio.enums import Resampling
+
     # GDAL takes the last of four 8-bit bands for transparency: here it was asked for, so it is none
     asked = image.dtypes[0] == "uint8" and any(image.colorinterp[place].name == "alpha" for place in places)
     if not asked and not image.dataset_mask(window=window).all():
         raise Unfit("pixels without data are not land: leave the tile out")
-    values: npt.NDArray[Any] = image.read([place + 1 for place in places], window=window)
+    how = Resampling.average if window[0][1] - window[0][0] > size else Resampling.bilinear
+    form = (len(places), size, size)
+    values: npt.NDArray[Any] = image.read(
+        [place + 1 for place in places], window=window, out_shape=form, resampling=how
+    )
     return values
 
 

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+    with_config,
+)
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
 from landuse.core import formulas
@@ -78,7 +87,8 @@ class ModelSpec(_Form):
     version: of this form. input_adapter: how the channels reach a network for RGB; rgb: places of red, green and
     blue among them, None: they are not there; older models have neither. head: a section ``Head`` of the params. bands:
     in the order of the pixels. units: of the stored pixel values, as is radiometric_offset, which is added to digital
-    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
+    numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. resized:
+    GeoTIFFs of any size were resampled to tiles, None, and left out of the file: they were not. ground_resolution:
     metres a pixel; None: unknown. channels: what the network sees, each as its name and a band, or the formula of
     an index over reflectances, (digital numbers + offset) / 10,000, of bands; None: the bands. layers: the last bands,
     and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``. Both are None,
@@ -105,6 +115,7 @@ class ModelSpec(_Form):
     radiometric_offset: int | None = None
     dtype: Literal["uint8", "uint16"]
     tile_size: int
+    resized: bool | None = None
     ground_resolution: float | None = None
     input_size: int
     channels: list[tuple[str, str]] | None = None
@@ -125,6 +136,11 @@ class ModelSpec(_Form):
     confusion: list[list[int]] | None = None
     confusion_sure: list[list[int]] | None = None
     ood: OutOfDistribution | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = dump(self)
+        return {name: value for name, value in content.items() if value is not None or name not in ("resized",)}
 
     @model_validator(mode="after")
     def _fusion_is_of_layers(self) -> Self:

@@ -40,6 +40,7 @@ class Description(TypedDict):
     bands: list[str]
     channels: NotRequired[list[list[str]]]  # what a network is to see, where it is not the bands: see ``ModelSpec``
     layers: NotRequired[list[LayerBand]]  # the last of the bands, which are of other rasters
+    resized: NotRequired[bool]  # GeoTIFFs were resampled to this size as a whole
     units: str
     radiometric_offset: int | None
     ground_resolution: float | None

@@ -131,6 +131,7 @@ def _model(
         radiometric_offset=info["radiometric_offset"],
         dtype=info["dtype"],
         tile_size=info["tile_size"],
+        resized=info.get("resized"),
         ground_resolution=info["ground_resolution"],
         input_size=size,
         channels=channels,

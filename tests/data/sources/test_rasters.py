@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from rasters import geotiff
+from trained import spec
 
 from landuse import params, sensors
 from landuse.core.errors import UserError
 from landuse.data import writer
 from landuse.data.sources import open_source
+from landuse.inference.predict.decoding import decode
 from landuse.tiles.store import TileStore, open_store
 
 MakeData = Callable[..., params.Data]
@@ -87,6 +89,28 @@ def test_the_centre_of_larger_files_is_cut_out_and_keeps_its_place_in_any_zone(t
     assert rows["longitude"].loc["River/1.tif"] - rows["longitude"].loc["Forest/0.tif"] == pytest.approx(6, abs=0.01)
     at = list(store.index["file"]).index("River/1.tif")
     assert np.array_equal(store.images[at], pixels[1][:, 2:18, 2:18].transpose(1, 2, 0))
+
+
+def test_with_resize_a_tile_is_the_whole_file_whatever_its_pixels(tmp_path: Path, data: MakeData) -> None:
+    same, finer, coarser, wide = numbers(side=16), numbers(side=32), numbers(side=8), numbers(side=40)[:, :32]
+    coarser[:] = np.arange(1000, 1800, 100).astype(np.uint16)  # from west to east
+    pairs = ((same, 20), (finer, 10), (coarser, 40), (wide, 10))
+    files = [geotiff(values, SIX, metres=metres) for values, metres in pairs]
+    store = stored(tmp_path, data, files, list(SIX), resize=True)
+    assert (store.info["ground_resolution"], store.info["resized"]) == (20.0, True)
+    tiles = {file: image.transpose(2, 0, 1) for file, image in zip(store.index["file"], store.images, strict=True)}
+    assert np.array_equal(tiles["Forest/0.tif"], same)
+    for file, pixels in (("River/1.tif", finer), ("River/3.tif", wide[:, :, 4:36])):
+        assert np.abs(tiles[file] - pixels.reshape(6, 16, 2, 16, 2).mean(axis=(2, 4))).max() <= 0.5
+    assert tiles["Forest/2.tif"][0, 5, :5].tolist() == [1000, 1025, 1075, 1125, 1175]
+    place = store.index.set_index("file").loc["River/3.tif"]
+    assert place[["left", "top", "right", "bottom"]].tolist() == [500_040, 5_000_000, 500_360, 4_999_680]
+
+    model = spec(bands=6, size=16, source="folder", resized=True).model_copy(update={"bands": list(SIX)})
+    for file, content in zip(("Forest/0", "River/1", "Forest/2", "River/3"), files, strict=True):
+        assert np.array_equal(decode(content, model).pixels.transpose(2, 0, 1), tiles[f"{file}.tif"])
+    with pytest.raises(UserError, match=r"resized to pixels of 40 m, Forest/0.tif to 20 m: cut both to as much land"):
+        stored(tmp_path, data, [files[0], geotiff(numbers(side=32), SIX, metres=20)], list(SIX), resize=True)
 
 
 def test_nameless_bands_are_taken_in_the_order_that_was_asked_for_and_it_is_said(

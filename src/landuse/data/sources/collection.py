@@ -44,6 +44,7 @@ class Collection:
 
     names: ``<Class>/<file>``, sorted. read: name -> Tile; raises BadTile.
     channels: what a network is to see, where it is not the bands: see ``sensors.Choice``. units: of the pixel values.
+    resized: files are resampled to tiles of this size; else their centres are cut out. Pictures always are.
     radiometric_offset: to be added to digital numbers before scaling. ground_resolution:
     metres a pixel; None: unknown.
     licence: of the data, for the model card. digest: the content digest of the official data set, if
@@ -70,6 +71,7 @@ class Collection:
     layers: tuple[LayerBand, ...] = ()
     simulated: Callable[[str, str], str] | None = None
     patches: bool = False
+    resized: bool = False
 
     def constant(self, pixels: npt.NDArray[Any]) -> str | None:
         """Say so where all pixels (H, W, C) of a tile are the same, whatever the layers have."""

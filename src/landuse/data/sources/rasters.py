@@ -26,7 +26,7 @@ _LOOKED_AT = 100  # files, for one that can be read
 class _Form:
     """What all files have in common.
 
-    metres: a pixel, None: unknown. named: files name their bands. example: the file that it is of.
+    metres: a pixel of a tile, None: unknown. named: files name their bands. example: the file that it is of.
     """
 
     dtype: str
@@ -34,14 +34,19 @@ class _Form:
     named: bool
     example: str
 
-    def check(self, image: Any) -> None:
+    def check(self, image: Any, data: params.Data) -> None:
         """Raise BadTile, saying both sides, where a file has another form."""
-        kind, metres = image.dtypes[0], _metres(image)
+        kind, metres = image.dtypes[0], _metres(image, data)
         if kind != self.dtype:
             raise BadTile(f"{kind} values, {self.example} has {self.dtype}: give all tiles as one of them")
         if self.metres and metres and not 1 / _ALIKE < metres / self.metres < _ALIKE:
+            if data.resize:
+                raise BadTile(
+                    f"resized to pixels of {metres:g} m, {self.example} to {self.metres:g} m: cut both to as much land"
+                )
             raise BadTile(
-                f"pixels of {metres:g} m, {self.example} has {self.metres:g} m: resample one of them (gdalwarp -tr)"
+                f"pixels of {metres:g} m, {self.example} has {self.metres:g} m: resample one of them (gdalwarp -tr), "
+                "or all of them, if they show as much land (-S data.resize=true)"
             )
 
 
@@ -49,7 +54,8 @@ def collection(data: params.Data) -> Collection:
     """Open ``data.url`` as class folders of GeoTIFFs with the bands of ``data.bands``, by their descriptions.
 
     Digital numbers (uint16) and reflectance (floats) become uint16 reflectance x 10000; 8-bit values stay. Of a larger
-    file the centre is cut out: resampled pixels would be of another size on the ground.
+    file the centre is cut out; with ``data.resize`` its largest square is resampled, which changes the size of pixels
+    on the ground.
 
     Raises:
         UserError: no file can be read, or the bands have no such index.
@@ -62,7 +68,7 @@ def collection(data: params.Data) -> Collection:
         raise UserError(
             f"{error}. data.bands is {_short(data.bands)}, which reads GeoTIFFs: for pictures use -S data.bands=rgb"
         ) from None
-    form = _form(files, chosen)
+    form = _form(files, chosen, data)
     if form.dtype == "uint8" and chosen.channels:
         raise UserError(
             "data.bands has indices, which are of reflectance, but the files hold 8-bit values: leave them out"
@@ -70,7 +76,7 @@ def collection(data: params.Data) -> Collection:
     return Collection(
         source="folder",
         names=files.names,
-        read=partial(_read, files, chosen, form, data.tile_size),
+        read=partial(_read, files, chosen, form, data),
         bands=chosen.bands,
         size=data.tile_size,
         dtype=np.dtype(np.uint8) if form.dtype == "uint8" else chosen.dtype,
@@ -78,10 +84,11 @@ def collection(data: params.Data) -> Collection:
         ground_resolution=form.metres,
         licence="the user's own data",
         channels=chosen.channels,
+        resized=data.resize,
     )
 
 
-def _form(files: archive.Archive, chosen: sensors.Choice) -> _Form:
+def _form(files: archive.Archive, chosen: sensors.Choice, data: params.Data) -> _Form:
     """The form of the first file that can be read; says on standard error in which order nameless bands are taken."""
     reason = ""
     for name in files.names[:_LOOKED_AT]:
@@ -90,7 +97,7 @@ def _form(files: archive.Archive, chosen: sensors.Choice) -> _Form:
                 if image.dtypes[0] not in _KINDS:
                     raise BadTile(f"{image.dtypes[0]} values: give {', '.join(_KINDS[:3])}")
                 _, note = _places(image, chosen)
-                form = _Form(image.dtypes[0], _metres(image), note is None, name)
+                form = _Form(image.dtypes[0], _metres(image, data), note is None, name)
         except (BadTile, sensors.Unfit) as error:
             reason = reason or f"{name}: {error}"
             continue
@@ -100,16 +107,16 @@ def _form(files: archive.Archive, chosen: sensors.Choice) -> _Form:
     raise UserError(f"no tile can be used ({reason}): mend the files, or choose other data.bands")
 
 
-def _read(files: archive.Archive, chosen: sensors.Choice, form: _Form, size: int, name: str) -> Tile:
+def _read(files: archive.Archive, chosen: sensors.Choice, form: _Form, data: params.Data, name: str) -> Tile:
     content = files.read(name)
     try:
         with geotiff.opened(content) as image:
-            form.check(image)
+            form.check(image, data)
             places, note = _places(image, chosen)
             if form.named and note:
                 raise BadTile(f"bands without names, {form.example} names its own: describe them")
-            window = sensors.centre(image.width, image.height, size)
-            pixels = sensors.stored(sensors.read(image, places, window), chosen.bands, chosen.sensor)
+            window = sensors.centre(image.width, image.height, _side(image, data))
+            pixels = sensors.stored(sensors.read(image, places, window, data.tile_size), chosen.bands, chosen.sensor)
             code = geotiff.epsg_of(image)
             place = GeoRef(code, *image.window_bounds(Window.from_slices(*window))) if code else None
     except sensors.Unfit as error:
@@ -125,9 +132,15 @@ def _places(image: Any, chosen: sensors.Choice) -> tuple[list[int], str | None]:
     )
 
 
-def _metres(image: Any) -> float | None:
+def _side(image: Any, data: params.Data) -> int:
+    """Pixels a side of the square in the middle of a file that becomes a tile."""
+    return min(image.width, image.height) if data.resize else data.tile_size
+
+
+def _metres(image: Any, data: params.Data) -> float | None:
+    """Metres of a pixel of a tile, where its file tells them."""
     known = image.crs is not None and image.crs.is_projected and image.crs.linear_units_factor[1] == 1
-    return abs(round(image.transform.a, 2)) or None if known else None
+    return abs(round(image.transform.a * _side(image, data) / data.tile_size, 2)) or None if known else None
 
 
 def _short(bands: str | list[str]) -> str:

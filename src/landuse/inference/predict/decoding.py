@@ -35,8 +35,8 @@ def decode(content: bytes, spec: ModelSpec, layers: Sequence[Layer] = ()) -> Til
     """Decode a picture (PNG, JPEG, ...: as the training tiles were) or a GeoTIFF.
 
     A GeoTIFF of digital numbers gives an RGB model of EuroSAT its 8 bits. A picture of another size is scaled and cut,
-    and of a larger GeoTIFF the centre is taken, only if the training tiles were treated so (data.source=folder).
-    layers: of the model; a GeoTIFF gets them where it lies.
+    and of a larger GeoTIFF the centre is taken, or all is resampled (data.resize), only if the training tiles were
+    treated so (data.source=folder). layers: of the model; a GeoTIFF gets them where it lies.
 
     Raises:
         BadTile: it is broken, or not what the model takes; says both.
@@ -104,7 +104,8 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
     sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
     order = sensors.in_order_of("the model", spec.spectral) if own and image.count == len(spec.spectral) else EUROSAT
     places, note = sensors.places(sensors.named(image, order, sensor), spec.spectral, sensor)
-    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, spec.tile_size))
+    side = min(image.width, image.height) if spec.resized else spec.tile_size
+    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, side), spec.tile_size)
     pixels = sensors.stored(pixels, spec.spectral, sensor) if own else pixels
     pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
