@@ -108,3 +108,22 @@ def test_the_frame_holds_fractions_and_every_group() -> None:
     assert frame["accuracy_deviation"][0] == pytest.approx(0.0018 / 2**0.5)
     assert (frame["accuracy_low"][0], frame["accuracy_high"][0]) == pytest.approx((0.9921 - 12.7062 * 0.0009, 1.0))
     assert frame["accuracy_over"].tolist() == ["seeds", "seeds", "tiles", "seeds"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ([-0.03, 0.01], "accuracy 90.00 %; the reference has -1.00 points on it (-26.41 to +24.41)"),
+        ([], "reference: g, as asked"),
+    ],
+)
+def test_the_reference_stands_beside_band_statistics(gains: list[float], told: str) -> None:
+    """A network may lose to them: the interval, Student's t with one degree of freedom, goes below zero."""
+    members = [
+        fake.made(f"g-{seed}", seed, "", {}, {"macro_f1": 0.9, "band_statistics.accuracy": 0.9} | of)
+        for seed, of in enumerate([{"band_statistics.gain": gain} for gain in gains] or [{}])
+    ]
+    rows = [row(Group("g", tuple(members)))]
+    assert told in " ".join(ranking.text(rows, [], {}, "as asked", markdown=False).split())
+    (told_in_file,) = ranking.frame(rows, [])["band_statistics.gain_low"]
+    assert told_in_file == (pytest.approx(-0.2641, abs=1e-4) if gains else pytest.approx(float("nan"), nan_ok=True))

@@ -30,6 +30,7 @@ SEED, FOLD = "train.seed", "split.fold"
 PREDICTIONS = "data/predictions.csv"
 TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
+GAIN = f"{BASELINE}.gain"  # in accuracy, over the baseline of the same bands and tiles
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
 _DETAILS = "reports/evaluate.json"  # in DVC's cache: the intervals and the baseline
@@ -39,6 +40,7 @@ _MEASURED = {  # name here -> its measure in the details
     "nll": "calibration.after.nll",
     f"{BASELINE}.accuracy": f"baselines.{BASELINE}.accuracy",
     f"{BASELINE}.macro_f1": f"baselines.{BASELINE}.macro_f1",
+    GAIN: f"baselines.{BASELINE}.gain",
 }
 
 
@@ -132,7 +134,7 @@ class Experiment:
     settings: every param and code file that made its predictions, but for the seed and, in a cross-validation, the
     fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
     the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
-    baseline's, the same way, as ``band_statistics.accuracy``.
+    baseline's, the same way, as ``band_statistics.accuracy``; ``band_statistics.gain`` is what the network adds to it.
     """
 
     name: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from landuse.comparison import predictions
-from landuse.comparison.experiments import Experiment, Unreadable
+from landuse.comparison.experiments import GAIN, Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
 from landuse.comparison.significance import mean_interval
 from landuse.evaluation.pairs import Difference, differences
@@ -73,13 +73,13 @@ class Group:
     def interval(self, metric: str) -> tuple[float, float]:
         """Interval of the mean over seeds or folds, else that over tiles; NaN where there is neither.
 
-        Ends that no metric can reach are cut off: below 0, and above 1 for shares.
+        Ends that no metric can reach are cut off: below 0 but for gains, and above 1 for shares.
         """
         if self.over(metric) == "tiles":
             first = self.members[0].metrics
             return first.get(f"{metric}.low", np.nan), first.get(f"{metric}.high", np.nan)
         low, high = mean_interval(self.values(metric), self.overlap)
-        return max(low, 0.0), high if metric == "nll" else min(high, 1.0)
+        return low if metric == GAIN else max(low, 0.0), high if metric == "nll" else min(high, 1.0)
 
     @property
     def task(self) -> frozenset[tuple[object, ...]]:

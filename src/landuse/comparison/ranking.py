@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from landuse.comparison import experiments, table
+from landuse.comparison.experiments import BASELINE, GAIN
 from landuse.comparison.groups import Apart, Group, alike, difference_in_task, group, read
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
@@ -114,7 +115,7 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
             "seeds": each.seeds,
             "folds": max(len(each.folds), 1),
         }
-        for metric in (*table.TITLES, _VALIDATION):
+        for metric in (*table.TITLES, _VALIDATION, f"{BASELINE}.accuracy", GAIN):
             record |= table.metric_columns(each, metric)
         for metric in ("accuracy", "macro_f1"):
             found = differences.get(metric, Difference(np.nan, np.nan, np.nan))
@@ -126,8 +127,15 @@ def frame(rows: Sequence[Row], apart: Sequence[Apart]) -> pd.DataFrame:
 
 def _remarks(rows: Sequence[Row], why: str) -> list[str]:
     """What a reader has to know, one line each."""
-    reference = next(row.group.name for row in rows if row.differences is None)
-    remarks = [f"reference: {reference}, {why}"]
+    reference = next(row.group for row in rows if row.differences is None)
+    remarks = [f"reference: {reference.name}, {why}"]
+    if reference.values(GAIN):
+        mean, (low, high) = reference.mean(GAIN), reference.interval(GAIN)
+        remarks.append(
+            "beside it: logistic regression on the band statistics of the same tiles, accuracy "
+            f"{100 * reference.mean(f'{BASELINE}.accuracy'):.2f} %; the reference has {100 * mean:+.2f} points on it "
+            f"({100 * low:+.2f} to {100 * high:+.2f})"
+        )
     if len(rows) > 1:
         tiles = f"{rows[0].tiles:,} test tiles"
         remarks += [
