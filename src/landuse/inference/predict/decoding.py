@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from landuse import pictures, sensors
 from landuse.pictures import BadTile
@@ -75,7 +76,7 @@ def _from_tiff(content: bytes, spec: ModelSpec, layers: Sequence[Layer]) -> Tile
                 _check_size((image.width, image.height), spec)
             pixels, note = _numbers(image, spec)
             if layers:
-                pixels = np.concatenate([pixels, *_layers(image, spec.tile_size, layers)], axis=-1)
+                pixels = np.concatenate([pixels, *_layers(image, spec, layers)], axis=-1)
             return Tile(pixels, place, note)
     except sensors.Unfit as error:
         raise BadTile(str(error)) from None
@@ -104,21 +105,27 @@ def _numbers(image: Any, spec: ModelSpec) -> tuple[npt.NDArray[Any], str | None]
     sensor = sensors.SENSOR_OF.get(spec.bands[0], sensors.SENTINEL2)
     order = sensors.in_order_of("the model", spec.spectral) if own and image.count == len(spec.spectral) else EUROSAT
     places, note = sensors.places(sensors.named(image, order, sensor), spec.spectral, sensor)
-    side = min(image.width, image.height) if spec.resized else spec.tile_size
-    pixels = sensors.read(image, places, sensors.centre(image.width, image.height, side), spec.tile_size)
+    window = sensors.centre(image.width, image.height, _side(image, spec))
+    pixels = sensors.read(image, places, window, spec.tile_size)
     pixels = sensors.stored(pixels, spec.spectral, sensor) if own else pixels
     pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return (sensors.to_rgb(pixels) if as_rgb else pixels), note
 
 
-def _layers(image: Any, size: int, layers: Sequence[Layer]) -> Iterator[npt.NDArray[np.uint16]]:
+def _side(image: Any, spec: ModelSpec) -> int:
+    """Pixels a side of the middle that becomes the tile."""
+    return min(image.width, image.height) if spec.resized else spec.tile_size
+
+
+def _layers(image: Any, spec: ModelSpec, layers: Sequence[Layer]) -> Iterator[npt.NDArray[np.uint16]]:
     """Yield (size, size, bands) of each layer in the middle of a rasterio data set."""
     from rasterio.windows import Window
 
     if image.crs is None:
         raise BadTile("it does not say where it lies (a CRS), and this model needs layers there")
-    window = Window.from_slices(*sensors.centre(image.width, image.height, size))
-    pixels = Pixels(image.crs, image.window_transform(window), size, size)
+    side, size = _side(image, spec), spec.tile_size
+    window = Window.from_slices(*sensors.centre(image.width, image.height, side))
+    pixels = Pixels(image.crs, image.window_transform(window) @ Affine.scale(side / size), size, size)
     for layer in layers:
         stored = read(layer, pixels)
         if told := fault(layer, stored):
