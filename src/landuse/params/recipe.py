@@ -140,7 +140,7 @@ class Recipe(Section):
     head: Head
     augment: Word
     loss: Loss
-    phases: Annotated[list[Phase], Field(min_length=1)] = Field(default_factory=list)
+    phases: list[Phase] = Field(default_factory=list)
     fit: Fit | None = None
 
     @model_validator(mode="after")
