@@ -1,6 +1,7 @@
 """``data.layers``: which rasters are stored beside the bands, in which form, and what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from conftest import DEFAULTS
+from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from rasterio import Affine
 from rasterio.warp import transform
 from rasters import geotiff
@@ -200,6 +203,20 @@ def test_eurosat_in_rgb_has_no_place_for_layers(tmp_path: Path, data: MakeData, 
     changes = {"url": str(folder.parent), "layers": ["dem"], "layer_tables": {"dem": table(dem)}}
     with pytest.raises(UserError, match="needs tiles of 16 bits"):
         open_source(data(source="eurosat_rgb", **changes))
+
+
+def test_dvc_sweeps_over_lists_of_layers_and_takes_a_table_of_ones_own(tmp_path: Path) -> None:
+    combined = get_hydra_sweeps({"params.yaml": ["data.layers=[],[ndvi],[dem],[ndvi,dem]"]})
+    own = "{path: rain.tif, resampling: average, range: [0.0, 5000.0], units: mm, derive: none}"
+    found = []
+    for overrides in [each["params.yaml"] for each in combined] + [
+        ["data.layers=[rain]", f"+data.layer_tables.rain={own}"]
+    ]:
+        shutil.copy(DEFAULTS / "params.yaml", tmp_path)
+        apply_overrides(tmp_path / "params.yaml", overrides)
+        found.append(params.read(tmp_path / "params.yaml").data)
+    assert [data.layers for data in found] == [[], ["ndvi"], ["dem"], ["ndvi", "dem"], ["rain"]]
+    assert found[-1].layer_tables["rain"].range == [0, 5000]
 
 
 def test_params_and_sensors_know_the_same_words() -> None:
