@@ -80,7 +80,7 @@ class ModelSpec(_Form):
     numbers before scaling. tile_size: pixels a side as stored; input_size: as the backbone works at. ground_resolution:
     metres a pixel; None: unknown. channels: what the network sees of the bands, each as its name, the bands that are
     added and, for an index (their difference by their sum), those that are subtracted; None: the bands. layers: the
-    last bands, and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``. Both
+    last bands and channels, which come from other rasters; fusion: how the network gets them, as ``model.fusion``. Both
     are None, and not in the file, where there are no layers. mean, std: of each channel, in ``units``. weights: where
     training started from. identity: digest of all that made the weights (params, data, code). params: of the train
     stage, flat.
