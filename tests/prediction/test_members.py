@@ -13,6 +13,8 @@ from landuse.model import saved
 from landuse.prediction import members
 from landuse.spec.model import ModelSpec
 
+LAYER = {"name": "B02", "scale": 0.5, "offset": 1.0, "units": "m", "resampling": "nearest", "of": "B02"}
+
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
@@ -78,6 +80,7 @@ def test_phases_that_were_not_kept_are_missed_with_the_remedy() -> None:
         ({"radiometric_offset": -1000}, r"has other radiometric_offset \(-1000\) than this model"),
         ({"dtype": "uint16"}, r"has other dtype \(uint16\)"),
         ({"tile_size": 64}, r"has other tile_size \(64\) than this model \(32\)"),
+        ({"layers": [LAYER]}, r"has other layers \(B02 \(x 0.5 \+ 1, nearest\)\) than this model \(None\)"),
         ({"data_digest": "e" * 64}, "may have learnt from test tiles of this one"),
     ],
 )

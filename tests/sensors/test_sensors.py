@@ -94,3 +94,8 @@ def test_reflectance_and_digital_numbers_come_to_the_same() -> None:
     assert np.array_equal(sensors.stored(numbers, names, sensors.SENTINEL2), numbers)
     reflectance = numbers.astype(np.float32) / 10_000
     assert np.array_equal(sensors.stored(reflectance, names, sensors.SENTINEL2), numbers)
+
+
+def test_layers_are_not_shown_where_there_are_bands() -> None:
+    assert sensors.shown(["dem", "B8A", "B11", "B02", "ndvi"]) == [2, 1, 3]
+    assert sensors.shown(["B11", "dem", "dem_slope"]) == [0]

@@ -119,7 +119,11 @@ def _refuse_misfit(name: str, member: Member, own: ModelSpec) -> None:
 
 
 def _short(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    if isinstance(value, dict):  # a layer
+        return f"{value['name']} (x {value['scale']:.6g} + {value['offset']:.6g}, {value['resampling']})"
+    return str(value)
 
 
 def _of_folder(folder: Path) -> tuple[bytes, bytes]:

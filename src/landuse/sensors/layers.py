@@ -4,6 +4,7 @@ A raster gives one stored band, and more where slope or aspect are derived of it
 scale + offset, and 0 is no data.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, hypot, radians
@@ -71,7 +72,8 @@ def check(name: str, path: str) -> None:
     from rasterio.errors import RasterioError
 
     try:
-        with rasterio.open(path) as raster:
+        # that it lies nowhere is refused below
+        with warnings.catch_warnings(action="ignore"), rasterio.open(path) as raster:
             count, crs, transform = raster.count, raster.crs, raster.transform
     except RasterioError as error:
         raise UserError(

@@ -14,7 +14,7 @@ from scipy.ndimage import label
 
 from landuse import sensors
 from landuse.core.errors import UserError
-from landuse.data.sources.sample import fields, landscape, radiometry, scene, simulation
+from landuse.data.sources.sample import fields, landscape, radiometry, scene, simulation, surroundings
 from landuse.data.sources.sample.landscape import CITY, CLASSES, FARMLAND
 from landuse.data.sources.sample.scene import write_scene
 
@@ -48,6 +48,29 @@ def test_the_first_date_is_what_it_was_before_there_was_a_second(two: Path, tmp_
         assert (tmp_path / "one" / name).read_bytes() == (two / name).read_bytes()
     digests = [hashlib.sha256(read(two / name).tobytes()).hexdigest()[:16] for name in ("scene.tif", "land_use.tif")]
     assert digests == ["2587008b8af499bf", "0b1796baee0b66e6"]  # of the first release
+
+
+def test_its_layers_are_written_in_parts_and_are_those_of_its_tiles(two: Path, tmp_path: Path) -> None:
+    write_scene(tmp_path / "one", seed=3, size=SIZE, layers=True)
+    assert (tmp_path / "one" / "scene.tif").read_bytes() == (two / "scene.tif").read_bytes()
+    drawn = simulation.draw(3, 0, SIZE, scene._ZONE, scene._weights(SIZE, None))
+    for name, kind in surroundings.KINDS.items():
+        whole = surroundings.in_memory(kind, surroundings.draw(3, 0, drawn), drawn)
+        with rasterio.open(tmp_path / "one" / f"{name}.tif") as file, whole.open() as other:
+            assert np.array_equal(file.read(1), other.read(1)) and file.profile["nodata"] == kind.nodata
+            assert (file.transform, file.crs, file.scales) == (other.transform, other.crs, other.scales)
+            with rasterio.open(two / "scene.tif") as land:
+                assert file.bounds.left < land.bounds.left and file.bounds.bottom < land.bounds.bottom
+                assert file.res[0] == 10 * kind.pixels
+
+
+def test_a_larger_scene_has_the_same_relief_in_whichever_part_it_is_drawn() -> None:
+    drawn = simulation.draw(5, 0, 900, 130, scene._weights(900, None))
+    found = surroundings.draw(5, 0, drawn)
+    cells = np.arange(0, 300)
+    whole = found.elevation(cells, cells)
+    assert np.array_equal(found.elevation(cells[200:260], cells[40:]), whole[200:260, 40:])
+    assert np.isfinite(whole).all() and 5 < whole.std() < 200
 
 
 def test_farmland_became_city_in_connected_blocks_and_nothing_else_changed(two: Path) -> None:

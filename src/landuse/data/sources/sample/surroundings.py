@@ -28,20 +28,20 @@ _PIXEL = 10.0  # metres
 _RELIEF, _GREEN = 3, 25  # pixels that a cell is wide
 # by class: mean slope of the land in degrees (a valley's own comes on top), and mean NDVI of a year, as of MOD13Q1
 _LAND = {
-    "AnnualCrop": (1.8, 0.45),
+    "AnnualCrop": (1.5, 0.42),
     "Forest": (10.0, 0.74),
-    "HerbaceousVegetation": (8.0, 0.52),
+    "HerbaceousVegetation": (8.0, 0.49),
     "Highway": (1.5, 0.38),
     "Industrial": (0.7, 0.24),
-    "Pasture": (5.0, 0.66),
-    "PermanentCrop": (5.0, 0.50),
+    "Pasture": (5.0, 0.67),
+    "PermanentCrop": (6.5, 0.54),
     "Residential": (2.0, 0.40),
     "River": (0.5, 0.12),
     "SeaLake": (0.1, -0.06),
 }
 _HIGHWAY, _RIVER, _SEA = (CLASSES.index(name) for name in ("Highway", "River", "SeaLake"))
-_UNEQUAL = 0.5  # of zones of one class: deviation of the logarithm of their slope
-_GREENER = 0.05  # of zones of one class: deviation of their NDVI
+_UNEQUAL = 0.4  # of zones of one class: deviation of the logarithm of their slope
+_GREENER = 0.04  # of zones of one class: deviation of their NDVI
 _REGIONAL = np.float32(0.012)  # gradient that the whole scene has
 _SMOOTH, _SHORE = 6.0, 2.5  # cells of 30 m: how relief passes from zone to zone, and to a lake
 _VALLEY, _DEPTH, _LEVELLED = 10.0, 18.0, 5.0  # cells of 30 m, metres, cells
