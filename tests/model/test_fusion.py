@@ -147,7 +147,7 @@ def test_the_frozen_prefix_and_the_rest_are_the_network(word: Word, upto: Any) -
 def test_an_adapter_that_learns_leaves_nothing_to_be_kept() -> None:
     model = late()
     model.freeze("backbone", adapter_learns=True)
-    assert model.cut is None or not [*model.cut.prefix.parameters()]
+    assert model.cut is None
     assert torch.isfinite(model(PIXELS)).all()
 
 
