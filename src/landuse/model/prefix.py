@@ -113,7 +113,8 @@ def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph 
 
 def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
     """Return the last settled node through which everything after it gets what comes before it, but for the input."""
-    before: set[fx.Node] = set(graph.nodes)
+    before = set(graph.nodes)
+    node: fx.Node
     for node in reversed(graph.nodes):
         inner = (n for n in before if n.op not in ("get_attr", "placeholder"))
         crossing = {n for n in inner if any(user not in before for user in n.users)}
