@@ -13,6 +13,7 @@ from conftest import DEFAULTS
 from torch import nn
 
 from landuse import params, sensors
+from landuse.core.layers import LayerBand
 from landuse.core.paths import ANSWERS, CALIBRATION, MODEL
 from landuse.data import writer
 from landuse.data.sources.collection import Collection, Tile
@@ -57,6 +58,11 @@ def spec(
         "params": {"train.recipe": "fast", "train.seed": 42, "model.backbone": backbone, "recipe.batch_size": 64},
     }
     return ModelSpec(**(facts | other))  # type: ignore[arg-type]
+
+
+def layer_bands(*names: str) -> list[LayerBand]:
+    """What model.json says of stored bands that come from other rasters."""
+    return [LayerBand(name=n, scale=0.5, offset=-9.0, units="m", resampling="bilinear", of=n) for n in names]
 
 
 def network(described: ModelSpec) -> Classifier:

@@ -32,7 +32,7 @@ stages:
     metrics: [metrics/evaluate.json: {cache: false}, metrics/train.json: {cache: false}]
 """
 PARAMS = """
-data: {seed: 7, bands: rgb}
+data: {seed: 7, bands: rgb, layers: []}
 mapping: {preset: two}
 split: {method: stratified, folds: 2, fold: 0}
 train: {recipe: fast, freeze: none, seed: 1, weight: 1.0}
@@ -80,6 +80,7 @@ for file, found in contents.items():
 
 NAMED = {
     "data.bands": "rgb",
+    "data.layers": "[]",
     "data.seed": "7",
     "mapping.preset": "two",
     "split.method": "stratified",
@@ -151,7 +152,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, 
         experiment("again", "train.seed=2", "unread=2")  # no stage reads that
         experiment("frozen-1", "train.freeze=layer3")
         experiment("frozen-2", "train.freeze=layer3", "train.seed=2")
-        experiment("slow", "train.recipe=slow", "data.bands=all")  # the same tiles in other pixels
+        experiment(
+            "slow", "train.recipe=slow", "data.bands=all", "data.layers=[ndvi,dem]"
+        )  # the same tiles in other pixels
         experiment("other-tiles", "data.seed=8")
         experiment("other-labels", "mapping.preset=renamed")
         experiment("light", "train.weight=0.5")
@@ -220,7 +223,7 @@ def test_experiments_are_grouped_and_judged(compare: Compare) -> None:
     assert verdicts == {
         named(): "reference",
         named(train__freeze="layer3"): "worse",
-        named(train__recipe="slow", data__bands="all"): "tie",
+        named(train__recipe="slow", data__bands="all", data__layers="[ndvi,dem]"): "tie",
         named(train__weight="0.5"): "tie",
         named(data__seed="8"): "not comparable: other test tiles",
         named(mapping__preset="renamed"): "not comparable: other labels",

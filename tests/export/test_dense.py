@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from trained import TEMPERATURE, network, pixels, spec
+from trained import TEMPERATURE, layer_bands, network, pixels, spec
 
 from landuse.core.errors import UserError
 from landuse.export import dense
@@ -72,7 +72,7 @@ def test_the_file_gives_every_window_what_the_network_gives_it() -> None:
         spec("vit_tiny_patch16_224", size=32, input_size=224),  # no pooling of maps
         spec("efficientnet_b0", size=32, input_size=32),  # squeeze and excitation
         spec("resnet18", size=64, input_size=224),  # a stride of 64 / 7 pixels
-        spec(bands=13, layers=[{"name": "B12"}], fusion="late"),  # two poolings
+        spec(bands=13, layers=layer_bands("B8A"), fusion="late"),  # two poolings
     ],
 )
 def test_a_network_without_dense_form_has_an_empty_file(described: ModelSpec) -> None:

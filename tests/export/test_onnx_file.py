@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import ROOT
 from torch import nn
-from trained import TEMPERATURE, network, pixels, spec
+from trained import TEMPERATURE, layer_bands, network, pixels, spec
 
 from landuse.core.errors import UserError
 from landuse.export import onnx_file
@@ -78,7 +78,7 @@ def test_it_answers_as_the_network_does(
 
 @pytest.mark.long
 def test_late_fusion_answers_as_the_network_does() -> None:
-    layers = [{"name": "B09"}, {"name": "B10"}]  # the last of ten bands
+    layers = layer_bands("B09", "B10")  # the last of ten bands
     described = spec(bands=10, input_size=40, input_adapter="inflate", rgb=[3, 2, 1], layers=layers, fusion="late")
     model, tiles = network(described), pixels(described, 40)
     stored = predict([model], 1, tiles, np.arange(40), np.zeros(40, dtype=np.int64), CPU)

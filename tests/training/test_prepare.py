@@ -81,7 +81,7 @@ def with_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str
     file = tmp_path / "data/tiles/dataset.json"
     info = json.loads(file.read_text())
     info["bands"][6 - len(names) :] = names
-    file.write_text(json.dumps(info | {"layers": [{"name": name, "scale": 0.5, "offset": -9.0} for name in names]}))
+    file.write_text(json.dumps(info | {"layers": trained.layer_bands(*names)}))
 
 
 MODEL = {"model.backbone": "test_resnet", "model.weights": "none", "model.input_size": 32}

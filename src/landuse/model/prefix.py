@@ -59,19 +59,21 @@ class Cut:
 def split(backbone: nn.Module, resting: Collection[nn.Module], frozen: Collection[nn.Parameter]) -> Cut | None:
     """Cut a network after everything that is computed from frozen parts alone.
 
-    resting: modules that stay in eval mode. frozen: parameters that do not learn. None: nothing is frozen, or the
-    network's code cannot be traced, depends on the mode it is in, or passes on more than one tensor at the cut.
+    resting: modules that stay in eval mode. frozen: parameters that do not learn. None: nothing is frozen before what
+    learns, or the network's code cannot be traced, depends on the mode it is in, or passes on more than one tensor at
+    the cut; the input is none of them: what learns may see it, too.
     """
     if not resting:
         return None
     mixed = {module for module in backbone.modules() if len({p in frozen for p in module.parameters()}) == 2}
     # a network that resists to be traced in full may let its parts that are not cut be taken whole
     for graph in (_traced(backbone, lambda _: False), _traced(backbone, lambda module: module not in mixed)):
-        cut = _cut(graph, _settled(graph, backbone, set(resting), set(frozen))) if graph else None
-        if graph and cut:
-            rest = _rest(backbone, graph, cut)
-            inputs = sum(node.op == "placeholder" for node in rest.graph.nodes)
-            return Cut(_prefix(backbone, graph, cut), rest, rest_sees_pixels=inputs == 2)
+        end = _cut(graph, _settled(graph, backbone, set(resting), set(frozen))) if graph else None
+        if graph is None or end is None:
+            continue
+        prefix, rest = _prefix(backbone, graph, end), _rest(backbone, graph, end)
+        if [*prefix.parameters()]:  # else it does nothing but choose bands
+            return Cut(prefix, rest, rest_sees_pixels=len(rest.graph.find_nodes(op="placeholder")) == 2)
     return None
 
 
@@ -111,7 +113,8 @@ def _traced(network: nn.Module, whole: Callable[[nn.Module], bool]) -> fx.Graph 
 
 def _cut(graph: fx.Graph, settled: set[fx.Node]) -> fx.Node | None:
     """Return the last settled node through which everything after it gets what comes before it, but for the input."""
-    before: set[fx.Node] = set(graph.nodes)
+    before = set(graph.nodes)
+    node: fx.Node
     for node in reversed(graph.nodes):
         inner = (n for n in before if n.op not in ("get_attr", "placeholder"))
         crossing = {n for n in inner if any(user not in before for user in n.users)}
