@@ -5,8 +5,8 @@
 
 Three patches of a tile, as the document has three of a polygon; no tile is on both sides. Every tile is in the test of
 one of five folds, so that all answers together tell more than 75; what 75 would have told is seen in tests of 25 tiles
-drawn from them. Its own way, which failed, runs in the first fold: the guards must stop it. Intervals are 95 %: Wilson's,
-as if patches knew nothing of each other, and of a bootstrap of whole tiles.
+drawn from them. Its own way, which failed, runs in the first fold: the guards must stop it. Intervals are 95 %:
+Wilson's, as if patches knew nothing of each other, and of a bootstrap of whole tiles.
 """
 
 import argparse
