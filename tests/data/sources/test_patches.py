@@ -86,11 +86,11 @@ def test_a_tile_of_one_value_or_a_broken_one_has_no_patch() -> None:
             cut.read(name)
 
 
+@pytest.mark.long
 def test_the_store_holds_patches_and_their_tiles(tmp_path: Path, data: Callable[..., params.Data]) -> None:
-    sample = {"tiles_per_class": 1, "seed": 7}
-    whole = open_source(data(sample=sample))
+    whole = open_source(data(sample={"tiles_per_class": 1, "seed": 7}))
     writer.write(tmp_path / "tiles", whole)
-    writer.write(tmp_path / "patches", open_source(data(sample=sample, patch_size=32)))
+    writer.write(tmp_path / "patches", in_patches(whole, 32))
     uncut, cut = open_store(tmp_path / "tiles"), open_store(tmp_path / "patches")
     assert "group" not in uncut.index
     assert cut.images.shape == (40, 32, 32, 3)
