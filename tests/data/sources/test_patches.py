@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from conftest import DEFAULTS
+from rasterio.windows import Window
 
 from landuse import params
 from landuse.core.errors import UserError
@@ -84,11 +86,11 @@ def test_a_tile_of_one_value_or_a_broken_one_has_no_patch() -> None:
             cut.read(name)
 
 
+@pytest.mark.long
 def test_the_store_holds_patches_and_their_tiles(tmp_path: Path, data: Callable[..., params.Data]) -> None:
-    sample = {"tiles_per_class": 1, "seed": 7}
-    whole = open_source(data(sample=sample))
+    whole = open_source(data(sample={"tiles_per_class": 1, "seed": 7}))
     writer.write(tmp_path / "tiles", whole)
-    writer.write(tmp_path / "patches", open_source(data(sample=sample, patch_size=32)))
+    writer.write(tmp_path / "patches", in_patches(whole, 32))
     uncut, cut = open_store(tmp_path / "tiles"), open_store(tmp_path / "patches")
     assert "group" not in uncut.index
     assert cut.images.shape == (40, 32, 32, 3)
@@ -133,3 +135,18 @@ def test_a_polygon_of_two_classes_is_refused(tmp_path: Path) -> None:
 def test_patches_that_do_not_fit_are_refused_before_any_work(changes: dict[str, int], told: str) -> None:
     with pytest.raises(UserError, match=told):
         params.read(DEFAULTS / "params.yaml", {f"data.{key}": value for key, value in changes.items()})
+
+
+def test_bounds_of_patches_of_real_tiles_are_rasterios(real_data: Path, data: Callable[..., params.Data]) -> None:
+    archive = real_data / "EuroSAT_MS_469.zip"
+    bands = ["B02", "B12"]
+    cut = open_source(data(source="eurosat_ms", url=str(archive), bands=bands, patch_size=16, patches_per_tile=2))
+    name = cut.names[1]
+    tile, place = cut.read(name), name.rpartition("#")[2].removesuffix(".tif")
+    row, column = (16 * int(number) for number in place.split("-"))
+    with rasterio.open(f"zip://{archive}!EuroSAT_MS/{tile.group}") as file:
+        window = Window(column, row, 16, 16)
+        assert np.array_equal(tile.pixels.transpose(2, 0, 1), file.read([2, 12], window=window))
+        found = file.window_bounds(window)
+    assert tile.georef is not None
+    assert np.allclose([tile.georef.left, tile.georef.bottom, tile.georef.right, tile.georef.top], found, atol=1e-6)
