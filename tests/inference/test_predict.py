@@ -236,6 +236,8 @@ def test_a_model_of_rgb_sees_digital_numbers_as_eurosat_made_its_pictures(models
         (numbers()[:8], sensors.BANDS, {}, "16 x 8 pixels: this model takes tiles of 16 x 16"),
         (numbers().astype(np.float32) / 10000, sensors.BANDS, {}, "13 bands of float32: this model takes"),
         (numbers().astype(np.uint8), sensors.BANDS, {}, "13 bands of uint8: this model takes"),
+        (numbers()[..., [3, 2, 1]], sensors.RGB, {}, "band B01 is missing: the file has B04, B03, B02"),
+        (sensors.to_rgb(numbers()[..., [3, 2, 1]]), sensors.RGB, {}, "3 bands of uint8: this model takes B01, B02"),
         (numbers() * (np.arange(16) > 3)[:, None, None], sensors.BANDS, {"nodata": 0}, "pixels without data"),
         (sensors.to_rgb(numbers()), sensors.BANDS, {}, "13 bands of uint8"),
         (sensors.to_rgb(numbers()).astype(np.uint16), sensors.BANDS, {}, "no pixel is above 255"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 from rasterio.io import MemoryFile
+from rasters import geotiff as raster
 
 from landuse import params, sensors
 from landuse.data import writer
@@ -79,6 +80,11 @@ def with_nan() -> np.ndarray[Any, Any]:
         (encode(numbers(kind="float32")), "float32 values: expected uint16"),
         (encode(numbers(kind="int16")), "int16 values: expected uint16"),
         (encode(numbers(bands=12)), "64 x 64 pixels, 12 bands: expected 64 x 64, 13"),
+        (raster(numbers(), metres=20), "pixels of 20 m, EuroSAT's have 10 m: use -S data.source=folder"),
+        (
+            raster(numbers(), sensors.BANDS_BY_WAVELENGTH),
+            "B08, B8A, B09, .* not in EuroSAT's order.*=folder",
+        ),
         (with_width(2_000_000_000), "2000000000 x 64 pixels|broken GeoTIFF"),
         (encode(numbers())[:50_000], "broken GeoTIFF"),
         (encode(numbers())[:300], "broken GeoTIFF"),

@@ -17,7 +17,6 @@ from landuse.data.sources.collection import Collection, GeoRef, Tile
 from landuse.pictures import BadTile
 
 _EXTENSIONS = (".tif", ".tiff")
-_ALIKE = 1.05  # ratio of the widths of pixels that are of one resolution
 _KINDS = ("uint8", "uint16", "float32", "float64")
 _LOOKED_AT = 100  # files, for one that can be read
 
@@ -39,7 +38,7 @@ class _Form:
         kind, metres = image.dtypes[0], _metres(image, data)
         if kind != self.dtype:
             raise BadTile(f"{kind} values, {self.example} has {self.dtype}: give all tiles as one of them")
-        if self.metres and metres and not 1 / _ALIKE < metres / self.metres < _ALIKE:
+        if self.metres and metres and not 1 / geotiff.ALIKE < metres / self.metres < geotiff.ALIKE:
             if data.resize:
                 raise BadTile(
                     f"resized to pixels of {metres:g} m, {self.example} to {self.metres:g} m: cut both to as much land"
@@ -139,8 +138,8 @@ def _side(image: Any, data: params.Data) -> int:
 
 def _metres(image: Any, data: params.Data) -> float | None:
     """Metres of a pixel of a tile, where its file tells them."""
-    known = image.crs is not None and image.crs.is_projected and image.crs.linear_units_factor[1] == 1
-    return abs(round(image.transform.a * _side(image, data) / data.tile_size, 2)) or None if known else None
+    width = geotiff.metres(image)
+    return width and round(width * _side(image, data) / data.tile_size, 2)
 
 
 def _short(bands: str | list[str]) -> str:
