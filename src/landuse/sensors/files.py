@@ -86,7 +86,8 @@ def places(
     """
     names = [name for name, _ in found]
     if not any(names):
-        raise Unfit(f"{len(names)} bands without names: {takes} {', '.join(wanted)}; describe them")
+        how = "describe them (Python: rasterio.open(FILE, 'r+').descriptions = ['B04', ...])"
+        raise Unfit(f"{len(names)} bands without names: {takes} {', '.join(wanted)}; {how}")
     for name in wanted:
         if names.count(spelled(name, sensor)) != 1:
             fault = "is there twice" if spelled(name, sensor) in names else "is missing"
