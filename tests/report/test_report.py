@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reported
+from markupsafe import Markup
 
 from landuse.evaluation import metrics
 from landuse.report import documents
@@ -148,7 +149,7 @@ def test_what_each_band_is_worth_is_told_from_short_waves_to_long_ones(two: Foun
     worth = {"B12": lost(0.041), "B8A": lost(0.0), "B02": lost(0.2), "dem": lost(-0.002), "B04": lost(0.005)}
     section = {"accuracy": lost(0.9)["accuracy"], "tiles": 300, "repeats": 3, "lost": worth}
     inputs = replace(two[0], evaluate=two[0].evaluate | {"bands": section})
-    page = Page(documents.page(inputs, two[1], {}))
+    page = Page(documents.page(inputs, two[1], {"bands": Markup("<svg></svg>")}))
     words = page.text()
     assert "among 300 test tiles, 3 times" in words
     told = (
