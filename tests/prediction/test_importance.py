@@ -4,11 +4,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+from landuse import sensors
 from landuse.evaluation import bands
-from landuse.prediction import importance
+from landuse.prediction import importance, stage
+from landuse.spec.model import ModelSpec
 
 ROWS = np.arange(20, 120)
 
@@ -37,7 +40,7 @@ def test_a_model_of_one_band_loses_by_that_band_alone(monkeypatch: Any) -> None:
     again = importance.permuted([], *asked)
     assert all((found[name] == again[name]).all() for name in found)
     settings: Any = SimpleNamespace(confidence=0.95, bootstrap=200, seed=42)
-    measured = bands.section({"targets": targets[ROWS]} | found, ["a", "b", "c", "d", "e"], 2, settings)
+    measured = bands.section({"targets": targets[ROWS]} | found, "abcde", 2, settings)
     assert (measured["tiles"], measured["repeats"], measured["accuracy"]["value"]) == (100, 3, 1.0)
     for name, lost in measured["lost"].items():
         for metric in ("accuracy", "macro_f1"):
@@ -47,6 +50,21 @@ def test_a_model_of_one_band_loses_by_that_band_alone(monkeypatch: Any) -> None:
                 assert low > 0.3 and high < 0.7
             else:
                 assert value == 0.0 and -0.05 < low < 0 < high < 0.05
+
+
+@pytest.mark.parametrize(
+    ("bands", "dtype", "rgb", "measured"),
+    [
+        (["B04", "B03", "B02"], "uint8", [0, 1, 2], False),
+        (["B04", "B03", "B02"], "uint16", [0, 1, 2], True),
+        (["B02", "B03", "B04"], "uint8", [2, 1, 0], True),
+        (["B04", "B03", "B02", "B08"], "uint8", [0, 1, 2], True),
+        (["B8A", "B11", "B12"], "uint8", None, True),
+    ],
+)
+def test_bands_are_asked_about_where_they_are_not_rgb(bands: list[str], dtype: str, rgb: Any, measured: bool) -> None:
+    assert stage._is_rgb(ModelSpec.model_construct(bands=bands, dtype=dtype, rgb=rgb)) == (not measured)
+    assert sensors.is_rgb(bands, dtype) == (not measured)
 
 
 def test_a_band_is_dealt_and_the_others_stay(monkeypatch: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+from landuse import sensors
 from landuse.report import documents
 from landuse.report.inputs import Explained, Inputs
 
@@ -263,7 +264,7 @@ def network(bands: int, dtype: str) -> bytes:
 
 
 @pytest.mark.filterwarnings("error", "ignore::rasterio.errors.NotGeoreferencedWarning")
-@pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (13, "uint16")])
+@pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (4, "uint8"), (13, "uint16")])
 def test_its_code_works(
     render: Callable[..., str],
     tmp_path: Path,
@@ -280,7 +281,8 @@ def test_its_code_works(
     else:
         with rasterio.open("tile.tif", "w", driver="GTiff", width=8, height=8, count=bands, dtype=dtype) as file:
             file.write(np.moveaxis(tile, -1, 0))
-    (code,) = re.findall(r"```python\n(.*?)```", render(dtype=dtype), re.DOTALL)
+    names = [*(sensors.RGB if bands == 3 else sensors.BANDS[:bands])]
+    (code,) = re.findall(r"```python\n(.*?)```", render(dtype=dtype, bands=names), re.DOTALL)
     exec(compile(code, "card", "exec"), {})
     printed = {name: float(value) for name, value in (line.split() for line in capsys.readouterr().out.splitlines())}
     logits = tile.mean((0, 1)) @ (np.linspace(-1, 1, 2 * bands).reshape(bands, 2) / 100)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from landuse.report import charts
 from landuse.report.figures import certainty, performance, style, training
+from landuse.report.figures.bands import importance
 from landuse.report.figures.embedding import embedding
 from landuse.report.inputs import Explained, Inputs
 
@@ -116,6 +117,16 @@ def test_cells_of_a_confusion_lie_in_their_row_and_column(count: int) -> None:
     colours = [to_hex(colour) for colour in cells.get_facecolors()]
     assert colours[0] != colours[1] and len(set(colours[2:])) == 1  # 9 of 10, 1 of 10 in red, all of them
     assert len(axis.texts) == (count**2 if count <= 20 else 0)
+
+
+def test_bars_of_bands_stand_in_the_order_given_and_keep_their_intervals() -> None:
+    of = {"value": 0.1, "low": 0.05, "high": 0.15}
+    figure = importance({"B02, blue": of, "B8A, near infrared": of | {"value": 0.0, "low": -0.02}})
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["B02, blue", "B8A, near infrared"]
+    assert [bar.get_width() for bar in axis.patches] == [0.1, 0.0]
+    assert [list(line.get_xdata()) for line in axis.lines[:2]] == [[0.05, 0.15], [-0.02, 0.15]]
+    assert axis.yaxis_inverted()
 
 
 def test_curves_of_a_perfect_model_and_no_curve_at_all() -> None:

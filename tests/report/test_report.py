@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reported
+from markupsafe import Markup
 
 from landuse.evaluation import metrics
 from landuse.report import documents
@@ -137,6 +138,45 @@ def test_views_and_members_are_told_where_they_were_measured(two: Found) -> None
     assert "With 8 views of each tile (flips and turns by right angles), accuracy on 1,000 test tiles is" in words
     assert "Accuracy of member 2 alone resnet18, seed 2" in words
     assert "+0.40 points −0.10 to +0.90" in words
+
+
+def lost(value: float, width: float = 0.01) -> dict[str, Any]:
+    of = {"value": value, "low": value - width, "high": value + width}
+    return {"accuracy": of, "macro_f1": of}
+
+
+def test_what_each_band_is_worth_is_told_from_short_waves_to_long_ones(two: Found) -> None:
+    worth = {"B12": lost(0.041), "B8A": lost(0.0), "B02": lost(0.2), "dem": lost(-0.002), "B04": lost(0.005)}
+    section = {"accuracy": lost(0.9)["accuracy"], "tiles": 300, "repeats": 3, "lost": worth}
+    inputs = replace(two[0], evaluate=two[0].evaluate | {"bands": section})
+    page = Page(documents.page(inputs, two[1], {"bands": Markup("<svg></svg>")}))
+    words = page.text()
+    assert "among 300 test tiles, 3 times" in words
+    told = (
+        "without B02, blue: 20.00 points (19.00 to 21.00); B12, shortwave infrared: 4.10 points (3.10 to 5.10). Bands"
+    )
+    assert told in words
+    heads = re.findall(r"(B02, blue|B04, red|B8A, near infrared|B12, shortwave infrared|dem) ?[+−]\d", words)
+    assert heads == ["B02, blue", "B04, red", "B8A, near infrared", "B12, shortwave infrared", "dem"]
+    assert "bands" in page.ids and "bands" not in Page(documents.page(*two, {})).ids
+    card = documents.card(inputs, two[1])
+    assert "without B02, blue: 20.00 points" in card and "| B8A, near infrared | +0.00 (−1.00 to +1.00) |" in card
+    none = {"bands": section | {"lost": {"B02": lost(0.0)}}}
+    assert "No band is surely missed alone." in text(two, **none)
+
+
+@pytest.mark.parametrize(
+    ("bands", "told"),
+    [
+        (["B02", "B03", "B04", "B8A", "B11"], "Beside true colours stand false ones: B8A, B11 and B04 as red, green"),
+        (["B8A", "B11"], "Colours are false: B11 as grey, stretched alike in all tiles"),
+        (["B12", "B8A", "B05"], "Colours are false: B12, B8A and B05 as red, green and blue, stretched"),
+    ],
+)
+def test_pictures_of_other_bands_are_explained(two: Found, bands: list[str], told: str) -> None:
+    inputs = replace(two[0], data=two[0].data | {"bands": bands})
+    assert told in text((inputs, two[1]))
+    assert "colours" not in text(two)
 
 
 @pytest.mark.long

@@ -100,6 +100,7 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "embedded": len(explained.embedding),
         "suspected": len(explained.suspects),
         "false_colours": _false_colours(inputs.data),
+        "is_rgb": sensors.is_rgb(inputs.spec.bands, inputs.spec.dtype),
     }
 
 

@@ -84,13 +84,14 @@ def places(
     Raises:
         Unfit: a band is missing or there twice, or nothing tells which is which; says both sides.
     """
-    names = [name for name, _ in found]
+    names, asked = [name for name, _ in found], f"{takes} {', '.join(wanted)}"
     if not any(names):
-        raise Unfit(f"{len(names)} bands without names: {takes} {', '.join(wanted)}; describe them")
+        how = "describe them (Python: rasterio.open(FILE, 'r+').descriptions = ['B04', ...])"
+        raise Unfit(f"{len(names)} bands without names: {asked}; {how}")
     for name in wanted:
         if names.count(spelled(name, sensor)) != 1:
             fault = "is there twice" if spelled(name, sensor) in names else "is missing"
-            raise Unfit(f"band {name} {fault}: the file has {', '.join(own or '?' for own in names)}")
+            raise Unfit(f"band {name} {fault}: the file has {', '.join(own or '?' for own in names)}; {asked}")
     at = [names.index(spelled(name, sensor)) for name in wanted]
     how = found[at[0]][1]
     return at, f"{', '.join(wanted)} are named {how}" if how.startswith("by place") else None

@@ -1,5 +1,6 @@
 """Which band is which: by what people, descriptions, files and colours say, never by place alone without a word."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,14 @@ def test_the_place_among_thirteen_counts_where_both_usual_orders_agree(tmp_path:
     path = write_raster(tmp_path / "a.tif", numbers(13))
     scene = open_scene([path], RGB_MODEL, SceneOptions())
     assert indexes(scene) == [4, 3, 2] and any("by place" in line for line in scene.decisions)
-    with pytest.raises(UserError, match=r"5 of 13 bands .* have no names: say which are B09, B10, B11, B12, B8A"):
+    with pytest.raises(
+        UserError, match=r"5 of 13 bands .* have no names: say which are B09, B10, B11, B12, B8A"
+    ) as told:
         open_scene([path], ALL_BANDS_MODEL, SceneOptions())
+    eurosat, by_wavelength = re.findall(r"--bands (B01,\S+,B\w+)", str(told.value))
+    assert indexes(open_scene([path], ALL_BANDS_MODEL, SceneOptions(bands=eurosat.split(",")))) == [*range(1, 14)]
+    scene = open_scene([path], ALL_BANDS_MODEL, SceneOptions(bands=by_wavelength.split(",")))
+    assert indexes(scene) == [*range(1, 9), 10, 11, 12, 13, 9]
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,18 @@ class Product:
             return (
                 f"{nameless} of {len(self.bands)} bands of {path} have no names: say which are "
                 f"{', '.join(missing)} (--bands NAME=NUMBER,NAME=NUMBER), or name all in their order"
+                + _orders(len(self.bands))
             )
         told = "" if self.many else ", or say with --bands what the bands are"
         known = ", ".join(sorted({*names}))
         return f"no band {', '.join(missing)} among {known} of {path}: give a scene that has it{told}"
+
+
+def _orders(count: int) -> str:
+    """The usual orders of Sentinel-2's bands, as an option, where there are so many."""
+    usual = {"EuroSAT's": sensors.BANDS, "by wavelength": sensors.BANDS_BY_WAVELENGTH}
+    told = "; ".join(f"{order}: --bands {','.join(names)}" for order, names in usual.items())
+    return f" ({told})" if count == len(sensors.BANDS) else ""
 
 
 def baseline_offset(baseline: str) -> int:
