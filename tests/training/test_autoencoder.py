@@ -36,7 +36,7 @@ def settings(tmp_path: Path, epochs: int = 2, lr: float = 3e-3, **changes: Any) 
 
 
 def pretrained(p: params.Params, cache: Cache | None = None) -> Pretrained:
-    return pretrain(network(backbone="cnn_54k"), TILES, p, cache)
+    return pretrain(network(backbone="cnn_54k"), TILES, p, cache, "pixels")
 
 
 def kept_in(tmp_path: Path) -> Cache:
@@ -46,7 +46,7 @@ def kept_in(tmp_path: Path) -> Cache:
 def test_it_learns_to_reconstruct_and_leaves_the_encoder_in_the_network(tmp_path: Path) -> None:
     model = network(backbone="cnn_54k")
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = pretrain(model, TILES, settings(tmp_path, epochs=12), None)
+    found = pretrain(model, TILES, settings(tmp_path, epochs=12), None, "")
     pixels = next(TILES.in_order())[0]
     x = model.preprocess(pixels)
     assert found.error < 0.7 * x.var(dim=(0, 2, 3)).mean()  # of drawing every tile in the mean colour
@@ -92,9 +92,17 @@ def test_killed_in_the_middle_or_kept_it_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "change", [{"epochs": 3}, {"lr": 1e-3}, {"train__seed": 1}, {"train__augment": "none"}, {"train__batch_size": 8}]
+    "change",
+    [
+        {"epochs": 3},
+        {"lr": 1e-3},
+        {"train__seed": 1},
+        {"train__augment": "none"},
+        {"train__batch_size": 8},
+        {"tiles": "b"},
+    ],
 )
-def test_what_is_kept_is_not_used_for_other_settings(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_what_is_kept_is_not_used_for_other_settings_or_tiles(tmp_path: Path, change: dict[str, Any]) -> None:
     asked: list[str] = []
 
     class Asked(Cache):
@@ -102,9 +110,10 @@ def test_what_is_kept_is_not_used_for_other_settings(tmp_path: Path, change: dic
             asked.append(key)
             raise OSError(28, "No space left on device")
 
-    for p in (settings(tmp_path), settings(tmp_path, **change)):
+    for changed in ({}, change):
+        p = settings(tmp_path, **{name: value for name, value in changed.items() if name != "tiles"})
         of = replace(TILES, rows=TILES.rows[:16], batch_size=p.recipe.batch_size)
-        pretrain(network(backbone="cnn_54k"), of, p, Asked(tmp_path, "tiles", 1.0))
+        pretrain(network(backbone="cnn_54k"), of, p, Asked(tmp_path, "tiles", 1.0), changed.get("tiles", "a"))
     assert len(set(asked)) == 2
 
 
@@ -112,14 +121,14 @@ def test_an_error_that_is_no_number_is_told_with_the_key(tmp_path: Path) -> None
     model = network(backbone="cnn_54k")
     model.std.fill_(1e-30)
     with pytest.raises(UserError, match=r"not a number: lower recipes\.fast\.pretraining\.lr \(it is 0\.003\)"):
-        pretrain(model, TILES, settings(tmp_path), None)
+        pretrain(model, TILES, settings(tmp_path), None, "")
 
 
 def test_a_size_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:
     model = network(backbone="cnn_54k")
     model.input_size = 18
     with pytest.raises(UserError, match=r"input_size is 18.* cannot halve 2 times: choose a multiple of 4"):
-        pretrain(model, TILES, settings(tmp_path), None)
+        pretrain(model, TILES, settings(tmp_path), None, "")
 
 
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
