@@ -39,6 +39,15 @@ def test_each_score_agrees_with_an_independent_implementation() -> None:
     assert found["knn"] == pytest.approx(-np.sort(cdist(*unit), axis=1)[:, 9], rel=1e-4)
 
 
+def test_a_reconstruction_is_one_more_score_where_there_is_one() -> None:
+    reference, targets = features(60)
+    space = ood.Reference.fit(reference, targets)
+    logits, errors = np.zeros((60, 3), np.float32), RNG(0).random(60).astype(np.float32)
+    without, found = ood.scores(logits, reference, space), ood.scores(logits, reference, space, errors)
+    assert set(found) - set(without) == {"reconstruction"}
+    assert found["reconstruction"].argmax() == errors.argmin()  # what is drawn well looks known
+
+
 @pytest.mark.parametrize("decimals", [1, 8])
 def test_auroc_and_fpr_agree_with_scikit_learn_ties_included(decimals: int) -> None:
     rng = RNG(0)

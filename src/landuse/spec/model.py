@@ -3,16 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-    with_config,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator, with_config
 from typing_extensions import TypedDict  # from Python 3.12 on pydantic takes that of typing, too
 
 from landuse.core import formulas
@@ -115,7 +106,7 @@ class ModelSpec(_Form):
     radiometric_offset: int | None = None
     dtype: Literal["uint8", "uint16"]
     tile_size: int
-    resized: bool | None = None
+    resized: bool | None = Field(default=None, exclude_if=lambda resized: resized is None)
     ground_resolution: float | None = None
     input_size: int
     channels: list[tuple[str, str]] | None = None
@@ -136,11 +127,6 @@ class ModelSpec(_Form):
     confusion: list[list[int]] | None = None
     confusion_sure: list[list[int]] | None = None
     ood: OutOfDistribution | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = dump(self)
-        return {name: value for name, value in content.items() if value is not None or name not in ("resized",)}
 
     @model_validator(mode="after")
     def _fusion_is_of_layers(self) -> Self:

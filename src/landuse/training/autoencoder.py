@@ -32,11 +32,13 @@ class Pretrained:
     error: float
 
 
-def pretrain(model: Classifier, tiles: Batches, p: Params, cache: Cache | None) -> Pretrained:
+def pretrain(model: Classifier, tiles: Batches, p: Params, cache: Cache | None, pixels: str) -> Pretrained:
     """Train the convolutions of a network as the encoder of an autoencoder, by the recipe's ``pretraining``.
 
     The result is kept: a training that was killed goes on with it, and others that differ in labels alone use it, too.
     Several processes all do the same.
+
+    pixels: digest of what the tile store holds, and of what is made of its bands.
 
     Raises UserError where the size of the tiles cannot be halved often enough, or the error becomes no number.
     """
@@ -47,7 +49,7 @@ def pretrain(model: Classifier, tiles: Batches, p: Params, cache: Cache | None) 
             f"model.input_size is {model.input_size}, which an autoencoder of {p.model.backbone} cannot halve "
             f"{len(network.encoder)} times: choose a multiple of {network.factor}"
         )
-    entries = _entries(cache, model, network, tiles, p) if cache and distributed.rank() == 0 else None
+    entries = _entries(cache, model, network, tiles, p, pixels) if cache and distributed.rank() == 0 else None
     found = distributed.on_first(lambda: _read(entries))
     if found is None:
         error = _train(model, network, tiles, p)
@@ -91,7 +93,9 @@ def _content(network: Autoencoder, error: float) -> bytes:
     return to_bytes(state | {_ERROR: torch.tensor(error)})
 
 
-def _entries(cache: Cache, model: Classifier, network: Autoencoder, tiles: Batches, p: Params) -> Entries | None:
+def _entries(
+    cache: Cache, model: Classifier, network: Autoencoder, tiles: Batches, p: Params, pixels: str
+) -> Entries | None:
     """Where the result of this pre-training is kept, under a digest of all that it depends on."""
     assert p.recipe.pretraining is not None
     kind = tiles.device.type
@@ -107,7 +111,7 @@ def _entries(cache: Cache, model: Classifier, network: Autoencoder, tiles: Batch
         "threads": torch.get_num_threads() if kind == "cpu" else 0,  # another number may round otherwise
         "device": torch.cuda.get_device_name() if kind == "cuda" else kind,
     }
-    key = identity(facts, digest([cache.tiles, tiles.rows.tolist()]))
+    key = identity(facts, digest([pixels, tiles.rows.tolist()]))
     example = np.frombuffer(_content(network, 0.0), np.uint8)[None]
     told = {"autoencoder": p.model.backbone, "epochs": p.recipe.pretraining.epochs, "seed": p.train.seed}
     try:

@@ -74,7 +74,8 @@ def prepare(p: params.Params) -> Prepared:
         # data.fraction says how many labels there are: the tiles that it leaves out are there without theirs
         rows = split.loc[split["split"].isin(["train", "unused"]), "row"].to_numpy(copy=True)
         unlabelled = replace(train, rows=rows, targets=np.full_like(rows, -1))
-        pretrained = pretrain(model, unlabelled, p, cache)
+        pixels = digest([store.info["pixels"], store.info.get("channels")])
+        pretrained = pretrain(model, unlabelled, p, cache, pixels)
     return Prepared(model, spec, train, val, cache, pretrained)
 
 
