@@ -58,7 +58,7 @@ def fit(
     on_epoch(row, speed)
     if guards:
         guards.after_fit(val, row, output.argmax(1).numpy())
-        guards.at_end(row)
+        guards.at_end(row, fitted=True)
     return [row], Best(row["val_loss"], 1, {})
 
 
