@@ -68,6 +68,13 @@ def changed(tmp_path: Path, key: str, value: Any, *, delete: bool = False) -> Pa
             ["model.input_adapter is 'inflat', allowed: auto", "did you mean 'inflate'"],
         ),
         ("recipes.fast.head.hiden", 4, ["'recipes.fast.head.hiden'", "did you mean 'hidden'"]),
+        ("model.backbone", "logistic", ["train.recipe is 'fast'", "logistic", "-S train.recipe=classical"]),
+        ("train.recipe", "classical", ["model.backbone is 'efficientnet_lite0'", "choose another recipe", "logistic"]),
+        ("recipes.classical.augment", "dihedral", ["recipes.classical", "augment", "means nothing"]),
+        ("recipes.classical.head.dropout", 0.2, ["recipes.classical", "head", "means nothing"]),
+        ("recipes.classical.loss.label_smoothing", 0.1, ["recipes.classical", "loss", "means nothing"]),
+        ("recipes.classical.fit.logistic.C", 0, ["recipes.classical.fit.logistic.C is 0", "greater than 0"]),
+        ("recipes.classical.fit", None, ["recipes.classical", "phases", "fit"]),
     ],
 )
 def test_a_mistake_is_told_in_one_line_that_names_the_remedy(
@@ -130,3 +137,31 @@ def test_nothing_can_be_changed_after_loading() -> None:
     loaded = params.read(DEFAULTS / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         loaded.train.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("train.freeze", "layer3", "set it to null"),
+        ("train.lr", 1e-4, "set it to null"),
+        ("train.scheduler", "cosine", "set it to null"),
+        ("train.epochs", 3, "set it to null"),
+        ("train.batch_size", 3, "set it to null"),
+        ("train.augment", "dihedral", "set it to null"),
+        ("train.normalise", "tiles", "set it to null"),
+        ("train.precision", "bf16", "set it to auto"),
+        ("train.compile", True, "set it to false"),
+        ("train.keep_phases", True, "set it to false"),
+        ("train.frozen_views", 2, "set it to null"),
+        ("model.stem", "small", "set it to standard"),
+        ("model.pooling", "gem", "set it to avg"),
+        ("model.input_adapter", "repeat", "set it to auto"),
+        ("model.weights", "weights.pth", "set it to imagenet"),
+    ],
+)
+def test_what_means_nothing_for_a_classical_model_is_refused_by_name(key: str, value: Any, told: str) -> None:
+    classical = {"model.backbone": "random_forest", "train.recipe": "classical"}
+    path = DEFAULTS / "params.yaml"
+    assert params.read(path, classical).recipe.fit
+    with pytest.raises(UserError, match=rf"{key} is .*, which means nothing for model.backbone=random_forest: {told}"):
+        params.read(path, classical | {key: value})

@@ -69,7 +69,8 @@ def _template(name: str) -> Template:
         "flat": lambda text: " ".join(text.split()),  # Markdown gives line ends a meaning
         "code": (Markup("<code>{}</code>") if html else "`{}`").format,
     }
-    environment.globals |= {"GAP": v.GAP, "SCORES": v.SCORES, "BASELINES": v.BASELINES, "ROWS": ROWS}
+    names = ("GAP", "SCORES", "BASELINES", "CLASSICAL")
+    environment.globals |= {name: getattr(v, name) for name in names} | {"ROWS": ROWS}
     return environment.get_template(name)
 
 
@@ -83,6 +84,7 @@ def _context(inputs: Inputs, explained: Explained) -> dict[str, Any]:
         "e": e | sections,
         "split": inputs.split | split,
         "spec": inputs.spec,
+        "kind": "model" if inputs.spec.backbone in v.CLASSICAL else "network",
         "fitted": inputs.calibration,
         "data": inputs.data,
         "train": inputs.train,

@@ -45,6 +45,11 @@ BASELINES = {
     "majority": "always naming the commonest label",
     "band_statistics": "a logistic regression on the mean and deviation of each band",
 }
+CLASSICAL = {
+    "logistic": "Logistic regression",
+    "random_forest": "A random forest",
+    "gradient_boosting": "Gradient-boosted trees",
+}
 SCORES = {
     "max_probability": "highest probability",
     "max_softmax": "maximum softmax",

@@ -43,7 +43,9 @@ def fit(
     statistics: Any = model.backbone
     known = statistics.standardise(_statistics(model, train))
     assert p.recipe.fit
-    fitted = estimator(p.model.backbone, p.recipe.fit, p.recipe.loss.class_weights, p.train.seed)
+    counts = np.bincount(train.targets)
+    weights = dict(enumerate(len(train.rows) / (len(counts) * counts))) if p.recipe.loss.class_weights else None
+    fitted = estimator(p.model.backbone, p.recipe.fit, weights, p.train.seed)
     _fit(fitted, known.cpu().numpy(), train.targets)
     put(fitted, model.head)
     speed = len(train.rows) / (time.perf_counter() - started)
@@ -56,7 +58,7 @@ def fit(
     on_epoch(row, speed)
     if guards:
         guards.after_fit(val, row, output.argmax(1).numpy())
-        guards.at_end(row)
+        guards.at_end(row, fitted=True)
     return [row], Best(row["val_loss"], 1, {})
 
 
@@ -67,9 +69,8 @@ def _statistics(model: Classifier, tiles: Batches) -> Tensor:
     return torch.cat([model.features(pixels) for pixels, _ in bar])
 
 
-def estimator(name: str, settings: Fit, class_weights: bool, seed: int) -> Any:
-    """Return scikit-learn's estimator, not fitted. class_weights: N / (C n), which it calls balanced."""
-    weights = "balanced" if class_weights else None
+def estimator(name: str, settings: Fit, weights: dict[int, float] | None, seed: int) -> Any:
+    """Return scikit-learn's estimator, not fitted. weights: of classes."""
     if name == "logistic":
         return LogisticRegression(C=settings.logistic.C, class_weight=weights, max_iter=_STEPS)
     if name == "random_forest":

@@ -44,6 +44,8 @@ def curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     axes[1, 1].set_yscale("log")
     axes[1, 1].yaxis.set_major_formatter(LogFormatter())
     axes[1, 1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    if len(history) == 1:
+        axes[0, 0].set_xticks([1])  # else there would be fractions of it
     for axis in axes[1]:
         axis.set_xlabel("epoch")
     return figure

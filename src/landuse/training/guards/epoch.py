@@ -151,18 +151,27 @@ def numbers(row: dict[str, Any], gradient_norm: float, at_chance: bool, s: Colla
     )
 
 
-def baseline(accuracy: float, baselines: dict[str, float], true_share: float, s: Collapse) -> Finding:
-    """The kept epoch beats the commonest label (true_share of validation), and nearly logistic regression on bands."""
+def baseline(
+    accuracy: float, baselines: dict[str, float], true_share: float, s: Collapse, fitted: bool = False
+) -> Finding:
+    """The kept epoch beats the commonest label (true_share of validation), and nearly logistic regression on bands.
+
+    fitted: it is a classical model's, which has other remedies.
+    """
     limit = {"majority": baselines["majority"] + MAJORITY_MARGIN * (1 - baselines["majority"])}
     if "band_statistics" in baselines:
         limit["band_statistics"] = baselines["band_statistics"] - s.logistic_tolerance
     below = {name for name, value in limit.items() if true_share < TRUE_SHARE and accuracy < value}
     verdict: Verdict = "collapse" if s.gate else "warning"
     better = "logistic regression on band statistics is better: train longer, raise train.lr, or freeze less"
+    learning = _LEARNING
+    if fitted:
+        better = "logistic regression on band statistics is better: choose another model.backbone"
+        learning = "choose another model.backbone or data.bands, or check that labels belong to their tiles"
     return judge(
         "baseline",
         {"val_accuracy": accuracy, **baselines},
         limit,
-        ("majority" in below, verdict, f"no better than always naming the commonest label: {_LEARNING}"),
+        ("majority" in below, verdict, f"no better than always naming the commonest label: {learning}"),
         ("band_statistics" in below, verdict, better),
     )

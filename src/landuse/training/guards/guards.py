@@ -108,9 +108,13 @@ class Guards:
         ]
         self._note(found, row["epoch"])
 
-    def at_end(self, best_row: dict[str, Any]) -> None:
-        """Compare the kept epoch with the baselines. Raises Collapsed where ``gate`` is on, and the action is fail."""
-        found = after.baseline(best_row["val_accuracy"], self._memory.baselines, self._memory.true_share, self.settings)
+    def at_end(self, best_row: dict[str, Any], fitted: bool = False) -> None:
+        """Compare the kept epoch with the baselines. Raises Collapsed where ``gate`` is on, and the action is fail.
+
+        fitted: at once, a classical model.
+        """
+        known = self._memory
+        found = after.baseline(best_row["val_accuracy"], known.baselines, known.true_share, self.settings, fitted)
         self._note([found], best_row["epoch"])
 
     def state(self) -> dict[str, Any]:
