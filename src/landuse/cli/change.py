@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from landuse.cli.values import LAYER, MODEL, Command, path, share, whole
+from landuse.cli.values import MODEL, Command, path, share, whole
 from landuse.core.errors import UserError
 
 
@@ -43,7 +43,6 @@ def _arguments() -> dict[str, dict[str, Any]]:
         "--min-valid": {"metavar": "SHARE", "type": share, "default": 0.5,
                         "help": "valid part that a cell needs, 0 to 1 (default: %(default)s)"},
         "--workers": {"metavar": "N", "type": whole(1, 1024), "help": "processes (default: one a core)"},
-        **LAYER,
         **OPTIONS,
     }  # fmt: skip
 

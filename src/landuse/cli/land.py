@@ -5,8 +5,9 @@ import os
 import sys
 
 from landuse.cli import area, change, maps, view
-from landuse.cli.values import LAYER, MODEL, Command, path, share, whole
+from landuse.cli.values import MODEL, Command, path, share, whole
 from landuse.core.errors import UserError
+from landuse.core.layers import LAYER
 
 
 def _scene(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import Any
 
-from landuse.cli.values import LAYER, MODEL, Command, day, path, share, whole
+from landuse.cli.values import MODEL, Command, day, path, share, whole
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -36,7 +36,6 @@ def _arguments() -> dict[str, dict[str, Any]]:
         "--scheduler": {"metavar": "TCP://HOST:PORT", "help": "compute on the workers of this Dask scheduler"},
         "--dense": {"action": "store_true",
                     "help": "write dense.tif, too: the network once over large windows, and how well that agrees"},
-        **LAYER,
         **OPTIONS,
     }  # fmt: skip
 

@@ -16,19 +16,6 @@ MODEL: Arguments = {
 }  # fmt: skip
 
 
-def layer(text: str) -> tuple[str, str]:
-    name, equals, file = text.partition("=")
-    if not name or not equals or not file:
-        raise argparse.ArgumentTypeError(f"{text[:80]!r}: give NAME=FILE, like dem=elevation.tif")
-    return name, file
-
-
-LAYER: Arguments = {
-    "--layer": {"metavar": "NAME=FILE", "type": layer, "action": "append", "default": [],
-                "help": "the raster of a layer that the model has learnt with (data.layers); may be repeated"},
-}  # fmt: skip
-
-
 def whole(low: int, high: int, unit: str = "") -> Callable[[str], int]:
     """Return what reads a whole number."""
 

@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+from landuse.core.layers import LAYER
+
 
 @dataclass(frozen=True)
 class SceneOptions:
@@ -59,4 +61,5 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--within": {"metavar": "FILE", "help": "map only what is inside these polygons"},
     "--dilate": {"metavar": "PX", "type": _dilation, "default": SceneOptions.dilate,
                  "help": "widen clouds and shadows of the SCL by so many pixels (default: %(default)s)"},
+    **LAYER,
 }  # fmt: skip
