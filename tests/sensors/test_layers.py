@@ -131,6 +131,29 @@ def test_no_data_and_values_beyond_the_range_are_none_and_slopes_need_a_pixel_mo
     assert told == "layer dem covers a part of it, or has no data there: none between -500 and 9000 in 1 of 4 pixels"
 
 
+@pytest.mark.parametrize("crs", ["EPSG:2056", "EPSG:32603", "+proj=ortho +lat_0=-60 +lon_0=180"])
+def test_a_raster_of_elsewhere_has_no_data_here(tmp_path: Path, crs: str) -> None:
+    file = raster(tmp_path / "dem.tif", plane(0, 0), crs=crs, transform=Affine(30, 0, 0, 0, -30, 0))
+    assert not layers.read(layer(file, derive="slope"), TILE).any()
+
+
+def test_a_slope_beside_a_value_beyond_the_range_is_none(tmp_path: Path) -> None:
+    heights = plane(0, 0, metres=10)
+    heights[8, 8] = -9999  # no data, but nobody says so
+    found = layers.read(layer(raster(tmp_path / "dem.tif", heights, metres=10), "nearest", derive="slope"), TILE)[1]
+    assert (found[:11, :11] == 0).sum() == 8  # its own is of the eight around it
+
+
+def test_a_damaged_raster_is_told(tmp_path: Path) -> None:
+    file = raster(tmp_path / "dem.tif", RANDOM.uniform(0, 100, (64, 64)).astype(np.float32), compress="deflate")
+    content = bytearray(Path(file).read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4000] = b"\0" * 4000
+    Path(file).write_bytes(content)
+    with pytest.raises(UserError, match=r"layer dem: .*dem\.tif is damaged .*: copy it again"):
+        layers.read(layer(file), Pixels(TILE.crs, TILE.transform, 150, 150))
+
+
 def test_what_a_mask_leaves_out_has_no_data(tmp_path: Path) -> None:
     file = tmp_path / "dem.tif"
     raster(file, plane(0, 0, metres=10), metres=10)

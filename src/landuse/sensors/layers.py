@@ -97,6 +97,8 @@ def read(layer: Layer, pixels: Pixels) -> npt.NDArray[np.uint16]:
     """
     derived = len(layer.bands) > 1
     values = _resampled(layer, _wider(pixels) if derived else pixels)
+    (low, high), half = _limits(layer), layer.bands[0]["scale"] / 2
+    values[~((low - half <= values) & (values <= high + half))] = np.nan  # a slope beside them means nothing
     own = values[1:-1, 1:-1] if derived else values
     of = {"": own} | (_terrain(values, *_ground_metres(pixels)) if derived else {})
     return np.stack([_encoded(of[band["name"].removeprefix(layer.name)], band) for band in layer.bands])
@@ -107,7 +109,7 @@ def fault(layer: Layer, stored: npt.NDArray[np.uint16]) -> str | None:
     empty = int((stored == 0).any(axis=0).sum())
     if not empty:
         return None
-    low, high = (layer.bands[0]["scale"] * end + layer.bands[0]["offset"] for end in (1, 65_535))
+    low, high = _limits(layer)
     kind = "does not cover it, or" if empty == stored[0].size else "covers a part of it, or"
     seen = "" if len(layer.bands) == 1 else ", and slopes need one pixel more around the tile"
     return (
@@ -121,10 +123,15 @@ def _band(name: str, suffix: str, low: float, high: float, units: str, resamplin
     return LayerBand(name=name + suffix, scale=scale, offset=low - scale, units=units, resampling=resampling, of=name)
 
 
+def _limits(layer: Layer) -> tuple[float, float]:
+    """The smallest and the largest value of a raster."""
+    band = layer.bands[0]
+    return band["offset"] + band["scale"], band["offset"] + (_STEPS + 1) * band["scale"]
+
+
 def _encoded(values: Floats32, band: LayerBand) -> npt.NDArray[np.uint16]:
     steps = np.rint((values.astype(np.float64) - band["offset"]) / band["scale"])
-    inside = (steps >= 1) & (steps <= _STEPS + 1)  # NaN is not
-    return np.where(inside, steps, 0).astype(np.uint16)
+    return np.where(np.isnan(steps), 0, steps.clip(1, _STEPS + 1)).astype(np.uint16)
 
 
 def _wider(pixels: Pixels) -> Pixels:
@@ -136,6 +143,7 @@ def _wider(pixels: Pixels) -> Pixels:
 def _resampled(layer: Layer, pixels: Pixels) -> Floats32:
     """(height, width) values; NaN where there is no data."""
     import rasterio
+    from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
     from rasterio.warp import Resampling as Method
     from rasterio.warp import reproject
@@ -144,6 +152,10 @@ def _resampled(layer: Layer, pixels: Pixels) -> Floats32:
     try:
         # opened for each part: a data set of GDAL bears one thread, and must not be shared by processes
         with rasterio.open(layer.path) as raster:
+            try:
+                scale = _scale(raster, pixels)
+            except CPLE_BaseError:  # the raster's projection does not reach so far
+                return values
             reproject(
                 rasterio.band(raster, 1),
                 values,
@@ -152,7 +164,7 @@ def _resampled(layer: Layer, pixels: Pixels) -> Floats32:
                 dst_nodata=np.nan,
                 resampling=Method[layer.method],
                 tolerance=_EXACT,
-                **_scale(raster, pixels),
+                **scale,
             )
             return values * np.float32(raster.scales[0]) + np.float32(raster.offsets[0])
     except RasterioError as error:
