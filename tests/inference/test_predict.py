@@ -209,6 +209,11 @@ def test_three_bands_without_names_are_taken_by_colours_or_not_at_all(models: Pa
         decoding.decode(geotiff(tmp_path / "t.tif", pixels).read_bytes(), spec)
 
 
+def test_a_picture_is_nothing_for_a_model_of_thirteen_bands(models: Path, tiles: Path) -> None:
+    (row,) = predict(models / "numbers", tiles / "b/bright.jpg", code=1)
+    assert row["error"].startswith(f"an 8-bit picture: this model takes a GeoTIFF of {sensors.UNITS}, bands B01, B02,")
+
+
 def test_a_geopackage_has_the_centre_of_each_tile_that_has_a_place(models: Path, tiles: Path) -> None:
     for name, zone in {"x": 32632, "y": 32633}.items():
         geotiff(tiles.parent / f"{name}.tif", sensors.to_rgb(numbers()[..., :3]), crs=f"EPSG:{zone}")
