@@ -140,7 +140,7 @@ class Recipe(Section):
     head: Head
     augment: Word
     loss: Loss
-    phases: list[Phase] = Field(default_factory=list)
+    phases: Annotated[list[Phase], Field(min_length=1)] = Field(default_factory=list, exclude_if=lambda own: not own)
     fit: Fit | None = None
 
     @model_validator(mode="after")
