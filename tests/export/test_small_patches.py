@@ -14,7 +14,7 @@ from landuse.export import stage as export
 from landuse.inference import Model
 from landuse.inference.map.making import MapOptions, map_scene
 from landuse.inference.scene.options import SceneOptions
-from landuse.report.gallery import picture
+from landuse.report.gallery import pictures, stretch
 from landuse.tiles.store import open_store
 
 
@@ -27,7 +27,9 @@ def test_patches_of_8_pixels_go_all_the_way(tmp_path: Path, monkeypatch: pytest.
     export.run(workspace.params)  # refuses what differs from the network
     model = Model.load(EXPORT, threads=1)
     assert model.predict(workspace.images[:5]).probabilities.shape == (5, 2)
-    assert picture(open_store(), 0).shape == (128, 128, 3)  # enlarged, each pixel a square
+    store = open_store()
+    true, false = pictures(store, 0, stretch(store))
+    assert true.shape == false.shape == (128, 128, 3)  # enlarged, each pixel a square
     pixels = np.random.default_rng(1).integers(500, 3000, (6, 24, 40), dtype=np.uint16)
     scene = write_raster(tmp_path / "scene.tif", pixels, sensors.BANDS[:6])
     map_scene([scene], tmp_path / "map", EXPORT, MapOptions(stride=8, workers=1), SceneOptions())
