@@ -40,6 +40,7 @@ def spec(
         "backbone": backbone,
         "stem": "standard",
         "pooling": "avg",
+        "rgb": [0, 1, 2] if rgb else None,
         "head": {"hidden": 8, "dropout": 0.2},
         "classes": ["City", "Farmland"],
         "bands": list(sensors.RGB if rgb else sensors.BANDS[:bands]),
