@@ -51,6 +51,7 @@ def test_it_learns_to_reconstruct_and_leaves_the_encoder_in_the_network(tmp_path
     x = model.preprocess(pixels)
     assert found.error < 0.7 * x.var(dim=(0, 2, 3)).mean()  # of drawing every tile in the mean colour
     now = model.state_dict()
+    assert all(parameter.grad is None for parameter in model.parameters()), "the first phase would add it to its own"
     moved = {name for name in fresh if not torch.equal(fresh[name], now[name])}
     assert moved == {f"backbone.{part}.0.{kind}" for part in ("stem", "layer2") for kind in ("weight", "bias")}
     assert torch.equal(found.weights["encoder.0.0.weight"], now["backbone.stem.0.weight"])
