@@ -25,6 +25,7 @@ from landuse.tiles.split import read_split
 from landuse.tiles.store import open_store
 from landuse.training import autoencoder, prepare
 from landuse.training.autoencoder import Pretrained, pretrain
+from landuse.training.loop import Loop
 from stages import RUN, untracked
 
 TILES = tiles()[0]
@@ -90,6 +91,17 @@ def test_killed_in_the_middle_or_kept_it_ends_in_the_same_bits(
     values.write_bytes(content)
     assert same(pretrained(p, cache).weights, alone.weights)
     assert "epoch   1" in capsys.readouterr().out
+
+
+def test_a_training_is_the_same_whether_it_was_kept_or_computed(tmp_path: Path) -> None:
+    p, cache = settings(tmp_path, epochs=1, train__epochs=1), kept_in(tmp_path)
+    ends = []
+    for _ in range(2):
+        model = network(backbone="cnn_54k")
+        pretrain(model, TILES, p, cache, "pixels")
+        Loop(model, *tiles(), p, lambda *_: None).run()
+        ends.append(model.state_dict())
+    assert same(*ends)
 
 
 @pytest.mark.parametrize(
