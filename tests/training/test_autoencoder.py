@@ -25,6 +25,7 @@ from landuse.tiles.split import read_split
 from landuse.tiles.store import open_store
 from landuse.training import autoencoder, prepare
 from landuse.training.autoencoder import Pretrained, pretrain
+from landuse.training.loop import Loop
 from stages import RUN, untracked
 
 TILES = tiles()[0]
@@ -51,6 +52,7 @@ def test_it_learns_to_reconstruct_and_leaves_the_encoder_in_the_network(tmp_path
     x = model.preprocess(pixels)
     assert found.error < 0.7 * x.var(dim=(0, 2, 3)).mean()  # of drawing every tile in the mean colour
     now = model.state_dict()
+    assert all(parameter.grad is None for parameter in model.parameters()), "the first phase would add it to its own"
     moved = {name for name in fresh if not torch.equal(fresh[name], now[name])}
     assert moved == {f"backbone.{part}.0.{kind}" for part in ("stem", "layer2") for kind in ("weight", "bias")}
     assert torch.equal(found.weights["encoder.0.0.weight"], now["backbone.stem.0.weight"])
@@ -89,6 +91,17 @@ def test_killed_in_the_middle_or_kept_it_ends_in_the_same_bits(
     values.write_bytes(content)
     assert same(pretrained(p, cache).weights, alone.weights)
     assert "epoch   1" in capsys.readouterr().out
+
+
+def test_a_training_is_the_same_whether_it_was_kept_or_computed(tmp_path: Path) -> None:
+    p, cache = settings(tmp_path, epochs=1, train__epochs=1), kept_in(tmp_path)
+    ends = []
+    for _ in range(2):
+        model = network(backbone="cnn_54k")
+        pretrain(model, TILES, p, cache, "pixels")
+        Loop(model, *tiles(), p, lambda *_: None).run()
+        ends.append(model.state_dict())
+    assert same(*ends)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def _train(model: Classifier, network: Autoencoder, tiles: Batches, p: Params) -
         if not math.isfinite(mean):
             key = f"recipes.{p.train.recipe}.pretraining.lr"
             raise UserError(f"the autoencoder's error is not a number: lower {key} (it is {settings.lr:g})")
+    opt.zero_grad()  # or the first step of a phase would add these gradients to its own
     return mean
 
 
