@@ -21,7 +21,7 @@ from landuse.training.loop import Best, OnEpoch, Row
 from landuse.training.scores import measured
 
 _STEPS = 2000  # of L-BFGS, at most
-_PARTS = 8  # in which an ensemble grows, so that it can say how far it is
+_PARTS = 8  # in which a forest grows, so that it can say how far it is
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -82,20 +82,18 @@ def estimator(name: str, settings: Fit, weights: dict[int, float] | None, seed: 
     boosting = settings.gradient_boosting
     return HistGradientBoostingClassifier(
         max_iter=boosting.iterations, learning_rate=boosting.learning_rate, max_leaf_nodes=boosting.leaves,
-        l2_regularization=boosting.l2, early_stopping=False, class_weight=weights, random_state=seed, warm_start=True,
+        l2_regularization=boosting.l2, early_stopping=False, class_weight=weights, random_state=seed,
     )  # fmt: skip
 
 
 def _fit(fitted: Any, known: npt.NDArray[np.float32], targets: Ints) -> None:
-    """Fit an estimator to (n, F) statistics."""
-    size = {RandomForestClassifier: "n_estimators", HistGradientBoostingClassifier: "max_iter"}.get(type(fitted))
-    if size is None:
+    """Fit an estimator to (n, F) statistics. A forest grows in parts; boosted trees would sort all tiles for each."""
+    if not isinstance(fitted, RandomForestClassifier):
         fitted.fit(known.astype(np.float64), targets)
         return
-    whole = getattr(fitted, size)
-    counts = sorted({-(-whole * part // _PARTS) for part in range(1, _PARTS + 1)})
+    counts = sorted({-(-fitted.n_estimators * part // _PARTS) for part in range(1, _PARTS + 1)})
     for count in tqdm(counts, "fit", unit="part", delay=2, disable=None, leave=False):
-        fitted.set_params(**{size: count}).fit(known, targets)
+        fitted.set_params(n_estimators=count).fit(known, targets)
 
 
 def put(fitted: Any, head: nn.Module) -> None:
