@@ -59,7 +59,7 @@ def test_the_first_version_is_read() -> None:
         ({"dtype": "float64"}, "dtype"),
         ({"calibration": {"temperature": 0}}, "calibration.temperature"),
         ({"input_adapter": "inflat"}, "input_adapter"),
-        ({"input_adapter": "inflate"}, "rgb does not say where RGB lies"),
+        ({"input_adapter": "inflate", "rgb": None}, "rgb does not say where RGB lies"),
         ({"rgb": [3, 2, 1]}, r"rgb is \[3, 2, 1\], not three places among 3 channels"),
         ({"rgb": [0, 1, 1]}, "not three places"),
         ({"channels": [["NDVI", "(B08 - B04) / (B08 + B04)"]]}, "channel NDVI is .*, not of the bands B04, B03, B02"),

@@ -153,6 +153,19 @@ def read(groups: Sequence[Group]) -> tuple[list[Group], list[Apart]]:
     return readable, apart
 
 
+def renamed(groups: Sequence[Group]) -> list[Group]:
+    """Name each by what sets it apart from those of its own task, where no other has that name."""
+    of_task: dict[frozenset[tuple[object, ...]], list[Group]] = defaultdict(list)
+    for each in groups:
+        of_task[each.task].append(each)
+    short = {}
+    for own in of_task.values():
+        found = names([each.settings for each in own], [each.members[0].name for each in own])
+        short |= {each.name: name for each, name in zip(own, found, strict=True)}
+    count = Counter(short.values())
+    return [replace(each, name=short[each.name]) if count[short[each.name]] == 1 else each for each in groups]
+
+
 def alike(groups: Sequence[Group]) -> list[Group]:
     """Those that share the test tiles of most."""
     commonest = Counter(each.task for each in groups).most_common(1)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from landuse.comparison import experiments, table
 from landuse.comparison.experiments import BASELINE, GAIN
-from landuse.comparison.groups import Apart, Group, alike, difference_in_task, group, read
+from landuse.comparison.groups import Apart, Group, alike, difference_in_task, group, read, renamed
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
 from landuse.evaluation.pairs import Difference
@@ -40,19 +40,21 @@ def run(to: str | None = None, csv: Path | None = None) -> table.Shown:
     with experiments.repository() as repo:
         found, left_out = experiments.finished(repo)
         groups, repeated = group(found)
-        known = {member.name: each for each in groups for member in each.members} | {each.name: each for each in groups}
-        if to is not None and to not in known:
-            raise UserError(f"--to: no finished experiment {to!r}{did_you_mean(to, known)}")
-        chosen = None if to is None else known[to]
         readable, apart = read(groups)
+    short = renamed(readable)
+    every = [*groups, *short]
+    known = {member.name: each for each in groups for member in each.members} | {each.name: each for each in every}
+    if to is not None and to not in known:
+        raise UserError(f"--to: no finished experiment {to!r}{did_you_mean(to, known)}")
+    chosen = None if to is None else known[to]
     left_out["of the same settings and seed as another"] += repeated
-    reference, why = _reference(readable, chosen, apart)
+    reference, why = _reference(short, chosen, apart)
     rows = []
-    for each in readable:
+    for each, long in zip(short, readable, strict=True):
         if reference and each.task == reference.task:
             rows.append(Row(each, each.tiles, None if each is reference else each.minus(reference)))
         elif reference:
-            apart.append(Apart(each, difference_in_task(each, reference)))
+            apart.append(Apart(long, difference_in_task(each, reference)))
     rows.sort(key=lambda row: (-row.group.mean(table.HEADLINE), row.group.name))
     if csv is not None:
         write_csv(csv, frame(rows, apart))

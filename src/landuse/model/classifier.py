@@ -88,7 +88,7 @@ class Classifier(nn.Module):
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) float pixel values as stored -> the channels, about 0 and of deviation 1."""
-        return ((pixels if self.channels is None else self.channels(pixels)) - self.mean) / self.std
+        return ((pixels if self.channels is None else self.channels(pixels)) - self.mean).div_(self.std)
 
     def stage_of(self, name: str) -> str:
         """Return the stage, one of STAGES or "head", of a parameter by its name in this network."""
