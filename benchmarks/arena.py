@@ -44,12 +44,7 @@ def build(work: Path, archive: Path | None, preset: str, train: int | None, val:
 
     train, val: about so many tiles, every class with its share; None: all there are, in landuse's own fractions.
     """
-    ours = work / "ours"
-    for name in _CODE:
-        ours.mkdir(parents=True, exist_ok=True)
-        source = ROOT / name
-        shutil.copytree(source, ours / name) if source.is_dir() else shutil.copy(source, ours / name)
-    shutil.copy(ours / "params.yaml", ours / _ORIGINAL)
+    ours = workplace(work / "ours")
     params = yaml.safe_load((ours / _ORIGINAL).read_text(encoding="utf-8"))
     table = params["mapping"]["tables"].get(preset)  # None: every class
     classes = [name for names in table.values() for name in names] if table else None
@@ -68,6 +63,16 @@ def build(work: Path, archive: Path | None, preset: str, train: int | None, val:
     deal(split, pool, work / "peers")
     counts = split["split"].value_counts()
     return Arena(ours, work / "peers", changes, int(counts["train"]), int(counts["val"]))
+
+
+def workplace(ours: Path) -> Path:
+    """Copy the project's code into a new folder, and return it."""
+    ours.mkdir(parents=True)
+    for name in _CODE:
+        source = ROOT / name
+        shutil.copytree(source, ours / name) if source.is_dir() else shutil.copy(source, ours / name)
+    shutil.copy(ours / "params.yaml", ours / _ORIGINAL)
+    return ours
 
 
 def write_params(ours: Path, changes: Mapping[str, Any]) -> None:
@@ -92,6 +97,13 @@ def run_stage(ours: Path, stage: str) -> None:
     """Run a stage of a copy of the project."""
     command = [sys.executable, f"stages/{stage}.py"]
     subprocess.run(command, cwd=ours, env=environment(PYTHONPATH="src"), check=True)
+
+
+def run_stages(ours: Path, changes: Mapping[str, Any], *stages: str) -> None:
+    """Run stages of a copy of the project, one after the other, with the values of some dotted keys changed."""
+    write_params(ours, changes)
+    for stage in stages:
+        run_stage(ours, stage)
 
 
 def deal(split: pd.DataFrame, pool: Path, peers: Path, copies: int = 1) -> None:

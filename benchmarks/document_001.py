@@ -10,7 +10,6 @@ Wilson's, as if patches knew nothing of each other, and of a bootstrap of whole 
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from arena import PREPARE, ROOT, environment, run_stage, write_params
+from arena import PREPARE, environment, run_stages, workplace, write_params
 
 from landuse.core.intervals import wilson
 
@@ -56,44 +55,29 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=_FOLDS, help=f"run the first of the {_FOLDS}; a table after each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42], help="of the trainings")
     options = parser.parse_args()
-    ours = _workplace(options.work)
+    ours = workplace(options.work)
     setting = dict(_SETTING)
     if options.data:
         setting |= {"data.source": "eurosat_ms", "data.url": str(options.data.resolve())}
     right: dict[str, list[npt.NDArray[np.float64]]] = {}
     tiles: list[pd.DataFrame] = []
     for fold in range(options.folds):
-        _stages(ours, setting | {"split.fold": fold}, *(PREPARE if fold == 0 else PREPARE[1:]))
+        run_stages(ours, setting | {"split.fold": fold}, *(PREPARE if fold == 0 else PREPARE[1:]))
         if fold == 0:
             _show_failure(ours, setting)
         found: dict[str, list[npt.NDArray[np.float64]]] = {}
         for name, changes in _WAYS.items():
             for seed in options.seeds:
-                _stages(ours, setting | changes | {"split.fold": fold, "train.seed": seed}, "train", "evaluate")
+                run_stages(ours, setting | changes | {"split.fold": fold, "train.seed": seed}, "train", "evaluate")
                 found.setdefault(name, []).append(_hits(ours))
         found |= {name: [hits] for name, hits in _baselines(ours).items()}
         if fold == 0:
-            _stages(ours, setting | _FAILED | {"collapse.action": "warn"}, "train", "evaluate")
+            run_stages(ours, setting | _FAILED | {"collapse.action": "warn"}, "train", "evaluate")
             print(f"\n{_FAILED_NAME}: {_share(_hits(ours))} of the first fold\n")
         for name, hits in found.items():
             right.setdefault(name, []).append(np.mean(hits, axis=0))
         tiles.append(_tested(ours))
         _table(right, pd.concat(tiles), options.seeds)
-
-
-def _workplace(work: Path) -> Path:
-    work.mkdir(parents=True)
-    for name in ("src", "stages", "dvc.yaml"):
-        source = ROOT / name
-        shutil.copytree(source, work / name) if source.is_dir() else shutil.copy(source, work / name)
-    shutil.copy(ROOT / "params.yaml", work / "params.original.yaml")
-    return work
-
-
-def _stages(ours: Path, changes: dict[str, Any], *stages: str) -> None:
-    write_params(ours, changes)
-    for stage in stages:
-        run_stage(ours, stage)
 
 
 def _show_failure(ours: Path, setting: dict[str, Any]) -> None:

@@ -158,7 +158,7 @@ def renamed(groups: Sequence[Group]) -> list[Group]:
     of_task: dict[frozenset[tuple[object, ...]], list[Group]] = defaultdict(list)
     for each in groups:
         of_task[each.task].append(each)
-    short = {}
+    short: dict[str, str] = {}
     for own in of_task.values():
         found = names([each.settings for each in own], [each.members[0].name for each in own])
         short |= {each.name: name for each, name in zip(own, found, strict=True)}
