@@ -1,6 +1,6 @@
 """``landuse area`` on simulated scenes in which the truth is known: how far off, and how often an interval holds it.
 
-    python benchmarks/area.py --model models/export --scenes /tmp/scenes
+    python benchmarks/area.py --model models/export --scenes NEW_FOLDER
 
 City (as the model names it) is at 2 to 40 % of the land, with highways more. Twice: scenes of City and Farmland only,
 as the correction assumes, and scenes in which half of the land is of no class of the model. The truth is that of pixels
