@@ -45,6 +45,19 @@ def test_the_same_settings_and_seed_count_once() -> None:
     assert repeated == 1
 
 
+@pytest.mark.parametrize(
+    ("paths", "shown"),
+    [
+        (["/home/me/zhou-test.txt", "https://example.org/far-test.txt"], ["zhou-test.txt", "far-test.txt"]),
+        (["a/test.txt", "b/test.txt"], ["a/test.txt", "b/test.txt"]),  # the file's name would not tell them apart
+        (["[runs/a]", "[]"], ["[runs/a]", "[]"]),
+    ],
+)
+def test_paths_are_named_by_their_file(paths: list[str], shown: list[str]) -> None:
+    found, _ = group([experiment(path, 1, list=path) for path in paths])
+    assert [each.name for each in found] == [f"list={name}" for name in shown]
+
+
 def test_settings_that_follow_from_another_choice_are_not_named() -> None:
     step = {"train__recipe": "step", "recipes__step__epochs": "30"}
     found, _ = group(

@@ -2,8 +2,9 @@
 
 import statistics  # exact: equal values have no spread
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -125,16 +126,22 @@ def group(experiments: Sequence[Experiment]) -> tuple[list[Group], int]:
 def names(settings: Sequence[Mapping[str, str]], otherwise: Sequence[str]) -> list[str]:
     """Name each by the settings that set it apart. otherwise: what to call those that nothing does.
 
-    A setting that only some have is not named: it follows from another choice, as a recipe's own settings do.
+    A setting that only some have is not named: it follows from another choice, as a recipe's own settings do. Of paths
+    and addresses the file's name is shown, where that tells them apart.
     """
     values: dict[str, set[str]] = defaultdict(set)
     for key, value in (item for each in settings for item in each.items()):
         values[key].add(value)
-    changed = sorted(key for key, found in values.items() if len(found) > 1)
-    found = [" ".join(f"{key}={each[key]}" for key in changed if key in each) for each in settings]
+    changed = {key: _short(own) for key, own in sorted(values.items()) if len(own) > 1}
+    found = [" ".join(f"{key}={own[each[key]]}" for key, own in changed.items() if key in each) for each in settings]
     found = [name or other for name, other in zip(found, otherwise, strict=True)]
     count = Counter(found)
     return [name if count[name] == 1 else f"{name} ({other})" for name, other in zip(found, otherwise, strict=True)]
+
+
+def _short(values: Iterable[str]) -> dict[str, str]:
+    short = {value: PurePosixPath(value).name if "/" in value and value[0] not in "[{" else value for value in values}
+    return short if len(set(short.values())) == len(short) else {value: value for value in short}
 
 
 def read(groups: Sequence[Group]) -> tuple[list[Group], list[Apart]]:
