@@ -3,6 +3,7 @@
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,14 @@ def test_the_rgb_bands_are_found_by_name(tmp_path: Path, data: Callable[..., par
     section = data(source="eurosat_ms", url=str(tmp_path / "made.zip"), bands="rgb")
     tile = open_source(section).read("Forest/Forest_1.tif")
     assert np.array_equal(tile.pixels, sensors.to_rgb(np.stack([made[3], made[2], made[1]], axis=-1)))
+
+
+def test_an_empty_band_is_refused_where_it_is_asked_for(tmp_path: Path, data: Callable[..., params.Data]) -> None:
+    made = numbers()
+    made[9] = 0  # B10
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        archive.writestr("Forest/Forest_1.tif", encode(made))
+    section = partial(data, source="eurosat_ms", url=str(tmp_path / "made.zip"))
+    with pytest.raises(BadTile, match="band B10 is 0 everywhere: no data"):
+        open_source(section(bands="all")).read("Forest/Forest_1.tif")
+    assert open_source(section(bands="no_cirrus")).read("Forest/Forest_1.tif").pixels.shape == (64, 64, 12)

@@ -15,7 +15,7 @@ from landuse.core.errors import UserError
 from landuse.data.sources import archive
 from landuse.data.sources.collection import Collection, Tile
 from landuse.data.sources.fetch import Address, fetch
-from landuse.pictures import decode
+from landuse.pictures import BadTile, decode
 
 SIZE = 64  # pixels
 LICENCE = "MIT (EuroSAT), Copernicus Sentinel data terms"
@@ -81,6 +81,9 @@ def collection(data: params.Data) -> Collection:
             numbers, place = geotiff.decode(content, SIZE, len(sensors.BANDS))
             if chosen.bands != sensors.BANDS:
                 numbers = numbers[..., places]
+            empty = np.flatnonzero(~numbers.any(axis=(0, 1)))
+            if len(empty):  # the darkest digital number of a product is 1
+                raise BadTile(f"band {chosen.bands[empty[0]]} is 0 everywhere: no data")
             pixels = sensors.to_rgb(numbers) if chosen.units == sensors.RGB_UNITS else numbers
             return Tile(pixels, hashlib.sha256(content).hexdigest(), place)
 
