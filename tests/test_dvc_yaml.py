@@ -201,9 +201,10 @@ def test_a_single_key_is_loaded_without_the_rest_of_its_section() -> None:
 
 
 def test_fewer_training_tiles_concern_the_split_alone_and_all_other_keys_of_data_the_download() -> None:
-    declared = {f"data.{key}" for key in params.Data.model_fields} - {"data.fraction"}
-    assert set(STAGES["download"]["params"]) == declared
-    assert [stage for stage in STAGES if "data.fraction" in STAGES[stage]["params"]] == ["split"]
+    fewer = {"data.fraction", "data.shots"}
+    assert set(STAGES["download"]["params"]) == {f"data.{key}" for key in params.Data.model_fields} - fewer
+    assert [stage for stage in STAGES if fewer & set(STAGES[stage]["params"])] == ["split"]
+    assert fewer < set(STAGES["split"]["params"])
 
 
 def test_what_changes_no_result_is_declared_by_no_stage() -> None:

@@ -63,7 +63,7 @@ def prepare(p: params.Params) -> Prepared:
     cache = Cache(folder, store.info["digest"], p.runtime.cache_gb) if p.runtime.cache else None
     pretrained = None
     if p.recipe.pretraining:
-        # data.fraction says how many labels there are: the tiles that it leaves out are there without theirs
+        # data.fraction and data.shots say how many labels there are: tiles that they leave out are there without
         rows = split.loc[split["split"].isin(["train", "unused"]), "row"].to_numpy(copy=True)
         unlabelled = replace(train, rows=rows, targets=np.full_like(rows, -1))
         pixels = digest([store.info["pixels"], store.info.get("channels")])

@@ -30,10 +30,10 @@ CONTENT = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
 TABLES = {"two": {"Old": ["NA"], "New": ["2018"]}}
 
 
-def configured(fraction: float = 1.0, **split: Any) -> params.Params:
-    """params.yaml with a mapping of these classes, and some keys of ``split`` and data.fraction changed."""
+def configured(fraction: float = 1.0, shots: int | None = None, **split: Any) -> params.Params:
+    """params.yaml with a mapping of these classes, and some keys of ``split``, data.fraction and data.shots changed."""
     content = deepcopy(CONTENT)
-    content["data"]["fraction"] = fraction
+    content["data"] |= {"fraction": fraction, "shots": shots}
     content["mapping"] = {"preset": "two", "tables": TABLES}
     content["split"] |= split
     return params.Params.model_validate(content)
@@ -139,13 +139,13 @@ def test_fewer_training_tiles_leave_validation_and_test_as_they_are(place: Path)
     splits.run(configured())
     whole = read_split(open_store())["split"]
     kept = []
-    for fraction, count in ((0.25, 14), (0.5, 28)):
-        splits.run(configured(fraction=fraction))
+    for changes, count in (({"shots": 3}, 6), ({"fraction": 0.25}, 14), ({"fraction": 0.5}, 28)):
+        splits.run(configured(**changes))
         made = read_split(open_store())["split"]
         assert made.where(made != "unused", "train").equals(whole)
         assert json.loads((place / SPLIT_REPORT).read_text())["tiles"]["unused"] == 56 - count
         kept.append(set(made.index[made == "train"]))
-    assert len(kept[0]) == 14 and kept[0] < kept[1]
+    assert kept[0] < kept[1] < kept[2]
 
 
 def test_published_lists_leave_the_rest_unlisted_and_are_counted(place: Path) -> None:

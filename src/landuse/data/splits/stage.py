@@ -19,7 +19,8 @@ def run(p: params.Params) -> None:
 
     Writes ``data/split.csv`` (row, file, class, label, target, split), where split is train, val, test, or the reason
     why a tile is in none: aside (no label), unlisted (in no published list), buffer (too near to another part), unused
-    (beyond ``data.fraction``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and ``reports/split.json``.
+    (beyond ``data.fraction`` or ``data.shots``); ``data/near_duplicates.csv`` (see ``leakage.audit``); and
+    ``reports/split.json``.
 
     No method divides a group: patches of one tile, or one polygon.
 
@@ -30,7 +31,7 @@ def run(p: params.Params) -> None:
     parts, extra = _deal(p.split, tiles)
     tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
     train = tiles[tiles["split"] == "train"]
-    kept = pd.Series("train", index=stratified.subset(whole(train), p.data.fraction, p.split.seed))
+    kept = pd.Series("train", index=stratified.subset(whole(train), p.data.fraction, p.data.shots, p.split.seed))
     tiles.loc[train.index, "split"] = spread(kept, train).fillna("unused")
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
     places = geography.audit(tiles, p.evaluate.confidence)

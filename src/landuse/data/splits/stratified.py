@@ -71,8 +71,10 @@ def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any
     return tiles
 
 
-def subset(train: pd.DataFrame, fraction: float, seed: int) -> "pd.Index[int]":
-    """Choose ``fraction`` of each label's training tiles (file, class, label), at least one; return their index.
+def subset(train: pd.DataFrame, fraction: float, shots: int | None, seed: int) -> "pd.Index[int]":
+    """Choose ``fraction`` of each label's training tiles (file, class, label), at least one and at most ``shots``.
+
+    Returns their index.
 
     A label's tiles stand in a line in which its classes are spread evenly, so that any beginning holds them in
     their proportions; the fraction is its beginning. So 1 % is within 10 %, and a subset is stratified by label
@@ -82,7 +84,7 @@ def subset(train: pd.DataFrame, fraction: float, seed: int) -> "pd.Index[int]":
     for _, group in train.groupby("class"):
         position.loc[shuffled(group, seed, _SUBSET)] = (np.arange(len(group)) + 0.5) / len(group)
     line = train.assign(position=position).sort_values(["position", "file"])
-    kept = [group.index[: max(1, round(fraction * len(group)))] for _, group in line.groupby("label")]
+    kept = [group.index[: max(1, round(fraction * len(group)))][:shots] for _, group in line.groupby("label")]
     return kept[0].append(kept[1:])
 
 
