@@ -1,11 +1,13 @@
 """This project beside its peers, in one run on the same tiles; results.json and results.md are what comes out.
 
     make bench WORKLOADS="W1 W3" DATA=EuroSAT_RGB.zip
+    python benchmarks/compare.py W1 --data EuroSAT_RGB.zip --contenders "expert, fp32" plain timm
     python benchmarks/compare.py W5 --data EuroSAT_RGB.zip --recipe fast
 
 A workload that is measured replaces its former results; the others stay. W5 takes all tiles of ten classes, the
-others a part of City/Farmland unless --full. Without --data the tiles are simulated. Needs benchmarks/.venv, which
-``make bench`` sets up, and a quiet machine.
+others a part of City/Farmland unless --full. Without --data the tiles are simulated. After the first repetition, who
+was far behind the fastest of its kind stays away. Needs benchmarks/.venv, which ``make bench`` sets up, and a quiet
+machine.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import arena
+import leads
 import psutil
 import report
 import workloads
@@ -47,21 +50,25 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="*", metavar="W1..W6", help="default: W1 W2 W3 W4 W6")
+    parser.add_argument("workloads", nargs="*", metavar="W1..W6", help="default: all but W5")
     parser.add_argument("--data", type=Path, help="EuroSAT's RGB archive; else simulated tiles")
     parser.add_argument("--tiles", type=int, help="training tiles, about (default 1280; W5 all)")
     parser.add_argument("--val", type=int, help="validation tiles, about (default a quarter of those)")
     parser.add_argument("--full", action="store_true", help="all tiles there are")
-    parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2, help="to measure where the rest is extrapolated, at least 2")
-    parser.add_argument("--peers", nargs="+", choices=workloads.PEERS, default=list(workloads.PEERS))
-    parser.add_argument("--recipe", default="fast", help="landuse's in W5")
+    names = workloads.contenders("W2")
+    begins = f"how the names of landuse's rivals begin (default: all): {'; '.join(names)}"
+    parser.add_argument("--contenders", nargs="+", default=[""], metavar="NAME", help=begins)
+    parser.add_argument("--recipe", default="fast", choices=["fast", "quick", "accurate"], help="of all in W5")
     parser.add_argument("--limit", type=float, default=5.0, help="W5: a peer is stopped after so many times our time")
     parser.add_argument("--out", type=Path, default=workloads.HERE, help="folder of results.json and results.md")
     asked = parser.parse_args()
-    asked.workloads = asked.workloads or ["W1", "W2", "W3", "W4", "W6"]
+    asked.workloads = asked.workloads or [name for name in report.TITLES if name != "W5"]
     if unknown := set(asked.workloads) - set(report.TITLES):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}; choose from {' '.join(report.TITLES)}")
+    if strange := [word for word in asked.contenders if not any(name.startswith(word) for name in names)]:
+        parser.error(f"no contender begins with {', '.join(strange)}; there are {'; '.join(names)}")
     if asked.epochs < 2:
         parser.error("--epochs must be at least 2: the first one is warm-up")
     if asked.data and not asked.data.is_file():
@@ -77,9 +84,9 @@ def _compare(workload: str, asked: argparse.Namespace, work: Path) -> dict[str, 
     places = {1: base}
     if workload == "W6":
         places |= {copies: arena.replicate(base, work / f"{copies}x", copies) for copies in COPIES[1:]}
-    entries = workloads.entries(workload, asked.peers, asked.epochs, asked.recipe)
-    _warm_up(asked.peers, base)
-    runs = []
+    entries = workloads.entries(workload, asked.contenders, asked.epochs, asked.recipe)
+    _warm_up(asked.contenders, base)
+    runs: list[dict[str, Any]] = []
     for repetition in range(asked.repetitions):
         ours = math.inf  # W5: this project's time to the goal, in this repetition
         for copies, place in places.items():
@@ -91,15 +98,19 @@ def _compare(workload: str, asked: argparse.Namespace, work: Path) -> dict[str, 
                 run |= {"contender": entry.name, "repetition": repetition, "copies": copies}
                 run |= {"asked": entry.asked, "times": entry.times}
                 if workload == "W5" and not entry.peer:
-                    ours = report.reached(run) or run["wall"]
+                    ours = leads.reached(run) or run["wall"]
                 runs.append(run)
                 _say(workload, run, place.peers.parent if entry.peer else place.ours)
+        entries = [entry for entry in entries if entry.name in leads.in_the_running(workload, runs)]
     return {"setting": _setting(base, asked), "runs": runs, "machine": _machine(), **_versions()}
 
 
-def _warm_up(peers: list[str], place: arena.Arena) -> None:
-    """Let everybody run once unmeasured: byte code is compiled, files come into memory, landuse has its database."""
-    for entry in workloads.entries("W3", peers, 2, "full"):
+def _warm_up(contenders: list[str], place: arena.Arena) -> None:
+    """Let every program run once unmeasured: byte code is compiled, files come into memory, landuse has a database."""
+    programs: dict[str, workloads.Entry] = {}
+    for entry in workloads.entries("W3", contenders, 2, "full"):
+        programs.setdefault(entry.name.split(",")[0], entry)
+    for entry in programs.values():
         one_epoch = entry.variants and [entry.variants[0] | {"train.epochs": 1}]
         short = workloads.Entry(entry.name, 1, 1, one_epoch, entry.peer)
         workloads.contest(short, place, seed=99, from_files=False, limit=math.inf)

@@ -13,6 +13,7 @@ import psutil
 
 _READY = re.compile(r"(ready$|recipe )")  # a peer's line, and the stage train's
 _EPOCH = re.compile(r"epoch +\d+ .*\bacc(?:uracy)? ([01]\.\d+)")  # the last one of the line: on the validation tiles
+_WAIT = re.compile(r"compiled in ([\d.]+) s$")  # of torch.compile
 _EVERY = 0.5  # seconds between two looks at the memory
 
 
@@ -20,13 +21,15 @@ _EVERY = 0.5  # seconds between two looks at the memory
 class Run:
     """What was measured.
 
-    ready: seconds from the start until training began. epochs: seconds of each, with its validation. accuracy: after
-    each, on the validation tiles. wall: seconds until it ended, or was ended. peak, held: the most MiB, a page that
-    several processes share counted once; held leaves out what the system can drop, pages of files. ended: "well",
-    "failed", "enough" (the accuracy asked for is reached) or "late" (stopped at the time limit).
+    ready: seconds from the start until training began. wait: seconds that torch.compile took. epochs: seconds of each,
+    with its validation, without that wait. accuracy: after each, on the validation tiles. wall: seconds until it ended,
+    or was ended. peak, held: the most MiB, a page that several processes share counted once; held leaves out what the
+    system can drop, pages of files. ended: "well", "failed", "enough" (the accuracy asked for is reached) or "late"
+    (stopped at the time limit).
     """
 
     ready: float = 0.0
+    wait: float = 0.0
     epochs: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     wall: float = 0.0
@@ -85,6 +88,9 @@ def _read(process: psutil.Popen, run: Run, begun: float, until: float, enough: t
         if _READY.match(line):
             run.ready = now - begun
             last = now
+        elif found := _WAIT.match(line):
+            run.wait += float(found[1])
+            last += float(found[1])
         elif found := _EPOCH.match(line):
             run.epochs.append(now - last)
             run.accuracy.append(float(found[1]))

@@ -8,15 +8,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arena import PREPARE, Arena, environment, write_params
+import torch
+import yaml
+from arena import PREPARE, ROOT, Arena, environment, write_params
 from measured import Run, measure
 
+from landuse.training import precision
+
 HERE = Path(__file__).resolve().parent
-PEERS = {"plain": "plain.py", "torchgeo": "with_torchgeo.py", "timm": "with_timm.py", "fastai": "with_fastai.py"}
+PEERS = {
+    "expert": "expert.py",
+    "plain": "plain.py",
+    "torchgeo": "with_torchgeo.py",
+    "timm": "with_timm.py",
+    "fastai": "with_fastai.py",
+}
+BF16 = precision.resolve("auto", torch.device("cpu")) == "bf16"  # whether the processor computes in it
+_SWITCHES = {  # words of a contender's name -> arguments of its script
+    "fp32": [],
+    "bf16": ["--precision", "bf16"],
+    "bf16 weights": ["--bf16-weights"],
+    "channels last": ["--channels-last"],
+    "compiled": ["--compile"],
+    "features once": ["--once"],
+}
 PRESET = {"W5": "all_classes"}  # the others: city_farmland
 SMALL = "test_resnet"  # timm's: computes so little that the data path dominates
+_ONCE = ("W2", "W3", "W4")  # where an expert may also compute frozen stages once
+_SIMPLE = ("expert", "plain")  # show enough in W6
 GOAL = 0.98  # validation accuracy of W5
-_PEER_EPOCHS = 8  # of W5: a one-cycle AdamW fine-tune of this network gets there in so many
 _RANDOM = {
     "train.recipe": "full",
     "model.weights": "none",
@@ -25,6 +45,8 @@ _RANDOM = {
     "collapse.action": "warn",  # a random trunk may look collapsed
 }
 _RESNET = _RANDOM | {"model.backbone": "resnet50"}
+_LITE0 = _RANDOM | {"model.backbone": "efficientnet_lite0", "model.weights": "imagenet"}
+_NETWORKS = {"W1": _RESNET, "W1-lite0": _LITE0, "W2": _RESNET, "W2-lite0": _LITE0}
 _FROZEN = {"train.freeze": "layer3"}
 _HEAD = _RESNET | {"train.freeze": "backbone", "train.augment": "none"}
 _SWEEP = [
@@ -49,23 +71,45 @@ class Entry:
     times: int = 1
 
 
-def entries(workload: str, peers: list[str], epochs: int, recipe: str) -> list[Entry]:
-    """Who takes part. epochs: to measure where a workload is extrapolated. recipe: landuse's in W5."""
+def contenders(workload: str) -> list[str]:
+    """Names of all who may take part beside landuse; the loop of the expert in every variant."""
+    loops = [[], ["channels last"], ["channels last", "compiled"]]
+    if workload[:2] in _ONCE:
+        loops += [["features once"], ["channels last", "features once"]]
+    formats = ["fp32", "bf16"] if BF16 else ["fp32"]
+    experts = [", ".join(["expert", number, *loop]) for number, loop in itertools.product(formats, loops)]
+    half = ["plain, bf16", "torchgeo, bf16", "torchgeo, bf16 weights", "timm, bf16"] if BF16 else []
+    return [*experts, *(name for name in PEERS if name != "expert"), *half]
+
+
+def entries(workload: str, asked_for: list[str], epochs: int, recipe: str) -> list[Entry]:
+    """Who takes part.
+
+    asked_for: how the names of contenders begin. epochs: to measure where a workload is extrapolated. recipe: of all in
+    W5, of one phase with a one-cycle schedule.
+    """
 
     def ours(asked: int, measured: int, *variants: dict[str, Any], name: str = "landuse") -> Entry:
         return Entry(name, measured, asked, [v | {"train.epochs": measured} for v in variants])
 
     def others(asked: int, measured: int, *arguments: str, times: int = 1) -> list[Entry]:
-        return [Entry(name, measured, asked, peer=list(arguments), times=times) for name in peers]
+        found = []
+        for name in contenders(workload):
+            if name.startswith(tuple(asked_for)):
+                peer = [*arguments, *(switch for word in name.split(", ")[1:] for switch in _SWITCHES[word])]
+                again = (1, times) if name.startswith("expert") else (times, 1)  # in one process, tiles in memory
+                found.append(Entry(name, measured, asked * again[1], peer=peer, times=again[0]))
+        return found
 
-    if workload == "W1":
-        return [ours(epochs, epochs, _RESNET), *others(epochs, epochs, "--flips")]
-    if workload == "W2":
-        frozen = _RESNET | _FROZEN
+    if workload in _NETWORKS:
+        network = _NETWORKS[workload]
+        peer = ["--backbone", network["model.backbone"], "--flips"]
+        if workload.startswith("W1"):
+            return [ours(epochs, epochs, network), *others(epochs, epochs, *peer)]
         return [
-            ours(30, epochs, frozen | {"runtime.cache": False}),
-            ours(30, 30, frozen | {"runtime.cache": True}, name="landuse, cached"),
-            *others(30, epochs, "--freeze", "layer3", "--flips"),
+            ours(30, epochs, network | _FROZEN | {"runtime.cache": False}),
+            ours(30, 30, network | _FROZEN | {"runtime.cache": True}, name="landuse, cached"),
+            *others(30, epochs, *peer, "--freeze", "layer3"),
         ]
     if workload == "W3":
         return [ours(5, 5, _HEAD), *others(5, 5, "--freeze", "backbone")]
@@ -76,10 +120,13 @@ def entries(workload: str, peers: list[str], epochs: int, recipe: str) -> list[E
             *others(10, epochs, "--freeze", "layer3", "--flips", times=len(_SWEEP)),
         ]
     if workload == "W5":
-        peer = ["--backbone", "efficientnet_lite0", "--flips", "--one-cycle"]
-        return [Entry("landuse", 0, 0, [{"train.recipe": recipe}]), *others(_PEER_EPOCHS, _PEER_EPOCHS, *peer)]
+        (phase,) = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["recipes"][recipe]["phases"]
+        peer = ["--backbone", "efficientnet_lite0", "--flips", "--one-cycle", "--freeze", phase["freeze"]]
+        peer += ["--lr", str(phase["lr"]), "--weight-decay", str(phase["weight_decay"])]
+        return [Entry("landuse", 0, 0, [{"train.recipe": recipe}]), *others(phase["epochs"], phase["epochs"], *peer)]
     small = ours(epochs, epochs, _RANDOM | {"model.backbone": SMALL})
-    return [small, *(e for e in others(epochs, epochs, "--flips", "--backbone", SMALL) if e.name == "plain")]
+    simple = [e for e in others(epochs, epochs, "--flips", "--backbone", SMALL) if e.name.startswith(_SIMPLE)]
+    return [small, *simple]
 
 
 def contest(entry: Entry, arena: Arena, seed: int, from_files: bool, limit: float) -> Run:
@@ -90,10 +137,11 @@ def contest(entry: Entry, arena: Arena, seed: int, from_files: bool, limit: floa
     """
     until = GOAL if from_files else 2.0
     if entry.peer:
-        script = str(HERE / "peers" / PEERS[entry.name])
+        script = str(HERE / "peers" / PEERS[entry.name.split(",")[0]])
         arguments = [*entry.peer, "--epochs", str(entry.epochs), "--seed", str(seed)]
         command = [str(HERE / ".venv/bin/python"), script, str(arena.peers), *arguments]
-        return measure([command], arena.peers.parent, environment(), until, limit)
+        env = environment(TORCHINDUCTOR_CACHE_DIR=str(arena.peers.parent / "compiled"))  # empty in the first repetition
+        return measure([command], arena.peers.parent, env, until, limit)
     shutil.rmtree(arena.ours / ".landuse", ignore_errors=True)  # what earlier runs cached
     return _sum(list(_ours(entry, arena, seed, from_files, until, limit)))
 
@@ -115,6 +163,7 @@ def _ours(entry: Entry, arena: Arena, seed: int, from_files: bool, until: float,
 def _sum(runs: list[Run]) -> Run:
     return Run(
         ready=sum(run.ready for run in runs),
+        wait=sum(run.wait for run in runs),
         epochs=[seconds for run in runs for seconds in run.epochs],
         accuracy=[accuracy for run in runs for accuracy in run.accuracy],
         wall=sum(run.wall for run in runs),

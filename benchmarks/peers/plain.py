@@ -23,9 +23,9 @@ def main() -> None:
     for module in still:
         module.requires_grad_(False)
     learning = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, lr=task.LR, weight_decay=task.WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(learning, lr=asked.lr, weight_decay=asked.weight_decay)
     steps = asked.epochs * len(train_loader)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, task.LR, total_steps=steps) if asked.one_cycle else None
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total_steps=steps) if asked.one_cycle else None
 
     task.ready()
     for epoch in range(1, asked.epochs + 1):
@@ -34,13 +34,15 @@ def main() -> None:
             module.eval()
         for images, targets in train_loader:
             optimizer.zero_grad()
-            F.cross_entropy(model(images), targets, label_smoothing=task.SMOOTHING).backward()
+            with task.autocast(asked.precision):
+                loss = F.cross_entropy(model(images), targets, label_smoothing=task.SMOOTHING)
+            loss.backward()
             optimizer.step()
             if schedule:
                 schedule.step()
         model.eval()
         correct = 0
-        with torch.no_grad():
+        with torch.no_grad(), task.autocast(asked.precision):
             for images, targets in val_loader:
                 correct += (model(images).argmax(1) == targets).sum().item()
         task.epoch_done(epoch, correct / len(val_set))

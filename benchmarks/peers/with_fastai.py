@@ -1,4 +1,7 @@
-"""fastai's way: ImageDataLoaders, a Learner with parameter groups, freeze_to, fit or fit_one_cycle."""
+"""fastai's way: ImageDataLoaders, a Learner with parameter groups, freeze_to, fit or fit_one_cycle.
+
+In fp32 alone: its to_bf16 is torch.autocast of CUDA, which does nothing on a CPU.
+"""
 
 import task
 from fastai.callback.core import Callback
@@ -39,8 +42,8 @@ def main() -> None:
     still = task.frozen(model, asked.freeze)
 
     def splitter(network: nn.Module) -> list[list[nn.Parameter]]:
-        children = dict(network.named_children())
-        return [[p for n, m in children.items() if (n in still) == held for p in params(m)] for held in (True, False)]
+        pieces = task.pieces(network).items()
+        return [[p for n, m in pieces if (n in still) == held for p in params(m)] for held in (True, False)]
 
     learner = Learner(
         loaders,
@@ -48,7 +51,7 @@ def main() -> None:
         loss_func=LabelSmoothingCrossEntropyFlat(eps=task.SMOOTHING),
         metrics=accuracy,
         splitter=splitter if still else lambda network: [params(network)],
-        wd=task.WEIGHT_DECAY,
+        wd=asked.weight_decay,
         train_bn=False,  # else gradients go through all of the frozen stages
         cbs=Lines(),
     )
@@ -56,9 +59,9 @@ def main() -> None:
         learner.freeze_to(1)
     with learner.no_bar(), learner.no_logging():
         if asked.one_cycle:
-            learner.fit_one_cycle(asked.epochs, task.LR)
+            learner.fit_one_cycle(asked.epochs, asked.lr)
         else:
-            learner.fit(asked.epochs, task.LR)
+            learner.fit(asked.epochs, asked.lr)
 
 
 if __name__ == "__main__":

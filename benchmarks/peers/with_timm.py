@@ -1,4 +1,7 @@
-"""timm's way: the pieces of its train.py, with the augmentation of small nadir tiles instead of ImageNet's."""
+"""timm's way: the pieces of its train.py, with the augmentation of small nadir tiles instead of ImageNet's.
+
+--precision bf16 is what its --amp --amp-dtype bfloat16 does.
+"""
 
 import task
 import torch
@@ -37,7 +40,7 @@ def main() -> None:
     model = task.network(asked.backbone, asked.labels)
     if names := task.frozen(model, asked.freeze):
         freeze(model, names)
-    optimizer = create_optimizer_v2(model, opt="adamw", lr=task.LR, weight_decay=task.WEIGHT_DECAY)
+    optimizer = create_optimizer_v2(model, opt="adamw", lr=asked.lr, weight_decay=asked.weight_decay)
     updates = len(train_loader)
     schedule = None
     if asked.one_cycle:  # timm's own form of it: linear warm-up, then a cosine
@@ -46,7 +49,7 @@ def main() -> None:
             sched="cosine",
             num_epochs=asked.epochs,
             warmup_epochs=0.3 * asked.epochs,
-            warmup_lr=task.LR / 25,
+            warmup_lr=asked.lr / 25,
             warmup_prefix=False,
             step_on_epochs=False,
             updates_per_epoch=updates,
@@ -57,14 +60,16 @@ def main() -> None:
     for epoch in range(asked.epochs):
         model.train()
         for update, (images, targets) in enumerate(train_loader):
-            loss_of(model(images), targets).backward()
+            with task.autocast(asked.precision):
+                loss = loss_of(model(images), targets)
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             if schedule:
                 schedule.step_update(epoch * updates + update + 1)
         model.eval()
         top1 = AverageMeter()
-        with torch.inference_mode():
+        with torch.inference_mode(), task.autocast(asked.precision):
             for images, targets in val_loader:
                 top1.update(accuracy(model(images), targets)[0].item(), len(targets))
         task.epoch_done(epoch + 1, top1.avg / 100)

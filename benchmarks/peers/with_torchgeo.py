@@ -30,10 +30,13 @@ class Tiles(NonGeoDataModule):
 
 
 class OneCycle(ClassificationTask):
+    weight_decay = 0.0
+
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=task.LR, weight_decay=task.WEIGHT_DECAY)
+        lr = self.hparams["lr"]
+        optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=self.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, task.LR, total_steps=steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -46,22 +49,24 @@ class Lines(Callback):
 
 
 def main() -> None:
-    asked = task.read()
+    asked = task.read("--bf16-weights")
     seed_everything(asked.seed)
     kind = OneCycle if asked.one_cycle else ClassificationTask
     module = kind(
         model=asked.backbone,
         task="multiclass",
         num_classes=asked.labels,
-        lr=task.LR,
+        lr=asked.lr,
         freeze_backbone=asked.freeze == "backbone",
     )
+    module.weight_decay = asked.weight_decay
     task.load_weights(module.model, asked.backbone)
     for name in task.frozen(module.model, asked.freeze):  # the task itself knows all or nothing
         module.model.get_submodule(name).requires_grad_(False)
     trainer = Trainer(
         max_epochs=asked.epochs,
         accelerator="cpu",
+        precision="bf16-true" if asked.bf16_weights else {"fp32": "32-true", "bf16": "bf16-mixed"}[asked.precision],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
