@@ -32,7 +32,7 @@ from landuse.tiles.store import TileStore
 # mean absolute difference of two tiles over the mean absolute deviation of the flatter one; below: near duplicates
 _DIFFERENCE = 0.6
 _SIDE = 32  # pixels of the grey pictures that are hashed and compared, as in imagehash
-_LOOKED_AT = 1 << 8  # tiles that a thread looks at in one go: bounds the memory
+_LOOKED_AT = 1 << 22  # bytes of tiles that a thread looks at in one go: bounds the memory
 _CELLS = 1 << 22  # pairs of hashes in a go, likewise
 _PAIRS = 1 << 14  # pairs of pictures compared at a time
 _LISTED = 1000  # pairs in the table; all are counted
@@ -64,8 +64,10 @@ def _look(store: TileStore, rows: Ints) -> tuple[list[str], npt.NDArray[np.uint6
     hashes = np.empty(len(rows), dtype=np.uint64)
     pictures = np.empty((len(rows), _SIDE, _SIDE), dtype=np.uint8)
 
+    step = max(1, _LOOKED_AT // store.images[0].nbytes)
+
     def look(start: int) -> list[str]:
-        part = slice(start, start + _LOOKED_AT)
+        part = slice(start, start + step)
         tiles = np.asarray(store.images[rows[part]])
         pictures[part] = _grey(np.stack([sensors.picture(pixels, store.info["bands"]) for pixels in tiles]))
         hashes[part] = perceptual_hashes(pictures[part])
@@ -75,7 +77,7 @@ def _look(store: TileStore, rows: Ints) -> tuple[list[str], npt.NDArray[np.uint6
         ]
 
     with ThreadPoolExecutor(cores()) as pool:
-        digests = [digest for some in pool.map(look, range(0, len(rows), _LOOKED_AT)) for digest in some]
+        digests = [digest for some in pool.map(look, range(0, len(rows), step)) for digest in some]
     return digests, hashes, pictures
 
 
