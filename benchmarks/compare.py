@@ -1,7 +1,7 @@
 """This project beside its peers, in one run on the same tiles; results.json and results.md are what comes out.
 
     make bench WORKLOADS="W1 W3" DATA=EuroSAT_RGB.zip
-    python benchmarks/compare.py W1 --data EuroSAT_RGB.zip --contenders "expert, fp32" plain timm
+    python benchmarks/compare.py W1 --data EuroSAT_RGB.zip --contenders "expert, fp32*" plain timm
     python benchmarks/compare.py W5 --data EuroSAT_RGB.zip --recipe fast
 
 A workload that is measured replaces its former results; the others stay. W5 takes all tiles of ten classes, the
@@ -11,6 +11,7 @@ machine.
 """
 
 import argparse
+import fnmatch
 import json
 import math
 import os
@@ -58,8 +59,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2, help="to measure where the rest is extrapolated, at least 2")
     names = workloads.contenders("W2")
-    begins = f"how the names of landuse's rivals begin (default: all): {'; '.join(names)}"
-    parser.add_argument("--contenders", nargs="+", default=[""], metavar="NAME", help=begins)
+    rivals = f"landuse's rivals, * stands for anything (default: all): {'; '.join(names)}"
+    parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help=rivals)
     parser.add_argument("--recipe", default="fast", choices=["fast", "quick", "accurate"], help="of all in W5")
     parser.add_argument("--limit", type=float, default=5.0, help="W5: a peer is stopped after so many times our time")
     parser.add_argument("--out", type=Path, default=workloads.HERE, help="folder of results.json and results.md")
@@ -67,8 +68,8 @@ def _arguments() -> argparse.Namespace:
     asked.workloads = asked.workloads or [name for name in report.TITLES if name != "W5"]
     if unknown := set(asked.workloads) - set(report.TITLES):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}; choose from {' '.join(report.TITLES)}")
-    if strange := [word for word in asked.contenders if not any(name.startswith(word) for name in names)]:
-        parser.error(f"no contender begins with {', '.join(strange)}; there are {'; '.join(names)}")
+    if strange := [word for word in asked.contenders if not fnmatch.filter(names, word)]:
+        parser.error(f"--contenders: nobody is called {', '.join(strange)}; there are {'; '.join(names)}")
     if asked.epochs < 2:
         parser.error("--epochs must be at least 2: the first one is warm-up")
     if asked.data and not asked.data.is_file():

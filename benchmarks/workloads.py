@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def contenders(workload: str) -> list[str]:
 def entries(workload: str, asked_for: list[str], epochs: int, recipe: str) -> list[Entry]:
     """Who takes part.
 
-    asked_for: how the names of contenders begin. epochs: to measure where a workload is extrapolated. recipe: of all in
-    W5, of one phase with a one-cycle schedule.
+    asked_for: patterns of names. epochs: to measure where a workload is extrapolated. recipe: of all in W5; it has one
+    phase and a one-cycle schedule.
     """
 
     def ours(asked: int, measured: int, *variants: dict[str, Any], name: str = "landuse") -> Entry:
@@ -95,7 +96,7 @@ def entries(workload: str, asked_for: list[str], epochs: int, recipe: str) -> li
     def others(asked: int, measured: int, *arguments: str, times: int = 1) -> list[Entry]:
         found = []
         for name in contenders(workload):
-            if name.startswith(tuple(asked_for)):
+            if any(fnmatch(name, pattern) for pattern in asked_for):
                 peer = [*arguments, *(switch for word in name.split(", ")[1:] for switch in _SWITCHES[word])]
                 again = (1, times) if name.startswith("expert") else (times, 1)  # in one process, tiles in memory
                 found.append(Entry(name, measured, asked * again[1], peer=peer, times=again[0]))

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
+
+from landuse.model import backbones
 
 _FOLDER = Path(__file__).parents[1] / "benchmarks"
-sys.path.append(str(_FOLDER))  # its programs import each other
-leads, measured, workloads = (importlib.import_module(name) for name in ("leads", "measured", "workloads"))
+sys.path += [str(_FOLDER), str(_FOLDER / "peers")]  # its programs import each other
+leads, measured, task, workloads = map(importlib.import_module, ("leads", "measured", "task", "workloads"))
 _spec = importlib.util.spec_from_file_location("report", _FOLDER / "report.py")  # tests/report has the same name
 assert _spec is not None and _spec.loader is not None
 report = importlib.util.module_from_spec(_spec)
@@ -132,6 +136,18 @@ def test_a_contenders_name_says_what_its_script_is_told():
     assert (entry.asked, entry.times) == (80, 1)  # eight runs in one process
     (entry,) = workloads.entries("W4", ["timm"], 2, "fast")[1:2]
     assert (entry.asked, entry.times) == (10, 8)
+
+
+@pytest.mark.long
+def test_a_network_in_pieces_computes_the_same_and_freezes_the_stages_that_landuse_does():
+    network, own = task.network("efficientnet_lite0", 2).eval(), backbones.build("efficientnet_lite0", 3)
+    pixels = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(nn.Sequential(*task.pieces(network).values())(pixels), network(pixels))
+    for freeze, count in {"none": 0, "layer1": 2, "layer3": 4, "backbone": 5}.items():
+        frozen = [p for name in task.frozen(network, freeze) for p in network.get_submodule(name).parameters()]
+        ours = [p for name, p in own.module.named_parameters() if own.stages[name] in backbones.STAGES[:count]]
+        assert [p.shape for p in frozen] == [p.shape for p in ours], freeze
 
 
 def test_all_learn_by_the_same_recipe_to_the_goal():

@@ -31,19 +31,28 @@ def load(folder: Path) -> tuple[Tensor, Tensor]:
     return tiles, torch.tensor([names.index(file.parent.name) for file in files])
 
 
+def views(tiles: Tensor, flips: bool) -> list[Tensor]:
+    return [tiles, tiles.flip(-1), tiles.flip(-2), tiles.flip((-1, -2))] if flips else [tiles]
+
+
+def keep_memory() -> None:
+    """Freed memory stays with the process; else each large tensor is fetched from the kernel page by page."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(MMAP_MAX, 0)
+    libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+
+
 def main() -> None:
     asked = task.read("--channels-last", "--compile", "--once")
-    libc = ctypes.CDLL(None)  # freed memory stays with the process: else each large tensor is fetched page by page
-    libc.mallopt(MMAP_MAX, 0), libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+    keep_memory()
+
+    # the network: a trunk that is frozen, perhaps of no layer, and a tail that learns
     layout = torch.channels_last if asked.channels_last else torch.contiguous_format
     model = task.network(asked.backbone, asked.labels).to(memory_format=layout)
     parts, held = list(task.pieces(model).values()), len(task.frozen(model, asked.freeze))
     trunk, tail = nn.Sequential(*parts[:held]).eval(), nn.Sequential(*parts[held:])
     optimizer = torch.optim.AdamW(tail.parameters(), asked.lr, weight_decay=asked.weight_decay, fused=True)
     see, answer = (torch.compile(trunk), torch.compile(tail)) if asked.compile else (trunk, tail)
-
-    def views(tiles: Tensor) -> list[Tensor]:
-        return [tiles, tiles.flip(-1), tiles.flip(-2), tiles.flip((-1, -2))] if asked.flips else [tiles]
 
     @torch.no_grad()
     def trunk_of(tiles: Tensor) -> Tensor:
@@ -55,15 +64,16 @@ def main() -> None:
     def all_of(tiles: Tensor) -> Tensor:
         return torch.cat([trunk_of(batch) for batch in tiles.split(task.BATCH)])
 
+    # the tiles: all of them, or what the trunk makes of them
     task.ready()
     tiles, labels = load(asked.folder / "train")
     val_tiles, val_labels = load(asked.folder / "val")
     if asked.once:
-        kept, val_kept = torch.stack([all_of(view) for view in views(tiles)]), all_of(val_tiles)
+        kept, val_kept = torch.stack([all_of(view) for view in views(tiles, asked.flips)]), all_of(val_tiles)
 
     def drawn(rows: Tensor) -> Tensor:
         """What the tail sees of tiles, each in a view of its own."""
-        seen = kept[:, rows] if asked.once else torch.stack(views(tiles[rows]))
+        seen = kept[:, rows] if asked.once else torch.stack(views(tiles[rows], asked.flips))
         one = seen[torch.randint(len(seen), rows.shape), torch.arange(len(rows))]
         return one if asked.once else trunk_of(one)
 
@@ -78,6 +88,7 @@ def main() -> None:
         optimizer.zero_grad()
         task.compiled(time.monotonic() - begun)
 
+    # the loop
     steps = asked.epochs * (len(tiles) // task.BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total_steps=steps) if asked.one_cycle else None
     for epoch in range(1, asked.epochs + 1):
