@@ -25,8 +25,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command does, befor
 import numpy as np
 from PIL import Image
 
+from landuse.core.cores import cores
 from landuse.inference import Model
-from landuse.inference.cores import cores
 from landuse.inference.model import BATCH
 from landuse.inference.predict import decoding, listing
 from landuse.inference.predict.run import run

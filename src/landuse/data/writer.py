@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from landuse import params
+from landuse.core.cores import cores
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_csv, write_json
 from landuse.core.paths import TILES
@@ -25,6 +27,7 @@ from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, write_header
 
 _CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy
+_AT_ONCE = 16  # tiles that a thread decodes in one go: handing over single ones takes as long as decoding half of one
 
 
 def run(p: params.Params, store: Path = TILES) -> None:
@@ -88,14 +91,18 @@ def _read_all(collection: Collection) -> Iterator[tuple[str, Tile | str]]:
             return str(error)
         return _fault(tile.pixels, collection) or tile
 
+    def read_some(some: list[str]) -> list[tuple[str, Tile | str]]:
+        return [(name, read(name)) for name in some]
+
     names = collection.names
     progress = tqdm(total=len(names), desc="tiles", unit="tile", disable=None, mininterval=0.5)
-    with progress, warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+    with progress, warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled, file by file
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # as good, only without a place
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
-            yield from zip(chunk, pool.map(read, chunk), strict=True)
+            parts = [chunk[place : place + _AT_ONCE] for place in range(0, len(chunk), _AT_ONCE)]
+            yield from chain.from_iterable(pool.map(read_some, parts))
             progress.update(len(chunk))
 
 

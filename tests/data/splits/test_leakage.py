@@ -113,6 +113,13 @@ def test_of_thirteen_bands_those_that_the_eye_sees_are_compared() -> None:
     assert near[["file", "other_file"]].values.tolist() == [["a/1.jpg", "a/4.jpg"]]
 
 
+@pytest.mark.parametrize("side", [8, 32, 64, 100])
+def test_tiles_are_made_grey_and_small_together_as_pillow_does_each_alone(side: int) -> None:
+    tiles = np.random.default_rng(side).integers(0, 256, (5, side, side, 3), dtype=np.uint8)
+    alone = [Image.fromarray(tile).convert("L").resize((32, 32), Image.Resampling.LANCZOS) for tile in tiles]
+    np.testing.assert_array_equal(leakage._grey(tiles), np.stack([np.asarray(picture) for picture in alone]))
+
+
 def test_hashes_are_those_of_the_library_imagehash() -> None:
     """Made with imagehash 4.3.2; so were those of EuroSAT's 27,000 tiles, which were all compared once."""
     coarse = np.random.default_rng(9).integers(20, 230, (6, 8, 8), dtype=np.uint8)

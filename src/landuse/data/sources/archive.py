@@ -103,8 +103,8 @@ def fault(path: Path) -> str | None:
     except _ZIP_ERRORS as error:
         return f"not a whole zip ({str(error).rstrip('.').lower()})"
     for info in infos:
-        inner = PurePosixPath(info.filename.replace("\\", "/"))
-        if ".." in inner.parts or inner.is_absolute() or re.match("[A-Za-z]:", info.filename):
+        inner = info.filename.replace("\\", "/")
+        if ".." in inner.split("/") or inner.startswith("/") or re.match("[A-Za-z]:", info.filename):
             return f"unsafe zip: its entry {info.filename!r} leads out of the archive"
         if info.flag_bits & 1:
             return "the zip is encrypted"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landuse.core.arrays import constant
 from landuse.core.layers import LayerBand
 
 
@@ -76,4 +77,4 @@ class Collection:
     def constant(self, pixels: npt.NDArray[Any]) -> str | None:
         """Say so where all pixels (H, W, C) of a tile are the same, whatever the layers have."""
         spectral = pixels[..., : len(self.bands) - len(self.layers)]
-        return f"constant: every pixel is {pixels[0, 0].tolist()}" if (spectral == spectral[:1, :1]).all() else None
+        return f"constant: every pixel is {pixels[0, 0].tolist()}" if constant(spectral) else None

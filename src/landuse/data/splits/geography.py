@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.spatial import KDTree
 
 from landuse.core.arrays import Floats
 from landuse.core.geography import EARTH_KM, NEAR_KM, TILE_KM, on_the_sphere, placed
@@ -55,6 +54,8 @@ def nearest(tiles: pd.DataFrame, others: pd.DataFrame) -> tuple[Floats, npt.NDAr
     """
     if tiles.empty or others.empty:
         return np.full(len(tiles), np.inf), np.zeros(len(tiles), dtype=np.intp)
+    from scipy.spatial import KDTree  # takes a third of a second to load, and most data has no coordinates
+
     chord, position = KDTree(on_the_sphere(others)).query(on_the_sphere(tiles))
     return 2 * np.arcsin(np.minimum(chord / 2, 1)) * EARTH_KM, position
 

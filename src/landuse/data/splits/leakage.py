@@ -13,6 +13,7 @@ What it does not see: tiles that overlap by a part, turned or mirrored copies, t
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from PIL import Image
 from scipy.fft import dct
 
 from landuse import sensors
-from landuse.core.arrays import Ints, Pixels
+from landuse.core.arrays import Ints, Pixels, constant
+from landuse.core.cores import cores
 from landuse.core.errors import UserError
 from landuse.params import PARTS
 from landuse.tiles.store import TileStore
@@ -30,8 +32,8 @@ from landuse.tiles.store import TileStore
 # mean absolute difference of two tiles over the mean absolute deviation of the flatter one; below: near duplicates
 _DIFFERENCE = 0.6
 _SIDE = 32  # pixels of the grey pictures that are hashed and compared, as in imagehash
-_HASHED = 1 << 10  # pictures hashed at a time
-_CELLS = 1 << 23  # pairs of hashes compared at a time: bounds the memory
+_LOOKED_AT = 1 << 8  # tiles that a thread looks at in one go: bounds the memory
+_CELLS = 1 << 22  # pairs of hashes in a go, likewise
 _PAIRS = 1 << 14  # pairs of pictures compared at a time
 _LISTED = 1000  # pairs in the table; all are counted
 _COLUMNS = ["file", "split", "other_file", "other_split", "bits", "difference"]
@@ -59,18 +61,36 @@ def audit(store: TileStore, tiles: pd.DataFrame, bits: int) -> tuple[pd.DataFram
 
 def _look(store: TileStore, rows: Ints) -> tuple[list[str], npt.NDArray[np.uint64], Pixels]:
     """Digests of the pixels (the row where all are the same); perceptual hashes (N,); grey pictures (N, 32, 32)."""
-    digests = []
+    hashes = np.empty(len(rows), dtype=np.uint64)
     pictures = np.empty((len(rows), _SIDE, _SIDE), dtype=np.uint8)
-    for position, row in enumerate(rows):
-        pixels = np.ascontiguousarray(store.images[row])
-        flat = (pixels == pixels[:1, :1]).all()
-        digests.append(str(row) if flat else hashlib.sha256(pixels.data).hexdigest())
-        shown = sensors.picture(pixels, store.info["bands"])
-        grey = Image.fromarray(shown).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-        pictures[position] = np.asarray(grey)
-    starts = range(0, len(rows), _HASHED)
-    hashes = [perceptual_hashes(pictures[start : start + _HASHED]) for start in starts]
-    return digests, np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), pictures
+
+    def look(start: int) -> list[str]:
+        part = slice(start, start + _LOOKED_AT)
+        tiles = np.asarray(store.images[rows[part]])
+        pictures[part] = _grey(np.stack([sensors.picture(pixels, store.info["bands"]) for pixels in tiles]))
+        hashes[part] = perceptual_hashes(pictures[part])
+        return [
+            str(row) if constant(pixels) else hashlib.sha256(pixels.data).hexdigest()
+            for row, pixels in zip(rows[part], tiles, strict=True)
+        ]
+
+    with ThreadPoolExecutor(cores()) as pool:
+        digests = [digest for some in pool.map(look, range(0, len(rows), _LOOKED_AT)) for digest in some]
+    return digests, hashes, pictures
+
+
+def _grey(shown: Pixels) -> Pixels:
+    """Pictures (n, H, W, 3) as grey ones (n, 32, 32), to the bit as Pillow makes them of each alone.
+
+    Pillow resizes first along rows, then along columns. So tiles below one another can be one picture in the first
+    pass, and tiles side by side in the second.
+    """
+    count, height, width, _ = shown.shape
+    below = Image.fromarray(shown.reshape(count * height, width, 3)).convert("L")
+    narrow = np.asarray(below.resize((_SIDE, count * height), Image.Resampling.LANCZOS))
+    beside = narrow.reshape(count, height, _SIDE).swapaxes(0, 1).reshape(height, count * _SIDE)
+    low = np.asarray(Image.fromarray(beside).resize((count * _SIDE, _SIDE), Image.Resampling.LANCZOS))
+    return low.reshape(_SIDE, count, _SIDE).swapaxes(0, 1)
 
 
 def perceptual_hashes(pictures: Pixels) -> npt.NDArray[np.uint64]:
@@ -127,11 +147,12 @@ def _near_pairs(
 
 def _close(hashes: npt.NDArray[np.uint64], bits: int) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     """Yield the positions first < second, and the distance, of hashes at most ``bits`` apart; some at a time."""
-    rows = max(1, _CELLS // max(1, len(hashes)))
-    for start in range(0, len(hashes), rows):
-        distance = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
-        first, second = np.nonzero(distance <= bits)
-        first, second = first[first < second], second[first < second]
+    step = max(1, _CELLS // max(1, len(hashes)))
+    for start in range(0, len(hashes), step):
+        rows = range(len(hashes))[start : start + step]
+        # one row with all later ones at a time: they stay in the processor's cache
+        near = [np.flatnonzero(np.bitwise_count(hashes[row + 1 :] ^ hashes[row]) <= bits) + row + 1 for row in rows]
+        first, second = np.repeat(rows, [len(later) for later in near]), np.concatenate(near)
         for cut in range(0, len(first), _PAIRS):
             a, b = first[cut : cut + _PAIRS], second[cut : cut + _PAIRS]
-            yield start + a, start + b, distance[a, b]
+            yield a, b, np.bitwise_count(hashes[a] ^ hashes[b])

@@ -10,9 +10,9 @@ from affine import Affine
 from tqdm import tqdm
 
 from landuse import sensors
+from landuse.core.cores import cores
 from landuse.core.errors import UserError
 from landuse.core.files import atomic, write_text
-from landuse.inference.cores import cores
 from landuse.inference.map import pictures, polygons, rasters, stac, workers
 from landuse.inference.map.answers import Task
 from landuse.inference.map.cells import Cells, assemble

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from landuse.core.cores import cores
 from landuse.core.errors import UserError
 from landuse.inference import plausible
-from landuse.inference.cores import cores
 from landuse.inference.layers import given
 from landuse.inference.model import BATCH, Model, Predictions
 from landuse.inference.predict.decoding import Tile, decode
