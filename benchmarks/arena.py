@@ -65,11 +65,11 @@ def build(work: Path, archive: Path | None, preset: str, train: int | None, val:
     return Arena(ours, work / "peers", changes, int(counts["train"]), int(counts["val"]))
 
 
-def workplace(ours: Path) -> Path:
+def workplace(ours: Path, code: Path = ROOT) -> Path:
     """Copy the project's code into a new folder, and return it."""
     ours.mkdir(parents=True)
     for name in _CODE:
-        source = ROOT / name
+        source = code / name
         shutil.copytree(source, ours / name) if source.is_dir() else shutil.copy(source, ours / name)
     shutil.copy(ours / "params.yaml", ours / _ORIGINAL)
     return ours

@@ -95,9 +95,10 @@ def _compare(workload: str, asked: argparse.Namespace, work: Path) -> dict[str, 
                 if workload == "W6" and entry.peer and copies not in PLAIN_COPIES:
                     continue
                 limit = asked.limit * ours if entry.peer else math.inf
+                machine = {"calibration": _calibration()} if workload == "W5" else {}
                 run = asdict(workloads.contest(entry, place, repetition, workload == "W5", limit))
                 run |= {"contender": entry.name, "repetition": repetition, "copies": copies}
-                run |= {"asked": entry.asked, "times": entry.times}
+                run |= {"asked": entry.asked, "times": entry.times} | machine
                 if workload == "W5" and not entry.peer:
                     ours = leads.reached(run) or run["wall"]
                 runs.append(run)
@@ -136,6 +137,14 @@ def _setting(base: arena.Arena, asked: argparse.Namespace) -> dict[str, Any]:
         "data": "EuroSAT RGB" if asked.data else "simulated tiles",
         "threads": os.environ.get("OMP_NUM_THREADS", "each one's default"),
     }
+
+
+def _calibration() -> float:
+    """Tiles/s of a fixed loop of plain PyTorch, now: the part that the machine's own speed plays."""
+    command = [sys.executable, str(workloads.HERE / "calibration.py")]
+    done = subprocess.run(command, env=arena.environment(), capture_output=True, text=True, check=True)
+    print(f"the machine itself: {done.stdout.strip()} tiles/s of the calibration", flush=True)
+    return float(done.stdout)
 
 
 def _machine() -> dict[str, Any]:

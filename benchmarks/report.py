@@ -164,6 +164,10 @@ def _section(workload: str, result: Result) -> list[str]:
         f"{setting['threads']}; revision {result['revision']}; "
         + ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
     )
+    speeds = [run["calibration"] for run in result["runs"] if "calibration" in run]
+    if speeds:
+        facts += f"; the machine itself, before each run: {statistics.median(speeds):.0f} tiles/s "
+        facts += f"({min(speeds):.0f} to {max(speeds):.0f}) of `calibration.py`, which says how far it may be compared"
     body = _scaling_rows(result) if workload == "W6" else _rows(workload, result)
     note = [_NOTES[workload[:2]], ""] if workload[:2] in _NOTES else []
     return [f"## {workload}: {TITLES[workload]}", "", *note, *body, "", facts]

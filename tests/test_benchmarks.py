@@ -174,6 +174,12 @@ def test_scaling_compares_the_most_copies_with_the_fewest():
     assert [row[1:] for row in rows] == [["1.20", "at most 1.1", "**missed**"], ["1.05", "at most 1.1", "reached"]]
 
 
+def test_w5_says_how_fast_the_machine_itself_was():
+    page = report.render({"W5": result(*(run("landuse", calibration=speed) for speed in (300.0, 340.0, 310.0)))})
+    assert "the machine itself, before each run: 310 tiles/s (300 to 340) of `calibration.py`" in page
+    assert "calibration" not in report.render({"W5": result(run("landuse"))})
+
+
 def test_the_page_shows_every_contender_also_one_that_failed():
     runs = [run("landuse"), run("plain", epochs=[30.0, 20.0, 22.0]), run("timm", ended="failed")]
     page = report.render({"W1": result(*runs), "W6": result(run("landuse"), run("landuse", copies=16), run("plain"))})
