@@ -72,8 +72,9 @@ class Browser:
 
     def _post(self, path: str, **content: Any) -> Any:
         answer = requests.post(f"{self.session}/{path}", json=content, timeout=PATIENCE)
-        answer.raise_for_status()
-        return answer.json()["value"]
+        value = answer.json()["value"]
+        assert answer.ok, value["message"]
+        return value
 
     def open(self, url: str) -> None:
         self._post("url", url=url)

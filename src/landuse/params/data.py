@@ -57,7 +57,7 @@ class Data(Section):
     patches_per_tile: Annotated[int, Field(ge=1)] | None
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
-    shots: Annotated[int, Field(ge=1)] | None
+    shots: Annotated[int, Field(ge=1, le=1_000_000)] | None
     sample: Sample
 
     @model_validator(mode="after")
