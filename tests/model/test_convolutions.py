@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from landuse.model import backbones
+from landuse.model import backbones, convolutions
 from landuse.model.convolutions import LeanConv2d, adapt
 
 
@@ -31,6 +31,36 @@ def test_results_and_gradients_are_those_of_a_plain_convolution(
     torch.testing.assert_close(x_too.grad, x.grad)
     torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
     torch.testing.assert_close(ours.bias.grad, plain.bias.grad)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 5), (4, 4), (5, 7), (16, 16)])
+@pytest.mark.parametrize("stride", [1, 2, (1, 2)])
+@pytest.mark.parametrize("x_learns", [True, False])
+def test_depthwise_kernels_learn_what_plain_ones_do_by_fast_code(
+    shape: tuple[int, int], stride: int, x_learns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[torch.Size] = []
+    forward = convolutions._InParts.forward
+    monkeypatch.setattr(
+        convolutions._InParts, "forward", lambda ctx, x, *by: (taken.append(x.shape), forward(ctx, x, *by))[1]
+    )
+    torch.manual_seed(0)
+    plain = nn.Conv2d(8, 8, 5, stride, 2, groups=8, bias=False)
+    ours = copy.deepcopy(plain)
+    adapt(ours)
+    x = torch.randn(3, 8, *shape).to(memory_format=torch.channels_last).requires_grad_(x_learns)
+    x_too = x.detach().clone(memory_format=torch.preserve_format).requires_grad_(x_learns)
+    expected, got = plain(x), ours(x_too)
+    torch.testing.assert_close(got, expected)
+    target = torch.randn_like(expected)
+    (expected * target).sum().backward()
+    (got * target).sum().backward()
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad, rtol=1e-4, atol=1e-4)
+    assert not x_learns or torch.testing.assert_close(x_too.grad, x.grad) is None
+    assert taken == ([] if shape == (2, 5) else [x.shape])  # a kernel of 3 x 5 taps has no such code
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), plain(x), rtol=0, atol=0)
+    assert len(taken) <= 1
 
 
 @pytest.mark.parametrize(

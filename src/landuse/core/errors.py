@@ -47,8 +47,9 @@ def user_errors() -> Iterator[None]:
 
     Import inside what takes long: a signal may come that early, and OpenMP looks at its environment once.
     """
-    # threads that wait sleep: turning in circles, they keep the cores from whatever else computes here (docs/speed.md)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # threads that wait turn in circles for a tenth of a millisecond, then sleep: docs/speed.md has what longer costs
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     with _interrupting():
         try:
             try:

@@ -1,6 +1,7 @@
 """Convolutions that know small tiles and CPUs; results, gradients, weights and names are those of plain ones.
 
-Taps of a kernel that can meet nothing but padding are left out: 16 of 25, where 5 x 5 kernels see maps of 2 x 2. In
+Taps of a kernel that can meet nothing but padding are left out: 16 of 25, where 5 x 5 kernels see maps of 2 x 2. On a
+CPU, gradients of depthwise 5 x 5 kernels are put together of those of 3 x 3 ones, which oneDNN has fast code for. In
 bfloat16 on a CPU, few positions with many channels are one product of matrices, and gradients of depthwise kernels
 are computed in float32 (but for 3 x 3 ones with stride 1): there PyTorch's are slow. docs/speed.md has the numbers.
 """
@@ -10,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 _POINTWISE = 64  # positions of a map up to which a 1 x 1 convolution is faster as a product; never slower
 _KERNEL = 4  # the same for larger kernels, whose patches take time to gather
+_WIDE = 16  # side up to which strided 5 x 5 kernels learn faster as 3 x 3 ones; without stride they always do
 _QUICK_SIDE = 4  # of maps from which on depthwise 3 x 3 kernels with stride 1 have fast gradients in bfloat16
 
 
@@ -33,10 +36,20 @@ class LeanConv2d(nn.Conv2d):
         """Convolve with the taps that reach the map from some position."""
         height, width = (side // 2 for side in self.kernel_size)
         up, along = min(height, x.shape[-2] - 1), min(width, x.shape[-1] - 1)
-        if (up, along) == (height, width):
-            return super().forward(x)
-        weight = self.weight[:, :, height - up : height + up + 1, width - along : width + along + 1]
+        weight = self.weight
+        if (up, along) != (height, width):
+            weight = weight[:, :, height - up : height + up + 1, width - along : width + along + 1]
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and self._in_parts(x, weight):
+            return _InParts.apply(x, weight, self.stride, (up, along))  # type: ignore[no-any-return]
         return F.conv2d(x, weight, self.bias, self.stride, (up, along), self.dilation, self.groups)
+
+    def _in_parts(self, x: Tensor, weight: Tensor) -> bool:
+        if not (self.groups == x.shape[1] == len(weight)) or self.bias is not None or x.dtype != torch.float32:
+            return False
+        if not (weight.requires_grad and torch.is_grad_enabled()):
+            return False
+        taps, side = tuple(weight.shape[2:]), min(x.shape[2:])
+        return (taps == (3, 3) and side == 2) or (taps == (5, 5) and (self.stride == (1, 1) or side <= _WIDE))
 
     def _as_product(self, x: Tensor) -> bool:
         if self.groups != 1:
@@ -64,6 +77,39 @@ class LeanConv2d(nn.Conv2d):
         weight = self.weight.permute(0, 2, 3, 1).reshape(self.out_channels, -1)
         made = F.linear(seen.reshape(-1, weight.shape[1]), weight, self.bias)
         return made.view(*seen.shape[:3], -1).permute(0, 3, 1, 2)
+
+
+class _InParts(torch.autograd.Function):
+    """A depthwise convolution (N, C, H, W) -> (N, C, H', W') whose kernels (C, 1, h, w) learn 3 x 3 taps at a time.
+
+    Parts of a 5 x 5 kernel meet in its middle row and column, and agree on their gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        channels, (up, along) = len(weight), ctx.padding
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = conv2d_input(x.shape, weight, gradient, ctx.stride, ctx.padding, groups=channels)  # type: ignore[no-untyped-call]
+        rows, columns = ((side - 1) * step + 3 for side, step in zip(gradient.shape[2:], ctx.stride, strict=True))
+        to_weight = torch.empty_like(weight)
+        for i in range(0, weight.shape[2] - 1, 2):
+            for j in range(0, weight.shape[3] - 1, 2):
+                left, top = along - j, up - i  # zeros around, or, below zero, pixels that this part does not meet
+                seen = F.pad(x, (left, columns - left - x.shape[3], top, rows - top - x.shape[2]))
+                part = conv2d_weight(  # type: ignore[no-untyped-call]
+                    seen, (channels, 1, 3, 3), gradient, ctx.stride, groups=channels
+                )
+                to_weight[:, :, i : i + 3, j : j + 3] = part
+        return to_x, to_weight, None, None
 
 
 class _Patches(torch.autograd.Function):
