@@ -201,7 +201,7 @@ def test_a_single_key_is_loaded_without_the_rest_of_its_section() -> None:
 
 
 def test_fewer_training_tiles_concern_the_split_alone_and_all_other_keys_of_data_the_download() -> None:
-    fewer = {"data.fraction", "data.shots"}
+    fewer = {"data.fraction", "data.shots", "data.draw"}
     assert set(STAGES["download"]["params"]) == {f"data.{key}" for key in params.Data.model_fields} - fewer
     assert [stage for stage in STAGES if fewer & set(STAGES[stage]["params"])] == ["split"]
     assert fewer < set(STAGES["split"]["params"])

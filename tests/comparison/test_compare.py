@@ -27,12 +27,12 @@ stages:
   evaluate:
     cmd: python evaluate.py
     deps: [evaluate.py, data/tiles]
-    params: [mapping, split, train, "recipes.${train.recipe}"]
+    params: [mapping, split, data.draw, train, "recipes.${train.recipe}"]
     outs: [data/predictions.csv, reports/evaluate.json]
     metrics: [metrics/evaluate.json: {cache: false}, metrics/train.json: {cache: false}]
 """
 PARAMS = """
-data: {seed: 7, bands: rgb, layers: []}
+data: {seed: 7, bands: rgb, layers: [], draw: 0}
 mapping: {preset: two}
 split: {method: stratified, folds: 2, fold: 0}
 train: {recipe: fast, freeze: none, seed: 1, weight: 1.0}
@@ -157,7 +157,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, 
         experiment("second-seed", "train.seed=2")
         experiment("again", "train.seed=2", "unread=2")  # no stage reads that
         experiment("frozen-1", "train.freeze=layer3")
-        experiment("frozen-2", "train.freeze=layer3", "train.seed=2")
+        experiment("frozen-2", "train.freeze=layer3", "train.seed=2", "data.draw=3")
         experiment(
             "slow", "train.recipe=slow", "data.bands=all", "data.layers=[ndvi,dem]"
         )  # the same tiles in other pixels

@@ -26,7 +26,7 @@ from landuse.core.errors import UserError, did_you_mean
 from landuse.core.settings import flatten
 
 WORKSPACE = "workspace"
-SEED, FOLD = "train.seed", "split.fold"
+SEED, DRAW, FOLD = "train.seed", "data.draw", "split.fold"
 PREDICTIONS = "data/predictions.csv"
 TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
@@ -131,8 +131,8 @@ def of(repo: Repo, commit: str) -> Files:
 class Experiment:
     """One result.
 
-    settings: every param and code file that made its predictions, but for the seed and, in a cross-validation, the
-    fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
+    seed: of the training, with the draw of its fewer tiles where that is not 0: ``42, draw 3``. settings: every param
+    and code file that made its predictions, but for the seed, the draw and, in a cross-validation, the fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
     the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
     baseline's, the same way, as ``band_statistics.accuracy``; ``band_statistics.gain`` is what the network adds to it.
     """
@@ -223,7 +223,9 @@ def result(name: str, files: Files) -> Experiment | str:
             if _maker(stages, path) is None:
                 settings[path] = digest[:7]
     written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    seed, folded = written.pop(SEED, ""), written.get("split.method") in _FOLDED
+    seed, draw, folded = written.pop(SEED, ""), written.pop(DRAW, "0"), written.get("split.method") in _FOLDED
+    if draw != "0":
+        seed += f", draw {draw}"
     return Experiment(name, seed, written.pop(FOLD, "") if folded else "", written, metrics, files)
 
 

@@ -58,6 +58,7 @@ class Data(Section):
     max_quarantined: Annotated[int, Field(ge=0, le=1_000_000)]
     fraction: Annotated[Share, Field(gt=0)]
     shots: Annotated[int, Field(ge=1, le=1_000_000)] | None
+    draw: Seed
     sample: Sample
 
     @model_validator(mode="after")

@@ -31,7 +31,8 @@ def run(p: params.Params) -> None:
     parts, extra = _deal(p.split, tiles)
     tiles["split"] = parts.where(tiles["target"] >= 0, "aside")
     train = tiles[tiles["split"] == "train"]
-    kept = pd.Series("train", index=stratified.subset(whole(train), p.data.fraction, p.data.shots, p.split.seed))
+    fewer = stratified.subset(whole(train), p.data.fraction, p.data.shots, p.split.seed, p.data.draw)
+    kept = pd.Series("train", index=fewer)
     tiles.loc[train.index, "split"] = spread(kept, train).fillna("unused")
     near, duplicates = leakage.audit(store, tiles, p.split.near_duplicate_bits)
     places = geography.audit(tiles, p.evaluate.confidence)

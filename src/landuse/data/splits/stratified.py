@@ -60,29 +60,30 @@ def kfold(known: pd.DataFrame, fractions: Fractions, folds: int, fold: int, seed
     return parts
 
 
-def shuffled(group: pd.DataFrame, seed: int, stream: int = 0) -> npt.NDArray[Any]:
+def shuffled(group: pd.DataFrame, seed: int, *stream: int) -> npt.NDArray[Any]:
     """The index of one class's tiles in an order that depends on the seed, its name and its files alone.
 
-    stream: orders of different streams have nothing to do with each other.
+    stream: numbers; orders of different streams have nothing to do with each other.
     """
-    key = [seed, _key(group["class"].iloc[0]), *([stream] if stream else [])]
+    key = [seed, _key(group["class"].iloc[0]), *stream]
     order = np.random.Generator(np.random.PCG64(key)).permutation(len(group))
     tiles: npt.NDArray[Any] = group.sort_values("file").index.to_numpy()[order]
     return tiles
 
 
-def subset(train: pd.DataFrame, fraction: float, shots: int | None, seed: int) -> "pd.Index[int]":
+def subset(train: pd.DataFrame, fraction: float, shots: int | None, seed: int, draw: int) -> "pd.Index[int]":
     """Choose ``fraction`` of each label's training tiles (file, class, label), at least one and at most ``shots``.
 
-    Returns their index.
+    Returns their index. draw: other numbers choose other tiles.
 
     A label's tiles stand in a line in which its classes are spread evenly, so that any beginning holds them in
     their proportions; the fraction is its beginning. So 1 % is within 10 %, and a subset is stratified by label
     exactly and by class as far as whole tiles allow.
     """
     position = pd.Series(0.0, index=train.index)
+    stream = [_SUBSET, draw] if draw else [_SUBSET]
     for _, group in train.groupby("class"):
-        position.loc[shuffled(group, seed, _SUBSET)] = (np.arange(len(group)) + 0.5) / len(group)
+        position.loc[shuffled(group, seed, *stream)] = (np.arange(len(group)) + 0.5) / len(group)
     line = train.assign(position=position).sort_values(["position", "file"])
     kept = [group.index[: max(1, round(fraction * len(group)))][:shots] for _, group in line.groupby("label")]
     return kept[0].append(kept[1:])
