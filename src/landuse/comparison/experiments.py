@@ -132,8 +132,9 @@ class Experiment:
     """One result.
 
     seed: of the training, with the draw of its fewer tiles where that is not 0: ``42, draw 3``. settings: every param
-    and code file that made its predictions, but for the seed, the draw and, in a cross-validation, the fold. metrics: those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where
-    the details are at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
+    and code file that made its predictions, but for the seed, the draw and, in a cross-validation, the fold. metrics:
+    those that were measured of test ``accuracy``, ``macro_f1``, ``nll`` and ``val_macro_f1``; and where the details are
+    at hand, the ends of their intervals over tiles as ``accuracy.low`` and ``accuracy.high``, and the
     baseline's, the same way, as ``band_statistics.accuracy``; ``band_statistics.gain`` is what the network adds to it.
     """
 
