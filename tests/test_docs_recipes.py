@@ -67,7 +67,7 @@ def loss_words(recipe: Recipe) -> str:
 
 def also(recipe: Recipe) -> str:
     """Settings of the recipe that are not at their defaults."""
-    names = ("accumulate", "clip_norm", "ema", "swa", "from_scratch", "pretraining", "normalise")
+    names = ("least_batches", "accumulate", "clip_norm", "ema", "swa", "from_scratch", "pretraining", "normalise")
     found = {n: getattr(recipe, n) for n in names if getattr(recipe, n) != Recipe.model_fields[n].default}
     return ", ".join(f"{n}: {str(value).lower()}" for n, value in found.items()) or "-"
 

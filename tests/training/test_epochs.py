@@ -9,7 +9,7 @@ import torch
 
 from landuse.model.batches import Batches
 from landuse.params.recipe import Augment, RandAugment
-from landuse.training.epochs import shuffled, steps
+from landuse.training.epochs import shown, shuffled, steps
 
 DIHEDRAL = Augment(dihedral=True)
 FULL = Augment(
@@ -55,6 +55,34 @@ def test_a_split_smaller_than_a_batch_is_still_one_batch() -> None:
     b = batches(batch_size=64)
     assert [len(t) for _, t in shuffled(b, 1, 1, DIHEDRAL)] == [21]
     assert steps(b) == 1
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(3, 4), (21, 4), (5, 64)])
+def test_few_tiles_are_shown_again_by_other_random_changes_until_there_are_enough_batches(
+    count: int, batch_size: int
+) -> None:
+    once = batches(batch_size, count)
+    b = replace(once, least=7)
+    assert steps(b) == 7
+    changes = Augment(dihedral=True, brightness=0.2)
+    shown_ = torch.cat([x for x, _ in shuffled(b, 1, 1, Augment())])
+    changed = torch.cat([x for x, _ in shuffled(b, 1, 1, changes)])
+    assert len(shown_) == shown(b) == 7 * batch_size
+    times = torch.unique(shown_, dim=0, return_counts=True)[1]
+    assert len(times) == count and times.max() - times.min() <= 1
+    assert len(torch.unique(changed, dim=0)) == len(changed)
+    first = torch.cat([x for x, _ in shuffled(once, 1, 1, changes)])
+    torch.testing.assert_close(changed[: len(first)], first, rtol=0, atol=0)
+    rest = torch.cat([x for x, _ in shuffled(b, 1, 1, changes, 3)])
+    torch.testing.assert_close(rest, changed[3 * batch_size :], rtol=0, atol=0)
+
+
+def test_enough_tiles_are_shown_once() -> None:
+    b = batches()
+    assert all(
+        torch.equal(x, y)
+        for (x, _), (y, _) in zip(shuffled(b, 1, 1, FULL), shuffled(replace(b, least=5), 1, 1, FULL), strict=True)
+    )
 
 
 @pytest.mark.parametrize("augment", [DIHEDRAL, FULL, Augment(randaugment=RandAugment(ops=2, magnitude=9))])

@@ -27,7 +27,7 @@ class Batches:
 
     images: (N, H, W, C) of the whole store. rows, targets: (n,) of this part. resident: ``on_device``; None streams.
     rgb: whether the channels are red, green and blue in 8 bits. layers: how many of the last ones are no light. Both
-    are for augmentation, which refuses None.
+    are for augmentation, which refuses None. least: batches of an epoch of training, at least.
     """
 
     images: npt.NDArray[Any]
@@ -38,6 +38,7 @@ class Batches:
     resident: Tensor | None = None
     rgb: bool | None = None
     layers: int = 0
+    least: int = 1
 
     def __len__(self) -> int:
         return math.ceil(len(self.rows) / self.batch_size)

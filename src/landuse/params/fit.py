@@ -46,6 +46,7 @@ CLASSICAL = tuple(Fit.model_fields)
 OF_RECIPE: dict[str, tuple[Any, ...]] = {
     "accumulate": (1,),
     "clip_norm": (None,),
+    "least_batches": (1,),
     "ema": (None,),
     "swa": (None,),
     "normalise": ("auto",),

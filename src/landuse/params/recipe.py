@@ -119,7 +119,8 @@ class Pretraining(Section):
 class Recipe(Section):
     """How to train: a network in ``phases``, or a classical model, by its ``fit``.
 
-    accumulate: batches whose gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
+    least_batches: of an epoch; fewer tiles are shown again within it, by other random changes. accumulate: batches whose
+    gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
     exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
     mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says. pretraining: of
     random weights, before the phases; for small networks, see ``model.autoencoder``.
@@ -130,6 +131,7 @@ class Recipe(Section):
     """
 
     batch_size: BatchSize
+    least_batches: Count = 1
     accumulate: Count = 1
     clip_norm: Positive | None = None
     ema: Annotated[Positive, Field(lt=1)] | None = None

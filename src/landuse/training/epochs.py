@@ -17,7 +17,13 @@ _Ints = npt.NDArray[np.int64]
 
 def steps(tiles: Batches) -> int:
     """Batches in an epoch; a last one that is not full would disturb BatchNorm, and is left out if there are others."""
-    return max(1, len(tiles.rows) // tiles.batch_size)
+    return max(tiles.least, len(tiles.rows) // tiles.batch_size)
+
+
+def shown(tiles: Batches) -> int:
+    """Tiles in an epoch, counting those again that are shown again to come to ``tiles.least`` batches."""
+    count = steps(tiles) * tiles.batch_size
+    return min(count, len(tiles.rows)) if tiles.least == 1 else count
 
 
 def shuffled(
@@ -36,9 +42,14 @@ def shuffled(
 
 def drawn(tiles: Batches, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:
     """Return what is random in an epoch: (n,) positions in ``tiles.rows``, in order, and (n, DRAWS) numbers of each."""
-    order = _generator(_ORDER, seed, epoch).permutation(len(tiles.rows))[: steps(tiles) * tiles.batch_size]
-    draws = _generator(_AUGMENT, seed, epoch).random((len(tiles.images), augment.DRAWS), dtype=np.float32)
-    return order, draws[tiles.rows[order]]
+    count, orders, numbers = shown(tiles), _generator(_ORDER, seed, epoch), _generator(_AUGMENT, seed, epoch)
+    drawn_: list[tuple[_Ints, npt.NDArray[np.float32]]] = []
+    for start in range(0, count, len(tiles.rows)):  # once, but for few tiles
+        order = orders.permutation(len(tiles.rows))[: count - start]
+        draws = numbers.random((len(tiles.images), augment.DRAWS), dtype=np.float32)
+        drawn_.append((order, draws[tiles.rows[order]]))
+    order, draws = map(np.concatenate, zip(*drawn_, strict=True))
+    return order, draws
 
 
 def dealt(count: int, batch_size: int, start: int, share: tuple[int, int]) -> list[_Ints]:

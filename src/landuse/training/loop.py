@@ -20,7 +20,7 @@ from landuse.params import Params, Phase
 from landuse.storage.cache import Cache
 from landuse.storage.checkpoints import Checkpointer
 from landuse.training import augment, distributed
-from landuse.training.epochs import shuffled, steps
+from landuse.training.epochs import shown, shuffled, steps
 from landuse.training.frozen.features import Features, sources
 from landuse.training.frozen.views import views
 from landuse.training.guards import EpochFacts, Guards
@@ -163,7 +163,7 @@ class Loop:
         self.model.train()
         started, first, in_all = time.perf_counter(), self.batch, steps(self.train)
         total = sum(phase.epochs for phase in self.recipe.phases)
-        title, tiles = f"epoch {epoch}/{total}", min(self.train.batch_size, len(self.train.rows))
+        title, tiles = f"epoch {epoch}/{total}", shown(self.train) // in_all
         hidden = distributed.rank() > 0 or None  # None: where there is no terminal
         done, all_ = first * tiles, in_all * tiles
         with tqdm(total=all_, initial=done, desc=title, unit="tile", leave=False, disable=hidden) as bar:

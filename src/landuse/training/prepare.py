@@ -52,7 +52,7 @@ def prepare(p: params.Params) -> Prepared:
             raise UserError(f"the {part} split has no tile: change split.fractions or split.method")
         rows, targets = (chosen[column].to_numpy(copy=True) for column in ("row", "target"))
         parts.append(Batches(store.images, rows, targets, size, device, resident, rgb, layers))
-    train, val = parts
+    train, val = replace(parts[0], least=p.recipe.least_batches), parts[1]
     smallest = min(size, len(train.rows), len(val.rows))
     if smallest < distributed.size():
         raise UserError(

@@ -18,7 +18,7 @@ from torch import Tensor
 from landuse import params
 from landuse.core.errors import UserError
 from landuse.training import augment, precision
-from landuse.training.epochs import shuffled, steps
+from landuse.training.epochs import shown, shuffled
 from landuse.training.prepare import Prepared, prepare
 from landuse.training.process import configure
 from landuse.training.step import Stepper
@@ -92,7 +92,7 @@ def run(p: params.Params, compiled: bool, seconds: float = SECONDS) -> None:
     choices = measure(p, phase, ready, compiled, seconds)
     auto = precision.resolve("auto", train.device)
     print(table(choices, auto))
-    tiles = steps(train) * min(train.batch_size, len(train.rows))
+    tiles = shown(train)
     best = min(choices, key=lambda choice: choice.seconds(phase.epochs * tiles))
     data, computing = data_path(p, ready), tiles / statistics.median(best.training)
     print(f"data path: {data / (data + computing):.1%} of an epoch, {data:.2f} s beside {computing:.1f} s of training")
