@@ -119,11 +119,11 @@ class Pretraining(Section):
 class Recipe(Section):
     """How to train: a network in ``phases``, or a classical model, by its ``fit``.
 
-    least_batches: of an epoch; fewer tiles are shown again within it, by other random changes. accumulate: batches whose
-    gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an
-    exponential mean of the weights; swa: share of each phase after which weights are averaged over epochs; the
-    mean is what is validated and kept. from_scratch: random weights whatever ``model.weights`` says. pretraining: of
-    random weights, before the phases; for small networks, see ``model.autoencoder``.
+    least_batches: of an epoch; fewer tiles are shown again within it, by other random changes. accumulate: batches
+    whose gradients make one step. clip_norm: largest norm of all gradients. ema: decay of an exponential mean of the
+    weights; swa: share of each phase after which weights are averaged over epochs; the mean is what is validated and
+    kept. from_scratch: random weights whatever ``model.weights`` says. pretraining: of random weights, before the
+    phases; for small networks, see ``model.autoencoder``.
     normalise: each band, by what: auto (``weights`` for 8-bit RGB, else ``tiles``), tiles (mean and deviation of the
     training tiles), percentiles (their median and the width between two percentiles, which clouds do not move), weights
     (what they were trained with: red, green and blue alone), unscaled (reflectance in [0, 1] for weights that expect 0
