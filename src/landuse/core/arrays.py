@@ -1,4 +1,4 @@
-"""What arrays hold, for signatures; shapes stand in docstrings."""
+"""What arrays hold, for signatures, whose shapes stand in docstrings; and whether a tile shows anything."""
 
 from typing import Any
 
