@@ -26,7 +26,7 @@ from landuse.data.sources.collection import Collection, Tile
 from landuse.pictures import BadTile
 from landuse.tiles.store import content_digest, write_header
 
-_CHUNK = 256  # tiles decoded ahead, twice: bounds the memory, keeps every core busy
+_CHUNK = 256  # tiles decoded ahead: bounds the memory, keeps every core busy
 _AT_ONCE = 16  # tiles that a thread decodes in one go: handing over single ones takes as long as decoding half of one
 
 
@@ -99,15 +99,11 @@ def _read_all(collection: Collection) -> Iterator[tuple[str, Tile | str]]:
     with progress, warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # what it warns of is refused or settled, file by file
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")  # as good, only without a place
-        waiting: Iterator[list[tuple[str, Tile | str]]] = iter(())
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
-            # handed out at once: threads decode these while the ones before are stored
-            following = pool.map(read_some, [chunk[i : i + _AT_ONCE] for i in range(0, len(chunk), _AT_ONCE)])
-            yield from chain.from_iterable(waiting)
-            waiting = following
+            parts = [chunk[place : place + _AT_ONCE] for place in range(0, len(chunk), _AT_ONCE)]
+            yield from chain.from_iterable(pool.map(read_some, parts))
             progress.update(len(chunk))
-        yield from chain.from_iterable(waiting)
 
 
 def _fault(pixels: npt.NDArray[Any], collection: Collection) -> str | None:
