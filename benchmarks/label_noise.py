@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from arena import PREPARE, run_stages, workplace
 
+from landuse.core.arrays import Ints
 from landuse.evaluation.pairs import differences
 from landuse.report.explain import suspects
 
@@ -40,8 +40,6 @@ _WAYS: dict[str, dict[str, Any]] = {  # name -> what it changes
 }
 _PROBE = {"train.recipe": "linear_probe"}
 _FOLDS = 5
-
-Ints = npt.NDArray[np.int64]
 
 
 def main() -> None:

@@ -12,8 +12,12 @@ from small import load
 
 from landuse.core.errors import UserError
 from landuse.model import backbones, saved
+from landuse.params import Augment
+from landuse.training.epochs import shuffled
+from landuse.training.guards import probe
 from landuse.training.loop import Loop
 from landuse.training.prepare import prepare
+from landuse.training.step import Stepper
 
 
 def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int | None], refused: int = 0) -> list[int]:
@@ -73,6 +77,25 @@ def test_more_bands_inflate_the_stem_which_learns_where_it_may(
         {"backbone.conv1.0.others.weight"} if learns else set()
     )
     assert (model.cut is None) == learns
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "none"])
+def test_an_epoch_has_the_batches_that_the_recipe_asks_for_and_a_probe_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze: str
+) -> None:
+    workspace(tmp_path, monkeypatch, 3)
+    taken: list[int] = []
+    batch = Stepper.batch
+    monkeypatch.setattr(
+        Stepper, "batch", lambda *given, **named: (taken.append(len(given[2])), batch(*given, **named))[1]
+    )
+    changes = {"model.backbone": "test_resnet", "model.weights": "none", "model.input_size": 32}
+    p = load(tmp_path, [{"freeze": freeze, "epochs": 2}], changes, least_batches=7)
+    made = prepare(p)
+    assert len(made.train.rows) < 7 * 16
+    Loop(made.model, made.train, made.val, p, lambda *_: None).run()
+    assert taken == [16] * 14
+    assert len(list(shuffled(probe.sample(made.train), 0, 1, Augment()))) == 1
 
 
 def with_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:

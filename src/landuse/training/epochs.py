@@ -43,13 +43,12 @@ def shuffled(
 def drawn(tiles: Batches, seed: int, epoch: int) -> tuple[_Ints, npt.NDArray[np.float32]]:
     """Return what is random in an epoch: (n,) positions in ``tiles.rows``, in order, and (n, DRAWS) numbers of each."""
     count, orders, numbers = shown(tiles), _generator(_ORDER, seed, epoch), _generator(_AUGMENT, seed, epoch)
-    drawn_: list[tuple[_Ints, npt.NDArray[np.float32]]] = []
+    passes: list[tuple[_Ints, npt.NDArray[np.float32]]] = []
     for start in range(0, count, len(tiles.rows)):  # once, but for few tiles
         order = orders.permutation(len(tiles.rows))[: count - start]
         draws = numbers.random((len(tiles.images), augment.DRAWS), dtype=np.float32)
-        drawn_.append((order, draws[tiles.rows[order]]))
-    order, draws = map(np.concatenate, zip(*drawn_, strict=True))
-    return order, draws
+        passes.append((order, draws[tiles.rows[order]]))
+    return np.concatenate([order for order, _ in passes]), np.concatenate([draws for _, draws in passes])
 
 
 def dealt(count: int, batch_size: int, start: int, share: tuple[int, int]) -> list[_Ints]:

@@ -20,7 +20,7 @@ def sample(batches: Batches) -> Batches:
     """Return one batch of at most 64 tiles, evenly spaced: a store is sorted by class, its first tiles are of one."""
     count = min(TILES, len(batches.rows))
     chosen = np.linspace(0, len(batches.rows) - 1, count).round().astype(np.int64)
-    return replace(batches, rows=batches.rows[chosen], targets=batches.targets[chosen], batch_size=count)
+    return replace(batches, rows=batches.rows[chosen], targets=batches.targets[chosen], batch_size=count, least=1)
 
 
 @contextmanager
