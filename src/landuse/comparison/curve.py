@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from tqdm import tqdm
 
 from landuse.comparison import experiments, table
-from landuse.comparison.experiments import BASELINE
+from landuse.comparison.experiments import BAR, BASELINE
 from landuse.comparison.groups import Group, alike, group, names, read
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
@@ -90,7 +91,8 @@ def trace(by: str, groups: Sequence[Group]) -> tuple[list[Series], int]:
             f"make some with dvc exp run --queue -S '{by}=...,...,...'; dvc queue start"
         )
     named = names([dict(rest) for rest in several], ["model"] * len(several))
-    series = [Series(name, _points(by, members)) for name, members in zip(named, several.values(), strict=True)]
+    bar = tqdm(several.values(), "differences", **BAR)
+    series = [Series(name, _points(by, members)) for name, members in zip(named, bar, strict=True)]
     return sorted(series, key=lambda each: each.name), len(groups) - sum(map(len, several.values()))
 
 

@@ -22,6 +22,7 @@ from dvc.repo.experiments.utils import describe, exp_refs_by_baseline
 from dvc.scm import RevError, resolve_rev
 from pydantic import TypeAdapter, ValidationError
 from scmrepo.exceptions import SCMError
+from tqdm import tqdm
 from typing_extensions import TypedDict
 
 from landuse.core.errors import UserError, did_you_mean
@@ -32,6 +33,11 @@ SEED, DRAW, FOLD = "train.seed", "data.draw", "split.fold"
 PREDICTIONS = "data/predictions.csv"
 TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
+BAR: dict[str, Any] = {
+    "delay": 1,
+    "disable": None,
+    "leave": False,
+}  # of tqdm: on a terminal, after a second
 GAIN = f"{BASELINE}.gain"  # in accuracy, over the baseline of the same bands and tiles
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
@@ -197,7 +203,8 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     own = result(describe(repo.scm, [head], logging.getLogger(__name__))[head] or head[:7], of(repo, head))
     found = [own] if isinstance(own, Experiment) else []  # a commit without results is nothing to report
     names = {repo.scm.get_ref(str(ref)): ref.name for ref in exp_refs_by_baseline(repo.scm, {head}).get(head, [])}
-    for commit in sorted(names, key=lambda each: (repo.scm.resolve_commit(each).commit_time, each), reverse=True):
+    newest_first = sorted(names, key=lambda each: (repo.scm.resolve_commit(each).commit_time, each), reverse=True)
+    for commit in tqdm(newest_first, "experiments", **BAR):
         made = result(names[commit], of(repo, commit))
         if isinstance(made, Experiment):
             found.append(made)

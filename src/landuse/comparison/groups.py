@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
+from tqdm import tqdm
 
 from landuse.comparison import predictions
-from landuse.comparison.experiments import GAIN, Experiment, Unreadable
+from landuse.comparison.experiments import BAR, GAIN, Experiment, Unreadable
 from landuse.comparison.predictions import Predictions
 from landuse.comparison.significance import mean_interval
 from landuse.evaluation.pairs import Difference, differences
@@ -147,7 +148,7 @@ def _short(values: Iterable[str]) -> dict[str, str]:
 def read(groups: Sequence[Group]) -> tuple[list[Group], list[Apart]]:
     """Groups with their predictions, and why the others have none."""
     readable, apart = [], []
-    for each in groups:
+    for each in tqdm(groups, "predictions", **BAR):
         try:
             found = replace(each, predictions=tuple(predictions.read(member) for member in each.members))
         except Unreadable as problem:

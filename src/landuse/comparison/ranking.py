@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from landuse.comparison import experiments, table
-from landuse.comparison.experiments import BASELINE, GAIN
+from landuse.comparison.experiments import BAR, BASELINE, GAIN
 from landuse.comparison.groups import Apart, Group, alike, difference_in_task, group, read, renamed
 from landuse.core.errors import UserError, did_you_mean
 from landuse.core.files import write_csv
@@ -50,7 +51,7 @@ def run(to: str | None = None, csv: Path | None = None) -> table.Shown:
     left_out["of the same settings and seed as another"] += repeated
     reference, why = _reference(short, chosen, apart)
     rows = []
-    for each, long in zip(short, readable, strict=True):
+    for each, long in zip(tqdm(short, "differences", **BAR), readable, strict=True):
         if reference and each.task == reference.task:
             rows.append(Row(each, each.tiles, None if each is reference else each.minus(reference)))
         elif reference:
