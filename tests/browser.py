@@ -86,6 +86,15 @@ class Browser:
         """Send a command of the Chrome DevTools Protocol."""
         return self._post("goog/cdp/execute", cmd=command, params=settings)
 
+    def accessible(self) -> list[tuple[str, str]]:
+        """Role and name of all that a screen reader meets; right after a page is opened it may be the root alone."""
+
+        def met() -> list[tuple[str, str]]:
+            nodes = self.devtools("Accessibility.getFullAXTree")["nodes"]
+            return [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes if not n["ignored"]]
+
+        return list(wait_for("accessibility tree", lambda: len(found := met()) > 1 and found))
+
     def look(self, width: int, height: int = 900, dark: bool = False) -> None:
         """Pretend to be a screen of this size, in a colour scheme."""
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}

@@ -233,8 +233,7 @@ def test_unknown_land_is_striped_and_takes_no_colour_of_a_transition(page: Brows
 
 
 def test_everything_that_can_be_worked_has_a_name(page: Browser) -> None:
-    nodes = page.devtools("Accessibility.getFullAXTree")["nodes"]
-    named = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes if not n["ignored"]]
+    named = page.accessible()
     for role in ("button", "link", "combobox", "checkbox", "slider", "table", "region"):
         names = [name for found, name in named if found == role]
         assert names and all(name.strip() for name in names), role
@@ -245,9 +244,8 @@ def test_without_a_script_the_numbers_are_there(page: Browser, folder: Path) -> 
     page.devtools("Emulation.setScriptExecutionDisabled", value=True)
     try:
         page.open((folder / "index.html").as_uri())
-        nodes = page.devtools("Accessibility.getFullAXTree")["nodes"]
+        names = {name for _, name in page.accessible()}
     finally:
         page.devtools("Emulation.setScriptExecutionDisabled", value=False)
-    names = {node.get("name", {}).get("value", "") for node in nodes if not node["ignored"]}
     assert {"All changes", f"{CLASSES[0]} → {CLASSES[1]}", "Unknown land"} <= names
     assert any("needs JavaScript" in name for name in names)

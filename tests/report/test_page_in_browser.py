@@ -112,11 +112,9 @@ def test_a_screen_reader_finds_its_way(browser: Browser, pages: dict[str, str]) 
     assert browser.run(
         "return [...document.querySelectorAll('table')].every(t => t.caption && t.tHead.querySelector('[scope=col]'))"
     )
-    nodes = browser.devtools("Accessibility.getFullAXTree")["nodes"]
     named: dict[str, list[str]] = {}
-    for node in nodes:
-        if not node["ignored"]:
-            named.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    for role, name in browser.accessible():
+        named.setdefault(role, []).append(name)
     assert len(named["main"]) == 1 and named["navigation"] == ["Contents"]
     for role in ("button", "link", "image", "combobox", "table", "region"):
         assert named[role] and all(name.strip() for name in named[role]), role
@@ -176,9 +174,8 @@ def test_without_a_script_everything_is_there(browser: Browser, pages: dict[str,
     browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(pages["ten"])
-        nodes = browser.devtools("Accessibility.getFullAXTree")["nodes"]
+        roles = [role for role, _ in browser.accessible()]
     finally:
         browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
-    roles = [node["role"]["value"] for node in nodes if not node["ignored"]]
     assert "button" not in roles and "combobox" not in roles
     assert roles.count("table") > 8 and roles.count("image") > 40
