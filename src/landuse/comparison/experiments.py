@@ -33,11 +33,7 @@ SEED, DRAW, FOLD = "train.seed", "data.draw", "split.fold"
 PREDICTIONS = "data/predictions.csv"
 TILES = "data/tiles/index.csv"
 BASELINE = "band_statistics"
-BAR: dict[str, Any] = {
-    "delay": 1,
-    "disable": None,
-    "leave": False,
-}  # of tqdm: on a terminal, after a second
+BAR: dict[str, Any] = {"delay": 1, "disable": None, "leave": False}  # of tqdm: on a terminal, after a second
 GAIN = f"{BASELINE}.gain"  # in accuracy, over the baseline of the same bands and tiles
 _FOLDED = ("kfold", "spatial_kfold")
 _LOCK, _TEST, _VAL = "dvc.lock", "metrics/evaluate.json", "metrics/train.json"  # in git
@@ -189,7 +185,7 @@ def finished(repo: Repo) -> tuple[list[Experiment], Counter[str]]:
     """Return the results that start from the current commit, its own first, then the newest; and what has none.
 
     The second are counts by reason. ``Repo.experiments.show`` would find the same, but resolves dvc.yaml for each
-    experiment, the queued ones too: seven times as long.
+    experiment, the queued ones too, which takes about a second each.
 
     Raises UserError: there is no result.
     """
