@@ -77,7 +77,11 @@ class Browser:
         return value
 
     def open(self, url: str) -> None:
+        """Show a page, complete: on a busy machine the driver may answer while it is still being read."""
+        self._post("url", url="about:blank")  # else the page shown before could be taken for this one
         self._post("url", url=url)
+        here = "return location.href !== 'about:blank' && document.readyState === 'complete'"
+        wait_for(url, lambda: self.run(here))
 
     def run(self, script: str) -> Any:
         return self._post("execute/sync", script=script, args=[])
