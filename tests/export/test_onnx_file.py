@@ -90,7 +90,11 @@ def test_late_fusion_answers_as_the_network_does() -> None:
         parity = onnx_file.compare(answers, onnx_file.Outputs(expected.astype(np.float32), stored.statistics))
         assert (parity.differing, parity.largest_difference < 1e-4) == (0, True)
         assert parity.largest_feature_difference < 1e-5
-    assert stored.statistics.shape[1] < stored.features.shape[1], "they are of a middle stage of the backbone"
+    odd = tiles.copy()
+    odd[..., 8:] = tiles[::-1, ..., 8:]
+    others = predict([model], 1, odd, np.arange(40), np.zeros(40, dtype=np.int64), CPU)
+    assert not np.allclose(others.features, stored.features)
+    assert np.array_equal(others.statistics, stored.statistics), "an odd layer makes no tile strange"
 
 
 @pytest.mark.long

@@ -131,15 +131,18 @@ def test_the_same_bits_again_and_the_networks_are_left_as_they_were() -> None:
         assert not model.training and model.cut is None
 
 
-def test_statistics_are_of_the_maps_at_the_end_of_the_second_layer() -> None:
+def test_statistics_are_of_the_maps_at_the_ends_of_two_middle_layers() -> None:
     model, rows = network(SPEC), np.arange(70)
     answers = asked([model], 1, rows)
-    maps: list[Tensor] = []
-    with model.backbone.layer2.register_forward_hook(lambda *of: maps.append(of[2])), torch.inference_mode():
-        model(given(rows))
-    flat = maps[0].flatten(2)
-    expected = torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1).numpy()
-    assert np.allclose(answers.statistics, expected, atol=1e-4)
+    expected = []
+    for layer, weight in ((model.backbone.layer2, 1.0), (model.backbone.layer3, 0.7)):
+        maps: list[Tensor] = []
+        with layer.register_forward_hook(lambda *of, maps=maps: maps.append(of[2])), torch.inference_mode():
+            model(given(rows))
+        flat = maps[0].flatten(2)
+        own = torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+        expected.append(weight * own / own.norm(dim=1, keepdim=True))
+    assert np.allclose(answers.statistics, torch.cat(expected, dim=1).numpy(), atol=1e-4)
 
 
 def test_a_network_without_such_maps_gives_its_features_instead() -> None:

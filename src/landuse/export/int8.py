@@ -1,7 +1,7 @@
 """The network in 8-bit integers, if it is worth it: measured beside float32 on this machine.
 
 Weights and maps are quantised after training (QDQ, static, a scale a channel), the ranges of the maps taken from
-validation tiles. Preprocessing, the statistics of the middle stage, calibration and softmax stay float32; the reference
+validation tiles. Preprocessing, the statistics of middle stages, calibration and softmax stay float32; the reference
 for the out-of-distribution score is made anew from what the int8 network says of the validation tiles.
 """
 

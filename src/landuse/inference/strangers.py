@@ -1,4 +1,4 @@
-"""How strange a tile is: the distance to the nearest reference tiles, in the features of a middle stage."""
+"""How strange a tile is: the distance to the nearest reference tiles, in the features of middle stages."""
 
 import io
 import zipfile

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from tqdm import tqdm
 
 from landuse.model.autoencoder import Autoencoder
@@ -18,7 +19,9 @@ from landuse.spec.answers import Answers
 from landuse.spec.scaling import Scaling
 
 _ROWS = 64  # tiles times views that a network gets at once: the fastest on a CPU, where more leave its cache
-_STAGE: Freeze = "layer2"  # of the statistics: later ones forget what tells a sea from a field, if neither is a label
+# of the statistics: stages, and how much each weighs. Later ones forget what tells a sea from a field, if neither is a
+# label; earlier ones know less of land at other places: docs/uncertainty.md
+_STAGES: dict[Freeze, float] = {"layer2": 1.0, "layer3": 0.7}
 
 
 class Predictor(nn.Module):
@@ -76,30 +79,43 @@ class _Folded(nn.Module):
             statistics = features = self.model.pooled(pixels)
         else:
             prefix, rest = self.staged
-            end, maps = prefix(self.model.preprocess(pixels))
-            features = rest(end)
-            flat = maps.float().flatten(2) if maps.ndim == 4 else None
-            statistics = features if flat is None else torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
+            end, *maps = prefix(self.model.preprocess(pixels))
+            statistics = features = rest(end)
+            if all(own.ndim == 4 for own in maps):
+                summaries = [weight * _summary(own) for own, weight in zip(maps, _STAGES.values(), strict=True)]
+                statistics = torch.cat(summaries, dim=1)
         return self.model.head(features), features, statistics
 
 
-def _staged(model: Classifier) -> nn.ModuleList | None:
-    """Fold a classifier; return its backbone with a second output, the maps at the end of a middle stage, and the rest.
+def _summary(maps: Tensor) -> Tensor:
+    """(N, C, H, W) maps -> (N, 2 C) means and deviations, together of length 1."""
+    flat = maps.float().flatten(2)
+    return functional.normalize(torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1))
 
-    The rest does nothing, but for backbones that cannot be traced to their end. None where no single tensor leaves that
-    stage, or the network cannot be traced.
+
+def _staged(model: Classifier) -> nn.ModuleList | None:
+    """Fold a classifier; return its backbone, which also puts out the maps at the ends of ``_STAGES``, and the rest.
+
+    The rest does nothing, but for backbones that cannot be traced to their end. None where no single tensor leaves such
+    a stage, or the network cannot be traced.
     """
-    model.freeze(_STAGE)
+    ends = []
+    for name in _STAGES:
+        model.freeze(name)
+        end = model.cut.prefix.graph.output_node().args[0] if model.cut else None
+        if not isinstance(end, fx.Node):
+            return None
+        ends.append(end.name)
     # all of the backbone: what ``freeze`` leaves out of it, the exponent of GeM, rests as well here
-    stage, whole = model.cut, split(model.backbone, set(model.backbone.modules()), set(model.backbone.parameters()))
-    if stage is None or whole is None:
+    whole = split(model.backbone, set(model.backbone.modules()), set(model.backbone.parameters()))
+    if whole is None:
         return None
-    backbone, end = whole.prefix, stage.prefix.graph.output_node().args[0]
+    backbone = whole.prefix
     inside = {node.name: node for node in backbone.graph.nodes}
-    if not isinstance(end, fx.Node) or end.name not in inside:
+    if not inside.keys() >= set(ends):
         return None
     output = backbone.graph.output_node()
-    output.args = ((output.args[0], inside[end.name]),)
+    output.args = ((output.args[0], *(inside[end] for end in ends)),)
     backbone.recompile()
     return nn.ModuleList([backbone, whole.rest])
 

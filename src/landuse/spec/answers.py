@@ -25,7 +25,7 @@ class Answers:
 
     rows: (n,) int64 rows of the tile store. targets: (n,) int64 labels, -1 where a tile has none. logits: (n, members,
     views, classes) float32. features: (n, F) float32 of the first member's last stage, pooled. statistics: (n, G)
-    float32 means and deviations of the maps of a middle stage of it; the features where it has no such stage.
+    float32 means and deviations of the maps of middle stages of it; the features where it has no such stages.
     reconstruction: (n,) float32 mean squared errors of the autoencoder that its training began with, if it did.
     """
 
