@@ -140,7 +140,7 @@ def test_raw_pixels_in_any_number_probabilities_out(exported: tuple[ModelSpec, b
     given, (answer, features) = session.get_inputs()[0], session.get_outputs()
     assert (given.name, given.type, given.shape[1:]) == ("pixels", "tensor(uint8)", [32, 32, 3])
     assert (answer.name, answer.type, answer.shape[1:]) == ("probabilities", "tensor(float)", [2])
-    assert (features.name, features.type, features.shape[1:]) == ("features", "tensor(float)", [96])
+    assert (features.name, features.type, features.shape[1:]) == ("features", "tensor(float)", [2 * (48 + 192)])
     assert isinstance(given.shape[0], str)
     assert given.shape[0] == answer.shape[0] == features.shape[0]
     for count in (1, 2, 5):
