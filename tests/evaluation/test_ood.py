@@ -1,5 +1,7 @@
 """Out-of-distribution scores and their separation against scikit-learn, scipy and torch; and where there is little."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,13 @@ from conftest import DEFAULTS
 from scipy.spatial.distance import cdist
 from sklearn import metrics as sk
 from sklearn.covariance import LedoitWolf
+from sklearn.decomposition import PCA
 
 from landuse import params
 from landuse.core.errors import UserError
 from landuse.evaluation import ood
+from landuse.spec.answers import Answers
+from landuse.spec.neighbours import unit
 
 SETTINGS = params.read(DEFAULTS / "params.yaml").evaluate
 RNG = np.random.default_rng
@@ -23,27 +28,54 @@ def features(count: int, seed: int = 0, width: int = 20) -> tuple[np.ndarray, np
     return (mixed + 6 * np.eye(3, width)[targets]).astype(np.float32), targets
 
 
+def answers(
+    statistics: np.ndarray, targets: np.ndarray, last: np.ndarray | None = None, logits: np.ndarray | None = None
+) -> Answers:
+    """Of one network and one view. last: by default as the statistics."""
+    logits = np.zeros((len(targets), 3), np.float32) if logits is None else logits
+    last = statistics if last is None else last
+    return Answers(np.arange(len(targets)), targets, logits[:, None, None], last, statistics)
+
+
 def test_each_score_agrees_with_an_independent_implementation() -> None:
     reference, targets = features(300)
-    tiles, _ = features(50, seed=1)
+    tiles, others = features(50, seed=1)
+    last, seen = features(300, seed=3, width=90)[0], features(50, seed=4, width=90)[0]
     logits = RNG(2).normal(0, 3, (50, 3)).astype(np.float32)
-    found = ood.scores(logits, tiles, ood.Reference.fit(reference, targets))
+    space = ood.Reference.fit(answers(reference, targets, last))
+    found = ood.scores(answers(tiles, others, seen, logits), space)
     theirs = torch.from_numpy(logits).double()
     assert np.exp(found["max_softmax"]) == pytest.approx(theirs.softmax(1).max(1).values.numpy())
     assert found["energy"] == pytest.approx(theirs.logsumexp(1).numpy())
-    means = np.stack([reference[targets == label].mean(0) for label in range(3)])
-    covariance = LedoitWolf(assume_centered=True).fit(reference.astype(float) - means[targets])
-    distances = cdist(tiles, means, "mahalanobis", VI=covariance.precision_) ** 2
-    assert found["mahalanobis"] == pytest.approx(-distances.min(axis=1), rel=1e-4)
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (tiles, reference)]
-    assert found["knn"] == pytest.approx(-np.sort(cdist(*unit), axis=1)[:, 9], rel=1e-4)
+    ends = [(x / np.linalg.norm(x, axis=1, keepdims=True)).astype(float) for x in (tiles, reference, seen, last)]
+    components = PCA(64, svd_solver="full").fit(ends[3])
+    joined, known = (
+        np.hstack([middle, 0.2 * components.transform(end)]) for middle, end in ((tiles, ends[2]), (reference, ends[3]))
+    )
+    means = np.stack([known[targets == label].mean(0) for label in range(3)])
+    covariance = LedoitWolf(assume_centered=True).fit(known - means[targets])
+    distances = cdist(joined, means, "mahalanobis", VI=covariance.precision_) ** 2
+    assert found["mahalanobis"] == pytest.approx(-distances.min(axis=1), rel=1e-3)
+    assert found["knn"] == pytest.approx(-np.sort(cdist(*ends[:2]), axis=1)[:, 9], rel=1e-4)
+
+
+def test_the_last_stage_tells_strangers_that_look_like_known_tiles_before() -> None:
+    (reference, targets), (tiles, others) = features(300), features(200, seed=1)
+    reference, tiles = unit(100 + reference), unit(100 + tiles)
+    last, as_before = features(300, seed=3, width=90)[0], features(200, seed=4, width=90)[0]
+    space = ood.Reference.fit(answers(reference, targets, last))
+    known = ood.scores(answers(tiles, others, as_before), space)
+    strange = ood.scores(answers(tiles, others, as_before + np.float32(40)), space)
+    truth = np.repeat([1, 0], 200)
+    told = {name: sk.roc_auc_score(truth, np.r_[known[name], strange[name]]) for name in ("mahalanobis", "knn")}
+    assert told["mahalanobis"] > 0.9 and told["knn"] == 0.5
 
 
 def test_a_reconstruction_is_one_more_score_where_there_is_one() -> None:
     reference, targets = features(60)
-    space = ood.Reference.fit(reference, targets)
-    logits, errors = np.zeros((60, 3), np.float32), RNG(0).random(60).astype(np.float32)
-    without, found = ood.scores(logits, reference, space), ood.scores(logits, reference, space, errors)
+    plain, errors = answers(reference, targets), RNG(0).random(60).astype(np.float32)
+    space = ood.Reference.fit(plain)
+    without, found = ood.scores(plain, space), ood.scores(replace(plain, reconstruction=errors), space)
     assert set(found) - set(without) == {"reconstruction"}
     assert found["reconstruction"].argmax() == errors.argmin()  # what is drawn well looks known
 
@@ -112,21 +144,23 @@ def test_little_to_refer_to_gives_finite_scores() -> None:
         (np.hstack([features(60)[0], np.zeros((60, 5), np.float32)]), features(60)[1]),
         (np.zeros((30, 4), np.float32), np.arange(30) % 3),
     ):
-        space = ood.Reference.fit(reference, targets)
-        found = ood.scores(np.zeros((len(reference), 3), np.float32), reference, space)
+        plain = answers(reference, targets)
+        found = ood.scores(plain, ood.Reference.fit(plain))
         assert all(np.isfinite(values).all() for values in found.values())
 
 
 def test_values_that_are_no_numbers_are_refused() -> None:
     reference, targets = features(30)
-    space = ood.Reference.fit(reference, targets)
+    plain = answers(reference, targets)
+    space = ood.Reference.fit(plain)
     broken = reference.copy()
     broken[4, 2] = np.nan
-    logits = np.zeros((30, 3), np.float32)
     for call in (
-        lambda: ood.Reference.fit(broken, targets),
-        lambda: ood.scores(logits, broken, space),
-        lambda: ood.scores(logits + np.float32(np.inf), reference, space),
+        lambda: ood.Reference.fit(answers(broken, targets, reference)),
+        lambda: ood.Reference.fit(answers(reference, targets, broken)),
+        lambda: ood.scores(answers(broken, targets, reference), space),
+        lambda: ood.scores(answers(reference, targets, broken), space),
+        lambda: ood.scores(replace(plain, logits=plain.logits + np.float32(np.inf)), space),
     ):
         with pytest.raises(UserError, match="not numbers"):
             call()

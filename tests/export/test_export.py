@@ -93,7 +93,7 @@ def test_the_folder_is_all_that_inference_needs(workspace: Workspace) -> None:
     answers = model.predict(workspace.images[test.rows])
     truth = Scaling(TEMPERATURE).log_probabilities(test.pooled())
     assert np.allclose(answers.probabilities, np.exp(truth), atol=1e-5)
-    ranked = ood.scores(test.pooled(), test.statistics, ood.Reference.fit(val.statistics, val.targets))["knn"]
+    ranked = ood.scores(test, ood.Reference.fit(val))["knn"]
     assert np.allclose(answers.ood * model.spec.ood.neighbours, -ranked * 10 / model.spec.ood.limit, rtol=1e-3)
 
 

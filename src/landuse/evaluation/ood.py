@@ -5,8 +5,8 @@ Every score is higher where a tile looks more like what was learnt.
 max_softmax: the largest probability (Hendrycks and Gimpel 2017, ICLR).
 energy: logsumexp of the logits (Liu et al. 2020, NeurIPS).
 mahalanobis: minus the smallest squared distance to the mean of a label, with one shrunk covariance (Lee et al. 2018,
-    NeurIPS; shrinkage of Ledoit and Wolf 2004).
-knn: minus the distance to the tenth nearest of the reference tiles, features of length 1 (Sun et al. 2022, ICML).
+    NeurIPS; shrinkage of Ledoit and Wolf 2004), of statistics of middle stages and principal components of the last.
+knn: minus the distance to the tenth nearest of the reference tiles, statistics of length 1 (Sun et al. 2022, ICML).
 reconstruction: minus the error of an autoencoder, where the training began with one.
 """
 
@@ -22,58 +22,61 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from landuse import params
-from landuse.core.arrays import Flags, Floats, Floats32, Ints
+from landuse.core.arrays import Flags, Floats, Floats32
 from landuse.core.errors import UserError
 from landuse.evaluation.metrics import Interval, interval, percentile
+from landuse.spec.answers import Answers
+from landuse.spec.neighbours import unit
 
 _NEIGHBOURS = 10
 _RECALL = 0.95
+# of the last stage, in the Mahalanobis distance: principal components, and how much they weigh (docs/uncertainty.md)
+_COMPONENTS, _WEIGHT = 64, 0.2
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Features (n, F) of tiles of known labels that the network did not learn from, and what is fitted to them."""
+    """Tiles of known labels that the network did not learn from, and what is fitted to them."""
 
-    means: Floats  # (labels, F), whitened
-    whitening: Floats  # (F, F) lower triangle; features are divided by it
-    neighbours: NearestNeighbors
+    last: Floats32  # (F, components) directions in which features of length 1 vary most
+    means: Floats  # (labels, D), whitened
+    whitening: Floats  # (D, D) lower triangle; what ``_joined`` gives is divided by it
+    neighbours: NearestNeighbors  # by their statistics
 
     @classmethod
-    def fit(cls, features: Floats32, targets: Ints) -> Self:
-        """features: (n, F); targets: (n,). Raises UserError: a feature is not a finite number."""
-        _refuse_no_number(features)
-        labels, number = np.unique(targets, return_inverse=True)
-        means = np.stack([features[targets == label].mean(axis=0, dtype=np.float64) for label in labels])
-        covariance, _ = ledoit_wolf(features - means[number], assume_centered=True)
+    def fit(cls, known: Answers) -> Self:
+        """Raises UserError: a feature is not a finite number."""
+        _refuse_no_number(known.features, known.statistics)
+        spread = unit(known.features) - unit(known.features).mean(axis=0)
+        last = np.linalg.eigh(spread.T @ spread)[1][:, -_COMPONENTS:]
+        joined = _joined(known, last)
+        labels, number = np.unique(known.targets, return_inverse=True)
+        means = np.stack([joined[known.targets == label].mean(axis=0) for label in labels])
+        covariance, _ = ledoit_wolf(joined - means[number], assume_centered=True)
         # features that never vary, or one tile a label, leave nothing to divide by
         covariance[np.diag_indices(len(covariance))] += 1e-6 * np.trace(covariance) / len(covariance) or 1.0
         triangle = cholesky(covariance, lower=True)
-        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(features)), algorithm="brute")
-        return cls(_divided(means, triangle), triangle, nearest.fit(_unit(features)))
+        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(known)), algorithm="brute")
+        return cls(last, _divided(means, triangle), triangle, nearest.fit(unit(known.statistics)))
 
 
-def scores(
-    logits: Floats32, features: Floats32, reference: Reference, reconstruction: Floats32 | None = None
-) -> dict[str, Floats]:
-    """Each score of every tile, (n,).
-
-    logits: (n, labels), not scaled. features: (n, F), as those of the reference. reconstruction: (n,) errors of an
-    autoencoder, None without one.
+def scores(answers: Answers, reference: Reference) -> dict[str, Floats]:
+    """Each score of every tile, (n,), from logits that are not scaled.
 
     Raises UserError: a logit or a feature is not a finite number.
     """
-    _refuse_no_number(logits)
-    _refuse_no_number(features)
-    wide, white = logits.astype(np.float64), _divided(features, reference.whitening)
+    _refuse_no_number(answers.logits, answers.features, answers.statistics)
+    wide, white = answers.pooled().astype(np.float64), _divided(_joined(answers, reference.last), reference.whitening)
     squares = np.min([((white - mean) ** 2).sum(axis=1) for mean in reference.means], axis=0)
-    distances = reference.neighbours.kneighbors(_unit(features))[0].astype(np.float64)
+    distances = reference.neighbours.kneighbors(unit(answers.statistics))[0].astype(np.float64)
     found = {
         "max_softmax": log_softmax(wide, axis=1).max(axis=1),  # the logarithm tells apart what rounds to 1
         "energy": logsumexp(wide, axis=1),
         "mahalanobis": -squares,
         "knn": -distances[:, -1],
     }
-    return found if reconstruction is None else found | {"reconstruction": -reconstruction.astype(np.float64)}
+    errors = answers.reconstruction
+    return found if errors is None else found | {"reconstruction": -errors.astype(np.float64)}
 
 
 def section(
@@ -133,17 +136,16 @@ def separation(
     }
 
 
-def _divided(features: npt.NDArray[Any], triangle: Floats) -> Floats:
-    white: Floats = solve_triangular(triangle, features.T, lower=True, check_finite=False).T
+def _joined(answers: Answers, last: Floats32) -> Floats:
+    """(n, D) statistics of the middle stages beside principal components of the last."""
+    return np.hstack([answers.statistics, _WEIGHT * unit(answers.features) @ last], dtype=np.float64)
+
+
+def _divided(joined: Floats, triangle: Floats) -> Floats:
+    white: Floats = solve_triangular(triangle, joined.T, lower=True, check_finite=False).T
     return white
 
 
-def _unit(features: Floats32) -> Floats32:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: Floats32 = features / np.maximum(length, np.finfo(np.float32).tiny)
-    return unit
-
-
-def _refuse_no_number(values: npt.NDArray[Any]) -> None:
-    if not np.isfinite(values).all():
+def _refuse_no_number(*arrays: npt.NDArray[Any]) -> None:
+    if not all(np.isfinite(values).all() for values in arrays):
         raise UserError("the model predicts values that are not numbers: train it again with a lower train.lr")

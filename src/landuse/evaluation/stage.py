@@ -82,10 +82,8 @@ def _strangers(found: Mapping[str, Answers], split: pd.DataFrame, settings: para
     aside = found.get("aside")
     if aside is None:
         return None
-    reference = ood.Reference.fit(found["val"].statistics, found["val"].targets)
-    inside, outside = (
-        ood.scores(part.pooled(), part.statistics, reference, part.reconstruction) for part in (found["test"], aside)
-    )
+    reference = ood.Reference.fit(found["val"])
+    inside, outside = (ood.scores(part, reference) for part in (found["test"], aside))
     return ood.section(inside, outside, split.loc[aside.rows, "class"].tolist(), settings)
 
 

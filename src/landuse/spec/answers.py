@@ -25,7 +25,8 @@ class Answers:
 
     rows: (n,) int64 rows of the tile store. targets: (n,) int64 labels, -1 where a tile has none. logits: (n, members,
     views, classes) float32. features: (n, F) float32 of the first member's last stage, pooled. statistics: (n, G)
-    float32 means and deviations of the maps of middle stages of it; the features where it has no such stages.
+    float32 means and deviations of its maps at the end of ``layer2``, of length 1, and of ``layer3``, of length 0.7;
+    the features where it cannot be divided there.
     reconstruction: (n,) float32 mean squared errors of the autoencoder that its training began with, if it did.
     """
 
