@@ -68,7 +68,7 @@ def test_the_last_stage_tells_strangers_that_look_like_known_tiles_before() -> N
     strange = ood.scores(answers(tiles, others, as_before + np.float32(40)), space)
     truth = np.repeat([1, 0], 200)
     told = {name: sk.roc_auc_score(truth, np.r_[known[name], strange[name]]) for name in ("mahalanobis", "knn")}
-    assert told["mahalanobis"] > 0.9 and told["knn"] == 0.5
+    assert told["mahalanobis"] > 0.85 and told["knn"] == pytest.approx(0.5)
 
 
 def test_a_reconstruction_is_one_more_score_where_there_is_one() -> None:
