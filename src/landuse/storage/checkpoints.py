@@ -1,8 +1,8 @@
 """Checkpoints: a training that is killed at any moment goes on from its last good state.
 
 They lie outside the DVC outputs, in ``.landuse/state/<identity>/``, under the repository's root even when DVC runs an
-experiment in a temporary copy. A checkpoint is one file: the SHA-256 of its content, then torch's format without
-pickled code. It is written beside, flushed, renamed, and checked when it is read; the one before it is kept until then.
+experiment in a temporary copy. A checkpoint is one file: torch's format without pickled code, then its SHA-256. It is
+written beside, flushed, renamed, and checked when it is read; the one before it is kept until then.
 """
 
 import hashlib
@@ -51,12 +51,14 @@ class Checkpointer:
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; leave two."""
-        started, earlier, made = time.monotonic(), self._files(), io.BytesIO()
-        torch.save(dict(content), made)
+        started, earlier = time.monotonic(), self._files()
         part = self.folder / ".part"
-        with part.open("wb") as file:
-            file.write(hashlib.sha256(made.getbuffer()).digest())
-            file.write(made.getbuffer())
+        with _Hashed(io.FileIO(part, "w")) as file:
+            try:
+                torch.save(dict(content), file)
+            except RuntimeError as error:  # torch cannot end a file that it could not write
+                raise error.__context__ or error from None
+            file.write(file.digest.digest())
             file.flush()
             os.fsync(file.fileno())
         number = int(earlier[-1].stem) + 1 if earlier else 1
@@ -70,7 +72,7 @@ class Checkpointer:
         """Return the newest checkpoint that is whole, its tensors on the CPU, or None; damaged ones are removed."""
         for file in reversed(self._files()):
             content = file.read_bytes() if file.is_file() else b""
-            digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+            content, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
             if hashlib.sha256(content).digest() == digest:
                 found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
                 return found
@@ -94,6 +96,18 @@ class Checkpointer:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"))
+
+
+class _Hashed(io.BufferedWriter):
+    """A file whose content is hashed on the way: made in memory first, it would take as much as the training."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self.digest = hashlib.sha256()
+
+    def write(self, content: Any) -> int:
+        self.digest.update(content)
+        return super().write(content)
 
 
 @contextmanager
