@@ -31,8 +31,9 @@ def main() -> None:
     coarser = {name: number for number, names in enumerate(tables[table].values()) for name in names}
     store = open_store()
     learnt = read_split(store).query("target >= 0").groupby("target")["class"].unique()
-    if not all(len({coarser.get(name) for name in names}) == 1 for names in learnt):
-        raise UserError(f"{table} divides what is one label here: train with -S mapping.preset=all_classes first")
+    apart = all(len({coarser.get(name) for name in names}) == 1 for names in learnt)
+    if not apart or not coarser.keys() <= set(learnt.explode()):
+        raise UserError(f"the network does not tell all classes of {table}: train with -S mapping.preset=all_classes")
     label_of = np.array([coarser.get(names[0], -1) for names in learnt])
     for part in ("val", "test"):
         answers = Answers.load(ANSWERS / f"{part}.npz", len(store.images))
