@@ -221,15 +221,9 @@ class Loop:
         gain = 0.0 if self.best is None else self.best.value - value
         if self.best is None or (gain if better_is_lower(phase.monitor) else -gain) > phase.min_delta:
             frozen = {name for name, weight in self.model.named_parameters() if not weight.requires_grad}
-            weights, kept = self.stepper.average.model.state_dict(), self.best.weights if self.best else {}
-            for name, weight in weights.items():
-                if name in frozen:
-                    kept[name] = weight
-                elif name in kept:
-                    kept[name].copy_(weight)
-                else:
-                    kept[name] = weight.clone()
-            self.best = Best(value, row["epoch"], kept)
+            weights = self.stepper.average.model.state_dict()
+            self.best = None  # first: twice the best weights would be the most that a training holds
+            self.best = Best(value, row["epoch"], {k: v if k in frozen else v.clone() for k, v in weights.items()})
         elif phase.patience is not None and row["epoch"] - self.best.epoch == phase.patience:
             print(f"{phase.name}: {phase.monitor} has not improved for {phase.patience} epochs, stopping", flush=True)
 
