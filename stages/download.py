@@ -1,9 +1,9 @@
 """Stage download: the source's tiles, every one checked -> one array, an index, a description."""
 
-from landuse.core.errors import user_errors
+from landuse.core.errors import program
 
 if __name__ == "__main__":
-    with user_errors():
+    with program():
         from landuse import params
         from landuse.data import writer
 

@@ -1,9 +1,9 @@
 """Stage export: the model -> one ONNX file that agrees with it, and a model card."""
 
-from landuse.core.errors import user_errors
+from landuse.core.errors import program
 
 if __name__ == "__main__":
-    with user_errors():
+    with program():
         from landuse import params
         from landuse.export import stage as export
 

@@ -1,9 +1,9 @@
 """Stage map_to_binary: classes of the data -> the labels to learn; the others are kept aside."""
 
-from landuse.core.errors import user_errors
+from landuse.core.errors import program
 
 if __name__ == "__main__":
-    with user_errors():
+    with program():
         from landuse import params
         from landuse.data import labels
 

@@ -1,9 +1,9 @@
 """Stage split: labels -> train, validation and test rows, and a report of leakage."""
 
-from landuse.core.errors import user_errors
+from landuse.core.errors import program
 
 if __name__ == "__main__":
-    with user_errors():
+    with program():
         from landuse import params
         from landuse.data.splits import stage as splits
 

@@ -56,7 +56,13 @@ def spec(
         "data_digest": "d" * 64,
         "params_digest": "b" * 64,
         "identity": "1" * 64,
-        "params": {"train.recipe": "fast", "train.seed": 42, "model.backbone": backbone, "recipe.batch_size": 64},
+        "params": {
+            "train.recipe": "fast",
+            "train.seed": 42,
+            "train.precision": "bf16",
+            "model.backbone": backbone,
+            "recipe.batch_size": 64,
+        },
     }
     return ModelSpec(**(facts | other))  # type: ignore[arg-type]
 

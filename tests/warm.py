@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -93,5 +94,6 @@ def _run(file: str, cwd: Path, environment: dict[str, str], said: Path, seconds:
         os.dup2(os.open(said / name, os.O_WRONLY | os.O_APPEND), stream)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     signal.setitimer(signal.ITIMER_PROF, seconds)
+    # also where the script ends the process
+    Finalize(None, lambda: (said / "seconds.txt").write_text(str(time.process_time())), exitpriority=0)
     runpy.run_path(file, run_name="__main__")
-    (said / "seconds.txt").write_text(str(time.process_time()))

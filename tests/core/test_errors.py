@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -140,6 +141,22 @@ def test_a_stage_loads_what_is_heavy_where_a_signal_is_caught(stage: str) -> Non
     imports = [node.module for node in body if isinstance(node, ast.ImportFrom)]
     assert imports == ["landuse.core.errors"]
     assert not any(isinstance(node, ast.Import) for node in body)
+
+
+def test_a_program_ends_at_once_but_not_before_what_is_to_come_last() -> None:
+    code = """
+        import atexit
+        from landuse.core.errors import program
+        class Kept:
+            def __del__(self): print("freed")
+        with program():
+            kept = Kept()
+            atexit.register(print, "said last")
+            print("said first")
+        print("never said")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["said first", "said last", ""]
 
 
 def test_an_interruption_says_what_it_wants_to(capsys: pytest.CaptureFixture[str]) -> None:

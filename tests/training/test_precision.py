@@ -11,7 +11,6 @@ from small import CPU, load, network, tiles
 
 from landuse import params
 from landuse.training import loop, precision
-from landuse.training.guards import Guards
 from landuse.training.step import Stepper
 
 prepare = import_module("landuse.training.prepare")  # the package has its function under this name
@@ -50,20 +49,6 @@ def test_a_stepper_and_its_validation_compute_in_what_auto_stands_for(
     model.head.register_forward_hook(lambda _, __, output: seen.append((model.training, output.dtype)))
     loop.Loop(model, train, val, p, lambda *_: None).run()
     assert set(seen) == {(True, torch.bfloat16), (False, torch.bfloat16)}
-
-
-@pytest.mark.parametrize("word", ["bf16", "fp32"])
-def test_what_is_kept_is_validated_in_float32_too(word: str, tmp_path: Path) -> None:
-    phases = [{"epochs": 1}, {"epochs": 1, "freeze": "layer1"}]  # in the second a frozen prefix is rounded, too
-    p = load(tmp_path, phases, {"train.precision": word, "collapse.action": "warn"})
-    train, val = tiles()
-    model, found = network(), Guards(p.collapse, ["red", "green", "blue"])
-    loop.Loop(model, train, val, p, lambda *_: None, guards=found).run()
-    checks = found.report()["checks"]
-    assert ("rounding" in checks) == (word == "bf16")
-    if word == "bf16":
-        scores, _ = loop.validate(model, val, val.targets, "fp32")
-        assert checks["rounding"]["measured"]["in_float32"] == pytest.approx(scores["val_accuracy"], abs=1e-6)
 
 
 def test_the_identity_of_a_training_holds_the_resolved_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

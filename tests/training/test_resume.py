@@ -76,7 +76,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(ready: Workspace, tm
     assert len(unbroken) == 5
     forget(ready)
     while resumed < 6:
-        killed = train(ready, tmp_path, seconds=moments.uniform(0, first.seconds / 3))
+        killed = train(ready, tmp_path, seconds=moments.uniform(0, first.seconds))
         code = killed.end()
         resumed += "resuming: " in killed.out
         kills += code == -signal.SIGPROF

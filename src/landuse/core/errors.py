@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import gc
 import os
 import signal
 import sys
@@ -50,6 +51,7 @@ def user_errors() -> Iterator[None]:
     # threads that wait turn in circles for a tenth of a millisecond, then sleep: docs/speed.md has what longer costs
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    gc.set_threshold(10_000)  # not 700: importing torch and MLflow makes a million objects, and hardly any garbage
     with _interrupting():
         try:
             try:
@@ -67,6 +69,22 @@ def user_errors() -> Iterator[None]:
             if line is None:
                 raise
             _leave(2, f"landuse: error: {' '.join(line.split())}")
+
+
+@contextmanager
+def program() -> Iterator[None]:
+    """``user_errors``, and where all went well the process ends with it, at once.
+
+    Python would free a million objects of torch and MLflow one by one, which takes two seconds; the system takes back
+    their memory all the same.
+    """
+    with user_errors():
+        yield
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(0)
 
 
 _STOPPED = "stopped, and nothing is half-written: run the same command again"

@@ -1,5 +1,6 @@
 """What answers are worth: the sections of reports/evaluate.json that any classifier has, with intervals."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from landuse import params
 from landuse.core.arrays import Floats, Ints
+from landuse.core.results import Check, Trained
 from landuse.evaluation import metrics
 from landuse.evaluation.metrics import Interval
 from landuse.evaluation.pairs import Difference, differences
@@ -47,6 +49,27 @@ def measure(
             for name, s in scores.items()
         },
     }
+
+
+def rounding(val: Answers, precision: str, trained: Trained) -> Check | None:
+    """The section rounding: are the weights as right in float32 as in the precision they learnt in, but for chance?
+
+    Rounding drowns the texture of dark, even tiles; unrounded, such a tile may look like one of another class
+    (docs/speed.md). None where it learnt in float32.
+    """
+    if precision == "fp32":
+        return None
+    before, now = trained["val_accuracy"], float(np.mean(val.logits[:, 0, 0].argmax(1) == val.targets))
+    found = Check(
+        verdict="ok",
+        epoch=trained["best_epoch"],
+        measured={"val_accuracy": before, "in_float32": round(now, 6)},
+        cause="",
+    )
+    if before - now > 2 * math.sqrt(before * (1 - before) / len(val)):  # two standard errors
+        worse = "the model is worse in float32, as all stages after train run it: set train.precision=fp32"
+        found |= {"verdict": "warning", "cause": worse}
+    return found
 
 
 def views(answers: Answers, settings: params.Evaluate) -> dict[str, Any] | None:

@@ -12,11 +12,22 @@ from landuse.core.arrays import Floats, Ints
 from landuse.core.files import write_csv, write_json
 from landuse.core.geography import PLACE
 from landuse.core.outputs import read_bytes, read_json
-from landuse.core.paths import ANSWERS, CALIBRATION, CURVES, EVALUATION, METRICS, PLOTS, PREDICTIONS
+from landuse.core.paths import (
+    ANSWERS,
+    CALIBRATION,
+    CURVES,
+    EVALUATION,
+    METRICS,
+    MODEL,
+    PLOTS,
+    PREDICTIONS,
+    TRAIN_METRICS,
+)
+from landuse.core.results import Trained
 from landuse.evaluation import abstention, bands, curves, ood, reliability, scores, uncertainty
 from landuse.spec import answers
 from landuse.spec.answers import Answers
-from landuse.spec.model import Calibration, Network
+from landuse.spec.model import Calibration, ModelSpec, Network
 from landuse.spec.scaling import Scaling
 from landuse.tiles.split import labels_of, read_split
 from landuse.tiles.store import TileStore
@@ -37,6 +48,7 @@ def run(p: params.Params, store: TileStore) -> None:
     found = {name: Answers.load(ANSWERS / f"{name}.npz", len(split)) for name in there}
     val, test = found["val"], found["test"]
     members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
+    own, trained = ModelSpec.read(MODEL / "model.json", "train"), read_json(TRAIN_METRICS, "train", Trained)
     known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
     places = store.index.loc[val.rows, PLACE].to_numpy() if known else None
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)
@@ -46,6 +58,7 @@ def run(p: params.Params, store: TileStore) -> None:
     report = {
         **scores.measure(settings, tiles, probabilities, guesses, names),
         **uncertainty.measure(test.pooled(), test.targets, names, fitted, settings),
+        "rounding": scores.rounding(val, own.params["train.precision"], trained),
         "ood": _strangers(found, split, settings),
         "views": scores.views(found.get("views", test), settings),
         "ensemble": scores.ensemble(test, members, settings),
@@ -60,6 +73,8 @@ def run(p: params.Params, store: TileStore) -> None:
     tracking.track("evaluate")
     accuracy = report["accuracy"]
     ends = f"({accuracy['low']:.2%} to {accuracy['high']:.2%})"
+    if report["rounding"] and report["rounding"]["cause"]:
+        print(f"warning (rounding): {report['rounding']['cause']}")
     print(f"test accuracy {accuracy['value']:.2%} {ends}, {len(tiles):,} tiles")
 
 

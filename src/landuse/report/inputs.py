@@ -10,7 +10,7 @@ from landuse.core import paths
 from landuse.core.arrays import Ints
 from landuse.core.geography import PLACE
 from landuse.core.outputs import read_csv, read_json
-from landuse.core.results import HISTORY_COLUMNS
+from landuse.core.results import HISTORY_COLUMNS, Trained
 from landuse.report import results
 from landuse.report.gallery import Gallery
 from landuse.spec.model import Calibration, ModelSpec
@@ -41,7 +41,7 @@ class Inputs:
     data: dict[str, Any]
     tiles: pd.DataFrame
     split: dict[str, Any]
-    train: dict[str, Any]
+    train: Trained
     collapse: dict[str, Any]
     evaluate: dict[str, Any]
     export: dict[str, Any]
@@ -60,7 +60,7 @@ class Inputs:
             data=store.info,
             tiles=tiles.join(store.index[store.index.columns.intersection(PLACE)]),
             split=read_json(paths.SPLIT_REPORT, "split", results.SPLIT),
-            train=read_json(paths.TRAIN_METRICS, "train", results.TRAIN),
+            train=read_json(paths.TRAIN_METRICS, "train", Trained),
             collapse=read_json(paths.COLLAPSE, "train", results.COLLAPSE),
             evaluate=read_json(paths.EVALUATION, "evaluate", results.EVALUATE),
             export=read_json(paths.EXPORT_REPORT, "export", results.EXPORT),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
-from landuse.core.results import Headline, Measure
+from landuse.core.results import Check, Headline, Measure
 
 
 def _table(*names: str, each: Any = Measure, **others: Any) -> Any:
@@ -30,7 +30,6 @@ def _consistent(ood: dict[str, Any]) -> dict[str, Any]:
     return ood
 
 
-_VERDICT = Literal["ok", "warning", "collapse"]
 _PARTS = _table("train", "val", "test", each=int)
 _PROBABILITIES = _table("ece", "nll", "brier")
 _HISTOGRAM = _table(
@@ -46,12 +45,7 @@ SPLIT = _table(
     nearest_test_to_train_km=_maybe(_table("min", "median", each=float, histogram=_HISTOGRAM)),
     coordinates_only=_maybe(_table("accuracy")),
 )
-TRAIN = _table("epochs", "best_epoch", each=int, **dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), float))
-COLLAPSE = _table(
-    verdict=_VERDICT,
-    stopped=bool,
-    checks=_by_name(_table(verdict=_VERDICT, epoch=int, measured=dict[str, float | None], cause=str)),
-)
+COLLAPSE = _table(verdict=str, stopped=bool, checks=_by_name(Check))
 EXPORT = _table("opset", "bytes", "tiles", each=int, parity=_by_name(_table("largest_difference", each=float)))
 EVALUATE = _table(
     *("balanced_accuracy", "macro_precision", "macro_recall", "mcc", "roc_auc"),
@@ -76,6 +70,7 @@ EVALUATE = _table(
             AfterValidator(_consistent),
         ]
     ),
+    rounding=_maybe(Check),
     views=_maybe(_table("accuracy", "gain", n=int, tiles=int)),
     bands=_maybe(_table("accuracy", tiles=int, repeats=int, lost=_by_name(_table("accuracy", "macro_f1")))),
     ensemble=_maybe(_table("gain", members=list[_table("accuracy", backbone=str, seed=int)])),  # type: ignore[misc]

@@ -239,6 +239,8 @@ def _suspects(table: pd.DataFrame) -> Table:
 
 
 def _checks(inputs: Inputs) -> Table:
+    last = inputs.evaluate.get("rounding")
+    found = inputs.collapse["checks"] | ({"rounding": last} if last else {})
     rows = [
         [
             Cell(named(name)),
@@ -247,7 +249,7 @@ def _checks(inputs: Inputs) -> Table:
             Cell(", ".join(f"{named(key)} {value}" for key, value in check["measured"].items())),
             Cell(check["cause"]),
         ]
-        for name, check in inputs.collapse["checks"].items()
+        for name, check in found.items()
     ]
     return Table("Checks of the training", ["Check", "Verdict", "Epoch", "Measured", "Likely cause"], rows, texts=5)
 

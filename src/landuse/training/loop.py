@@ -93,11 +93,7 @@ class Loop:
             self.phase_index, self.epochs_in_phase, self.best = self.phase_index + 1, 0, None
             self.stepper = self._start_phase()
         if self.guards:
-            row = self.history[self.best.epoch - 1]
-            if self.stepper.precision != "fp32":
-                exact, _ = validate(self.model, self._own_val, self.val.targets, "fp32")
-                self.guards.in_float32(self.val, row, exact["val_accuracy"])
-            self.guards.at_end(row)
+            self.guards.at_end(self.history[self.best.epoch - 1])
         self.best.weights = {}  # the model has them
         return self.history, self.best
 
@@ -118,18 +114,15 @@ class Loop:
             p, phase, precision = self.p, self.phase, self.stepper.precision
             own_views = views(self.augment, p.train.frozen_views, p.train.seed)
             context = partial(autocast, precision, self.train.device)
-            self._sources = sources(self.model, self.train, self._own_val, self.augment, own_views, context)
+            share = distributed.share
+            own_val = replace(self.val, rows=share(self.val.rows), targets=share(self.val.targets))
+            self._sources = sources(self.model, self.train, own_val, self.augment, own_views, context)
             facts = {"backbone": p.model.backbone, "freeze": phase.freeze, "precision": precision}
             for source in self._sources:
                 refusal = source.keep(self.cache, facts) if isinstance(source, Features) and self.cache else None
                 if refusal:
                     print(f"{phase.name}: what is frozen is computed in every epoch: {refusal}", flush=True)
         return self._sources
-
-    @property
-    def _own_val(self) -> Batches:
-        """This rank's share of the validation tiles."""
-        return replace(self.val, rows=distributed.share(self.val.rows), targets=distributed.share(self.val.targets))
 
     def _phase_is_over(self) -> bool:
         phase, best = self.phase, self.best

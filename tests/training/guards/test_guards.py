@@ -16,7 +16,7 @@ from landuse.core.errors import UserError
 from landuse.model import backbones
 from landuse.model.classifier import Classifier
 from landuse.training.guards import Collapsed, Guards, probe, start
-from landuse.training.guards.epoch import learning, numbers, predictions, rounding
+from landuse.training.guards.epoch import learning, numbers, predictions
 
 
 def looked(model: Classifier, *parts: object, **other: object) -> dict[str, str]:
@@ -204,15 +204,6 @@ def test_the_baselines_are_a_gate_if_the_user_says_so() -> None:
         found = guards("fail", gate=True)
         found.before_training(pretrained(), *tiles())
         found.at_end({"epoch": 3, "val_accuracy": 0.3})
-
-
-def test_weights_that_need_the_rounding_they_learnt_with_are_told_of() -> None:
-    """By more than two standard errors: 0.5 points of 5,400 tiles, 12 of 36."""
-    assert rounding(0.970, 0.954, 5400).verdict == "warning"
-    assert "train.precision=fp32" in rounding(0.970, 0.954, 5400).cause
-    assert [rounding(*row).verdict for row in ((0.970, 0.967, 5400), (0.95, 0.96, 5400), (0.86, 0.78, 36))] == [
-        "ok"
-    ] * 3
 
 
 def test_stop_ends_after_the_epoch_and_warn_goes_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -175,19 +175,3 @@ def baseline(
         ("majority" in below, verdict, f"no better than always naming the commonest label: {learning}"),
         ("band_statistics" in below, verdict, better),
     )
-
-
-def rounding(accuracy: float, in_float32: float, tiles: int) -> Finding:
-    """The kept weights are as right in float32 as in the precision that they learnt in, but for chance.
-
-    Rounding drowns the texture of dark, even tiles; unrounded, such a tile may look like one of another class
-    (docs/speed.md). tiles: of validation.
-    """
-    limit = 2 * math.sqrt(accuracy * (1 - accuracy) / tiles)  # two standard errors
-    worse = "the model is worse in float32, as all later stages run it: set train.precision=fp32"
-    return judge(
-        "rounding",
-        {"val_accuracy": accuracy, "in_float32": in_float32},
-        {"fall": limit},
-        (accuracy - in_float32 > limit, "warning", worse),
-    )

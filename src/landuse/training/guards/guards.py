@@ -108,10 +108,6 @@ class Guards:
         ]
         self._note(found, row["epoch"])
 
-    def in_float32(self, val: Batches, best_row: dict[str, Any], accuracy: float) -> None:
-        """Check what weights that learnt in another precision come to in float32, which all later stages use."""
-        self._note([after.rounding(best_row["val_accuracy"], accuracy, len(val.targets))], best_row["epoch"])
-
     def at_end(self, best_row: dict[str, Any], fitted: bool = False) -> None:
         """Compare the kept epoch with the baselines. Raises Collapsed where ``gate`` is on, and the action is fail.
 
