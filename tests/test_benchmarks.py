@@ -5,15 +5,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
+from conftest import DEFAULTS
 from torch import nn
 
+from landuse.core.errors import UserError
+from landuse.core.paths import ANSWERS
 from landuse.model import backbones
+from landuse.spec.answers import Answers
+from landuse.tiles.store import TileStore
 
 _FOLDER = Path(__file__).parents[1] / "benchmarks"
 sys.path += [str(_FOLDER), str(_FOLDER / "peers")]  # its programs import each other
-leads, measured, task, workloads = map(importlib.import_module, ("leads", "measured", "task", "workloads"))
+_NAMES = ("coarser", "leads", "measured", "task", "workloads")
+coarser, leads, measured, task, workloads = map(importlib.import_module, _NAMES)
 _spec = importlib.util.spec_from_file_location("report", _FOLDER / "report.py")  # tests/report has the same name
 assert _spec is not None and _spec.loader is not None
 report = importlib.util.module_from_spec(_spec)
@@ -188,3 +197,32 @@ def test_the_page_shows_every_contender_also_one_that_failed():
     tables = [line for line in page.splitlines() if line.startswith("| plain")]
     assert f"| {21 * report.FULL / 1250:,.0f} | 1.00 |" in tables[0]  # at the size of the whole data
     assert "1,000 training and 250 validation tiles" in page
+
+
+def test_the_probabilities_of_a_labels_classes_are_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Of the second tile a highway is the likeliest class, and farmland the likeliest label; of the last it is not."""
+    content = yaml.safe_load((DEFAULTS / "params.yaml").read_text())
+    content["mapping"]["tables"] |= {
+        "two": {"City": ["Highway"], "Farmland": ["AnnualCrop", "Pasture"]},
+        "more": {"City": ["Highway"], "Water": ["River"]},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path)
+    names = ["AnnualCrop", "Forest", "Highway", "Pasture"]
+    chances = np.float32([[0.2, 0.1, 0.6, 0.1], [0.3, 0.1, 0.4, 0.2], [0.1, 0.8, 0.1, 1e-3], [0.1, 0.1, 0.5, 0.3]])
+    targets, flat = np.array([2, 3, 1, 0]), np.zeros((4, 1), np.float32)
+    for part in ("val", "test"):
+        logits = np.log(chances)[:, None, None]
+        Answers(np.arange(4), targets, logits, flat, flat).save(ANSWERS / f"{part}.npz")
+    split = pd.DataFrame({"target": targets, "class": np.take(names, targets)})
+    monkeypatch.setattr(coarser, "open_store", lambda: TileStore(np.zeros((4, 8, 8, 3), np.uint8), split, {}))
+    monkeypatch.setattr(coarser, "read_split", lambda _: split)
+    monkeypatch.setattr(sys, "argv", ["coarser.py", "two"])
+    coarser.main()
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("test: 66.67% (") and said[1].endswith("1 of 3 tiles wrong")  # a forest is of no label
+    monkeypatch.setattr(sys, "argv", ["coarser.py", "more"])
+    with pytest.raises(UserError, match="all classes of more"):
+        coarser.main()
