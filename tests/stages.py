@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from landuse import params, tracking
+from landuse.core.outputs import read_json
+from landuse.core.paths import TRAIN_METRICS
+from landuse.core.results import Trained
 from landuse.data import labels, writer
 from landuse.data.splits import stage as splits
 from landuse.evaluation import stage as evaluation
@@ -16,8 +19,9 @@ from landuse.training import stage as training
 
 
 def evaluate(p: params.Params) -> None:
-    """Both halves of the stage."""
-    evaluation.run(p, prediction.run(p))
+    """The stage as its script puts it together."""
+    trained = read_json(TRAIN_METRICS, "train", Trained)
+    evaluation.run(p, trained, prediction.run(p))
 
 
 RUN = {

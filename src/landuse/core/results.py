@@ -19,10 +19,13 @@ class Trained(TypedDict):
     val_macro_f1: float
 
 
+Verdict = Literal["ok", "warning", "collapse"]
+
+
 class Check(TypedDict):
     """What a check of reports/collapse.json found. epoch: 0 is before training. cause: empty if all is well."""
 
-    verdict: Literal["ok", "warning", "collapse"]
+    verdict: Verdict
     epoch: int
     measured: dict[str, float | None]
     cause: str

@@ -21,7 +21,6 @@ from landuse.core.paths import (
     MODEL,
     PLOTS,
     PREDICTIONS,
-    TRAIN_METRICS,
 )
 from landuse.core.results import Trained
 from landuse.evaluation import abstention, bands, curves, ood, reliability, scores, uncertainty
@@ -35,10 +34,10 @@ from landuse.tiles.store import TileStore
 _PLACES_MIXED = ("stratified", "kfold")  # test tiles lie among the others: scaling need not carry over to other places
 
 
-def run(p: params.Params, store: TileStore) -> None:
+def run(p: params.Params, trained: Trained, store: TileStore) -> None:
     """Fit the calibration on the answers to validation tiles, measure on those to test tiles; write what was found.
 
-    store: the tiles that the answers are to.
+    trained: of the model's training. store: the tiles that the answers are to.
 
     Raises UserError: the split, or the answers, are missing or damaged.
     """
@@ -48,7 +47,7 @@ def run(p: params.Params, store: TileStore) -> None:
     found = {name: Answers.load(ANSWERS / f"{name}.npz", len(split)) for name in there}
     val, test = found["val"], found["test"]
     members = read_json(ANSWERS / "members.json", "evaluate", list[Network])
-    own, trained = ModelSpec.read(MODEL / "model.json", "train"), read_json(TRAIN_METRICS, "train", Trained)
+    own = ModelSpec.read(MODEL / "model.json", "train")
     known = "latitude" in store.index and p.split.method not in _PLACES_MIXED
     places = store.index.loc[val.rows, PLACE].to_numpy() if known else None
     fitted = uncertainty.fit(val.pooled(), val.targets, settings, members, places)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
-from landuse.core.results import Check, Headline, Measure
+from landuse.core.results import Check, Headline, Measure, Verdict
 
 
 def _table(*names: str, each: Any = Measure, **others: Any) -> Any:
@@ -45,7 +45,7 @@ SPLIT = _table(
     nearest_test_to_train_km=_maybe(_table("min", "median", each=float, histogram=_HISTOGRAM)),
     coordinates_only=_maybe(_table("accuracy")),
 )
-COLLAPSE = _table(verdict=str, stopped=bool, checks=_by_name(Check))
+COLLAPSE = _table(verdict=Verdict, stopped=bool, checks=_by_name(Check))
 EXPORT = _table("opset", "bytes", "tiles", each=int, parity=_by_name(_table("largest_difference", each=float)))
 EVALUATE = _table(
     *("balanced_accuracy", "macro_precision", "macro_recall", "mcc", "roc_auc"),

@@ -10,11 +10,12 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landuse.core.results import Verdict
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Collapse
 from landuse.training.guards import probe
-from landuse.training.guards.findings import Finding, Verdict, judge
+from landuse.training.guards.findings import Finding, judge
 from landuse.training.guards.start import VARIATION, alike
 
 TRUE_SHARE = 0.9  # where one label really is so common, naming it is no alarm

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from landuse.core.errors import UserError
+from landuse.core.results import Verdict
 
-Verdict = Literal["ok", "warning", "collapse"]
 SEVERITY: dict[str, int] = {"ok": 0, "warning": 1, "collapse": 2}
 
 

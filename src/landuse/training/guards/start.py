@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from landuse.core.results import Verdict
 from landuse.model import baselines
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
 from landuse.params import Augment
 from landuse.training.epochs import shuffled
 from landuse.training.guards import probe
-from landuse.training.guards.findings import Finding, Verdict, judge
+from landuse.training.guards.findings import Finding, judge
 
 INPUT_MEAN = 3.0  # largest |mean| of a channel as the backbone sees it; about 0 is right
 INPUT_STD = (0.14, 3.0)  # of a channel as the backbone sees it; about 1 is right. EuroSAT: 0.24, ten of its tiles: 0.15
