@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,26 @@ def test_the_newest_of_two_states_comes_back(checkpointer: Checkpointer) -> None
     assert found["epoch"] == 4
     assert torch.equal(found["weights"]["w"], torch.full((3,), 4.0))
     assert [file.name for file in sorted(checkpointer.folder.glob("*.state"))] == ["00000004.state", "00000005.state"]
+
+
+def test_epochs_of_seconds_are_saved_as_often_as_takes_a_fiftieth_of_the_time(
+    checkpointer: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, took, saved_at = time.monotonic(), 0.5, []
+
+    def written(*_: object) -> None:
+        nonlocal clock
+        clock += took
+
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(torch, "save", written)
+    start = clock
+    for _ in range(20):  # epochs
+        clock += 7.0
+        if checkpointer.cheap():
+            saved_at.append(round(clock - start, 1))
+            checkpointer.save({})
+    assert saved_at == [56.0, 84.5, 113.0, 141.5]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty"])

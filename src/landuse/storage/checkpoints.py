@@ -39,14 +39,14 @@ class Checkpointer:
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder, self.signal = folder, 0
         self._every, self._saved_at = minutes * 60, time.monotonic()
-        self._cost = 0.0  # seconds of the last save
+        self._cost = 1.0  # seconds of the last save; before the first, a guess
 
     def due(self) -> bool:
         """Whether a checkpoint should be written before the next batch."""
         return self.signal != 0 or time.monotonic() - self._saved_at > self._every
 
     def cheap(self) -> bool:
-        """Whether saving would take less than 2 % of the time since the last one, as epochs of seconds do not let."""
+        """Whether saving would take less than 2 % of the time since the last one, or since the start."""
         return self._cost < 0.02 * (time.monotonic() - self._saved_at)
 
     def save(self, content: Mapping[str, Any]) -> None:

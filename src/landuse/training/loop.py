@@ -206,8 +206,7 @@ class Loop:
     def _refuse_nonsense(self, epoch: int, loss: float) -> None:
         if not math.isfinite(loss):
             lr, where = max(phase.lr for phase in self.recipe.phases), f"epoch {epoch}, phase {self.phase.name}"
-            remedy = f"lower train.lr (it is {lr:g}); the last good state is kept"
-            raise UserError(f"the loss is not a number in {where}: {remedy}")
+            raise UserError(f"the loss is not a number in {where}: lower train.lr (it is {lr:g})")
 
     def _note_best(self, row: Row) -> None:
         value, phase = row[self.phase.monitor], self.phase
@@ -225,7 +224,7 @@ class Loop:
 
         def save() -> int:
             own = self.checkpointer
-            if own is None or not (own.due() or (epoch_ends and (self._phase_is_over() or own.cheap()))):
+            if own is None or not (own.due() or (epoch_ends and own.cheap())):
                 return 0
             self._refuse_nonsense(epoch, self.sums[0].item())
             own.save(self.state())

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import matthews_corrcoef, recall_score
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from landuse.core.results import Verdict
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.model.prefix import PrefixOutput
 from landuse.params import Collapse
 from landuse.training.guards import probe
 from landuse.training.guards.findings import Finding, judge
@@ -120,13 +122,17 @@ def learning(losses: list[float], chance_epochs: int, stale: float) -> Finding:
     )
 
 
-def eval_gap(model: Classifier, train: Batches, epochs_before: int, s: Collapse) -> Finding:
-    """The same training tiles, with BatchNorm statistics of the batch and learnt ones: worse for two epochs counts."""
+def eval_gap(
+    model: Classifier, given: Tensor | PrefixOutput, targets: Tensor, epochs_before: int, s: Collapse
+) -> Finding:
+    """The same training tiles, with BatchNorm statistics of the batch and learnt ones: worse for two epochs counts.
+
+    given: as the model takes them.
+    """
     with probe.undisturbed(model) as norms:
-        pixels, targets = next(probe.sample(train).in_order())
-        learnt = F.cross_entropy(model(pixels), targets).item()
+        learnt = F.cross_entropy(model(given), targets).item()
         with probe.batch_statistics(norms):
-            batch = F.cross_entropy(model(pixels), targets).item() if norms else learnt
+            batch = F.cross_entropy(model(given), targets).item() if norms else learnt
     gap = learnt - batch
     cause = (
         "tiles that training scores well are scored badly with the learnt BatchNorm statistics: they lag behind "

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from landuse.model.batches import Batches
 from landuse.model.classifier import Classifier
+from landuse.model.prefix import Cut, PrefixOutput
 from landuse.params import Collapse
 from landuse.training.epochs import steps
 from landuse.training.guards import epoch as after
-from landuse.training.guards import start
+from landuse.training.guards import probe, start
 from landuse.training.guards.findings import SEVERITY, Collapsed, Finding, rounded
 
 _GO_ON = "('dvc exp run -S collapse.action=warn' goes on from the last good state anyway)"
@@ -53,6 +55,7 @@ class Guards:
     def __init__(self, settings: Collapse, classes: list[str]) -> None:
         self.settings, self.classes = settings, classes
         self._memory = Memory()
+        self._frozen: tuple[Cut, PrefixOutput, Tensor] | None = None  # what is frozen, what it makes of some tiles
 
     @property
     def stopped(self) -> bool:
@@ -93,7 +96,7 @@ class Guards:
         """Check what an epoch has come to; leaves no trace. Raises Collapsed where the action is fail."""
         s, row, memory = self.settings, facts.row, self._memory
         told = after.predictions(val.targets, facts.predicted, len(self.classes), s)
-        gap = after.eval_gap(model, train, memory.streaks["gap"], s)
+        gap = after.eval_gap(model, *self._some(model, train), memory.streaks["gap"], s)
         again = {name: bool(told[name]) for name in ("one_class", "chance")}
         again["gap"] = not gap.measured["gap"] <= s.eval_gap
         memory.streaks = {name: memory.streaks[name] + 1 if again[name] else 0 for name in again}
@@ -134,6 +137,16 @@ class Guards:
             "baselines": {name: rounded(value) for name, value in self._memory.baselines.items()},
             "checks": dict(self._memory.checks),
         }
+
+    def _some(self, model: Classifier, train: Batches) -> tuple[Tensor | PrefixOutput, Tensor]:
+        """The same training tiles in every epoch, as the model takes them, and targets; frozen stages see them once."""
+        cut = model.cut
+        if cut is None:
+            return next(probe.sample(train).in_order())
+        if self._frozen is None or self._frozen[0] is not cut:
+            pixels, targets = next(probe.sample(train).in_order())
+            self._frozen = cut, model.prefix(pixels), targets
+        return self._frozen[1:]
 
     def _note(self, found: list[Finding], epoch: int) -> None:
         """Remember, print what got worse, and act on collapse."""
