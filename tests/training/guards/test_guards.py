@@ -234,6 +234,23 @@ def test_no_guard_leaves_a_trace(training: bool) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_what_is_frozen_sees_the_same_tiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until something else is frozen; the gap is what guards find that look for the first time."""
+    model, prefix, seen = pretrained("layer2"), Classifier.prefix, []
+    monkeypatch.setattr(Classifier, "prefix", lambda self, pixels: (seen.append(id(self.cut)), prefix(self, pixels))[1])
+
+    def gap(found: Guards) -> object:
+        found.after_epoch(model.train(), *tiles(), facts(tiles()[1].targets, 1))
+        return found.report()["checks"]["eval_gap"]["measured"]
+
+    known = guards()
+    for freeze in ("layer2", "layer1"):
+        model.freeze(freeze)
+        assert gap(known) == gap(known) == gap(guards())
+    assert len(seen) == 2 + 2
+    assert len(set(seen)) == 2
+
+
 def test_a_training_that_was_killed_ends_with_the_same_report() -> None:
     model, (train, val) = pretrained("layer2"), tiles()
     losses = [1.2, 1.20001, 1.20002, 1.20001, 0.8]

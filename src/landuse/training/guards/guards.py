@@ -140,12 +140,13 @@ class Guards:
 
     def _some(self, model: Classifier, train: Batches) -> tuple[Tensor | PrefixOutput, Tensor]:
         """The same training tiles in every epoch, as the model takes them, and targets; frozen stages see them once."""
-        cut = model.cut
-        if cut is None:
-            return next(probe.sample(train).in_order())
-        if self._frozen is None or self._frozen[0] is not cut:
-            pixels, targets = next(probe.sample(train).in_order())
-            self._frozen = cut, model.prefix(pixels), targets
+        with probe.undisturbed(model):
+            cut = model.cut
+            if cut is None:
+                return next(probe.sample(train).in_order())
+            if self._frozen is None or self._frozen[0] is not cut:
+                pixels, targets = next(probe.sample(train).in_order())
+                self._frozen = cut, model.prefix(pixels), targets
         return self._frozen[1:]
 
     def _note(self, found: list[Finding], epoch: int) -> None:
