@@ -55,7 +55,7 @@ class Guards:
     def __init__(self, settings: Collapse, classes: list[str]) -> None:
         self.settings, self.classes = settings, classes
         self._memory = Memory()
-        self._frozen: tuple[Cut, PrefixOutput, Tensor] | None = None  # what is frozen, what it makes of some tiles
+        self._shown: tuple[Cut | None, Tensor | PrefixOutput, Tensor] | None = None  # what is frozen, and see _some
 
     @property
     def stopped(self) -> bool:
@@ -142,12 +142,10 @@ class Guards:
         """The same training tiles in every epoch, as the model takes them, and targets; frozen stages see them once."""
         with probe.undisturbed(model):
             cut = model.cut
-            if cut is None:
-                return next(probe.sample(train).in_order())
-            if self._frozen is None or self._frozen[0] is not cut:
+            if self._shown is None or self._shown[0] is not cut:
                 pixels, targets = next(probe.sample(train).in_order())
-                self._frozen = cut, model.prefix(pixels), targets
-        return self._frozen[1:]
+                self._shown = cut, model.prefix(pixels) if cut else pixels, targets
+        return self._shown[1:]
 
     def _note(self, found: list[Finding], epoch: int) -> None:
         """Remember, print what got worse, and act on collapse."""
